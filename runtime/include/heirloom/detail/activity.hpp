@@ -1,0 +1,256 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include <heirloom/clock.hpp>
+#include <heirloom/exit_reason.hpp>
+#include <heirloom/message.hpp>
+#include <heirloom/monitor.hpp>
+#include <heirloom/pid.hpp>
+
+// What the layers above build processes from. Public only because templates must see it.
+namespace heirloom {
+struct spawn_options;
+}
+
+namespace heirloom::detail {
+
+enum class disposition : std::uint8_t {
+    finished,  // the process ends with `normal`
+    idle,      // nothing left to do until the next message: keep no stack
+};
+
+/// What a process runs. `run` is called on a worker's hot stack whenever the process has work: once for a
+/// function, after every wake-up for a server that returned `idle`. It may wait; then the stack becomes the
+/// process's own until `run` returns. An exception that leaves it ends the process.
+/// The object is destroyed as that process, before its exit is settled.
+class activity {
+public:
+    activity() = default;
+    activity(const activity&) = delete;
+    activity& operator=(const activity&) = delete;
+    virtual ~activity();
+    virtual disposition run() = 0;
+    /// Called once when the process is about to end for `why`, with kills held back; may replace the reason by
+    /// throwing. Not called when a non-trapping process is ended by a signal.
+    virtual exit_reason on_exit(const exit_reason& why) { return why; }
+
+    static void* operator new(std::size_t bytes) { return allocate_block(bytes); }
+    static void operator delete(void* block, std::size_t bytes) noexcept { free_block(block, bytes); }
+};
+
+struct spawn_request {
+    bool link = false;
+    bool monitor = false;
+    /// Put into the mailbox before the process is visible to anyone. Consumed.
+    message* first = nullptr;
+    /// Runs as part of the runtime: not listed, not ended by an ordinary shutdown.
+    bool system = false;
+    std::string_view entry = {};
+};
+
+struct spawned_ids {
+    pid process;
+    monitor_ref monitor;
+};
+/// Starts a process around `what` (consumed, also when it throws). The caller is a process.
+spawned_ids spawn_activity(const spawn_options& options, activity* what, const spawn_request& request);
+
+// --- The running process, seen by a server loop ---------------------------------------------------
+
+/// The oldest message of the mailbox (kind user or call), taken out, or null when there is none. Handles
+/// signals on the way; a lethal one throws. A safe point. Never waits.
+message* next_message();
+/// Puts a message taken by next_message back at the head, as if never taken.
+void unget_message(message* m) noexcept;
+
+/// Sends a message to a process, by its pid. Consumes it, also when the process is dead (returns false then).
+/// Never a safe point, never waits, ignores mailbox bounds.
+bool deliver(pid to, message* m) noexcept;
+
+/// Arms the one timer that a waiting server has: at `deadline` a message of kind `timeout` with `word` = `tag`
+/// is queued. Arming again replaces it; time_point::max() disarms it. A timeout message of an older arming
+/// never arrives.
+void set_server_timer(time_point deadline, std::uint64_t tag);
+
+// --- Calls ---------------------------------------------------------------------------------------
+// A call is a message of kind `call` whose head says who asks. Whoever is told to answer does so exactly once;
+// the asker hears `no_reply` if nobody does, and the exit reason if the called process ends first.
+
+struct call_message : message {
+    // word: the caller's pid
+    std::uint64_t ref = 0;          // the caller's number for this call
+    call_message* prev = nullptr;   // among the open calls of the called process
+    call_message* next_open = nullptr;
+    pid server;                     // the called process
+};
+
+template <class Request>
+struct typed_call : call_message {
+    template <class... A>
+    explicit typed_call(A&&... args) : payload(std::forward<A>(args)...) {}
+    Request payload;
+};
+
+/// A reply: word is the call's ref; `failure` distinguishes an answer from a bad end.
+struct reply_message : message {
+    bool failed = false;
+    call_message* open = nullptr;  // still registered with `server` as open
+    pid server;
+};
+template <class T>
+struct typed_reply : reply_message {
+    template <class... A>
+    explicit typed_reply(A&&... args) : payload(std::forward<A>(args)...) {}
+    T payload;
+};
+/// The payload of a failed reply.
+using failed_reply = typed_reply<exit_reason>;
+
+template <class T>
+inline constexpr message_type reply_type{message_kind::reply, &destroy_message<typed_reply<T>>, type_name<T>(),
+                                         nullptr};
+template <class Request>
+inline constexpr message_type call_type{message_kind::call, &destroy_message<typed_call<Request>>,
+                                        type_name<Request>(), nullptr};
+
+/// A new number for a call of the running process; until the next begin_call or end_call, a reply with this
+/// number is delivered, all other replies are dropped.
+std::uint64_t begin_call();
+void end_call() noexcept;
+
+/// Called while a starter waits: looks at a queued message (kind user or call) that is not the reply, oldest
+/// first, each once; returning true takes it out (the callee has consumed it).
+struct call_interceptor {
+    virtual bool intercept(message* m) = 0;
+
+protected:
+    ~call_interceptor() = default;
+};
+
+/// Waits for the reply to `ref`; null when the deadline passed. Waits only for it: other messages do not wake
+/// the caller unless an interceptor is given. A lethal signal throws. The call is over afterwards.
+reply_message* await_reply(std::uint64_t ref, time_point deadline, call_interceptor* interceptor = nullptr);
+/// The reply if it is already here, without waiting.
+reply_message* poll_reply(std::uint64_t ref);
+
+/// Sends a call and waits for its reply in one step: the caller's worker goes straight to the server and back.
+reply_message* call_and_wait(pid server, call_message* request, time_point deadline);
+
+/// The right and the duty to answer one call. Move-only; dropped, the caller is told `no_reply`.
+class open_call {
+public:
+    open_call() noexcept = default;
+    /// Takes over a call message that next_message returned; keeps it registered with the running process
+    /// until answered. The request's payload stays in it.
+    explicit open_call(call_message* m) noexcept;
+    open_call(open_call&& other) noexcept;
+    open_call& operator=(open_call&& other) noexcept;
+    ~open_call();
+    explicit operator bool() const noexcept { return request_ != nullptr; }
+
+    pid caller() const noexcept { return caller_; }
+    std::uint64_t ref() const noexcept { return ref_; }
+    /// Sends `answer` (consumed) to the caller. Any process or thread; never a safe point.
+    void answer(reply_message* answer) noexcept;
+    /// Tells the caller that the call failed. Never allocates.
+    void fail(exit_reason why) noexcept;
+
+private:
+    call_message* request_ = nullptr;  // valid as long as `server_` lives and the call is open
+    pid server_;
+    pid caller_;
+    std::uint64_t ref_ = 0;
+};
+
+/// Answers a call message directly from the server that took it, and frees it: the fast path of `open_call`.
+void answer_call(call_message* request, reply_message* answer) noexcept;
+void fail_call(call_message* request, exit_reason why) noexcept;
+
+// --- Estates -------------------------------------------------------------------------------------
+
+/// Something a process owns that ends or passes on with it. Linked into the estate of one process at a time.
+class estate_item {
+public:
+    estate_item() = default;
+    estate_item(const estate_item&) = delete;
+    estate_item& operator=(const estate_item&) = delete;
+    /// Its owner is ending for `why`; the item is in no estate any more. Runs in the owner's exit, before its
+    /// name is freed and before anyone is told. Must not wait, throw or allocate.
+    virtual void settle(pid owner, const exit_reason& why) noexcept = 0;
+
+protected:
+    ~estate_item() = default;
+
+private:
+    friend class estate;
+    estate_item* prev_ = nullptr;
+    estate_item* next_ = nullptr;
+};
+
+/// Puts an item that is in no estate into the estate of `owner`. False, and nothing done, if that process has
+/// closed its estate or is dead: linearised with that closing. Any thread. Never waits, never allocates.
+[[nodiscard]] bool adopt(pid owner, estate_item& item) noexcept;
+/// Takes an item out of `owner`'s estate. False if it is not there any more: its settle() has run or is about to.
+bool disown(pid owner, estate_item& item) noexcept;
+
+// --- Safe points, callbacks and reclamation ------------------------------------------------------
+
+/// A place where the process may switch, migrate or be killed, charged `reductions` units of work. Does nothing
+/// outside a process and inside a table callback.
+void safe_point(unsigned reductions = 1);
+
+/// While it lives the running process is inside a user's callback under a table's lock: waits throw
+/// in_table_callback, safe points do nothing, kills are held back.
+class callback_scope {
+public:
+    callback_scope() noexcept;
+    ~callback_scope();
+    callback_scope(const callback_scope&) = delete;
+    callback_scope& operator=(const callback_scope&) = delete;
+};
+/// Throws in_table_callback if the running process is inside one.
+void refuse_in_callback(const char* function);
+
+/// Memory that lock-free readers may still see is handed to `retire`, and freed once every worker has passed a
+/// quiescent state (a return to its scheduler). A process never holds such a pointer across a safe point.
+void retire(void* object, void (*destroy)(void*) noexcept) noexcept;
+/// For threads that run no process: holds reclamation back while it lives. Inside a process it does nothing.
+class reader_scope {
+public:
+    reader_scope() noexcept;
+    ~reader_scope();
+    reader_scope(const reader_scope&) = delete;
+    reader_scope& operator=(const reader_scope&) = delete;
+
+private:
+    void* slot_ = nullptr;
+};
+/// Calls `then(argument)` on some worker once all readers of now are gone. Never waits.
+void after_grace_period(void (*then)(void*) noexcept, void* argument) noexcept;
+
+/// The runtime the caller belongs to, as a small index; -1 outside.
+int current_runtime_index() noexcept;
+
+/// One object of type T for each runtime, made on first use and destroyed after the last process has ended.
+/// T needs a default constructor. Throws not_in_process outside a runtime.
+struct runtime_local_key {
+    void* (*make)();
+    void (*destroy)(void*) noexcept;
+};
+void* runtime_local(int runtime_index, const runtime_local_key& key);
+template <class T>
+inline constexpr runtime_local_key runtime_local_key_of{
+    [] { return static_cast<void*>(new T()); }, [](void* p) noexcept { delete static_cast<T*>(p); }};
+template <class T>
+T& runtime_local(int runtime_index = current_runtime_index()) {
+    return *static_cast<T*>(runtime_local(runtime_index, runtime_local_key_of<T>));
+}
+
+/// Starts a system process: not listed, not linked, ended last. Any thread; empty pid when the runtime is gone.
+pid spawn_system(int runtime_index, activity* what, std::string_view entry) noexcept;
+
+/// The seeded random numbers of the runtime (R18: hash seeds, jitter). Any thread.
+std::uint64_t random_bits() noexcept;
+}  // namespace heirloom::detail

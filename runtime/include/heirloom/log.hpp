@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <heirloom/atom.hpp>
+#include <heirloom/exit_reason.hpp>
+#include <heirloom/pid.hpp>
+
+namespace heirloom {
+
+enum class log_level : std::uint8_t { debug, info, warning, error };
+std::string_view to_string(log_level level) noexcept;
+
+/// One thing worth saying. `event` is stable and machine-readable ("crash", "child_terminated", ...), `text` is one
+/// line for people, `fields` the details.
+struct log_event {
+    log_level level = log_level::info;
+    std::string_view event;
+    pid about;
+    std::string text;
+    std::vector<std::pair<std::string_view, std::string>> fields = {};
+    /// Return addresses where a crash was thrown, innermost first; symbolised only by whoever prints them.
+    std::vector<void*> stack = {};
+};
+
+/// Where log events go. Called by one thread at a time, in order; may be slow: the queue before it is bounded and
+/// counts what it drops. An exception it throws is counted and otherwise ignored.
+using log_sink = std::function<void(const log_event&)>;
+
+/// The sink a runtime has unless told otherwise: one line an event on standard error; with `detailed` the fields
+/// and the symbolised stack as well.
+log_sink standard_error_sink(bool detailed = false);
+
+/// Queues an event for the sink of the runtime the caller is in. Never waits. Outside a runtime: dropped.
+void log(log_event event) noexcept;
+
+/// The stack in the words of the debug information or symbol table, one line a frame.
+std::vector<std::string> symbolise(const std::vector<void*>& stack);
+
+}  // namespace heirloom

@@ -1,0 +1,349 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <heirloom/clock.hpp>
+#include <heirloom/errors.hpp>
+#include <heirloom/message.hpp>
+#include <heirloom/monitor.hpp>
+#include <heirloom/pid.hpp>
+#include <heirloom/timer.hpp>
+
+namespace heirloom {
+
+namespace detail {
+
+/// One receive in progress: walks the mailbox in arrival order and waits at its end. Throws what ends the
+/// process; leaves no scan position behind, however it ends.
+class mailbox_scan {
+public:
+    explicit mailbox_scan(time_point deadline);
+    mailbox_scan(const mailbox_scan&) = delete;
+    mailbox_scan& operator=(const mailbox_scan&) = delete;
+
+    /// The next message not yet seen by this scan, still in the mailbox; null when the deadline has passed.
+    message* next() {
+        if (link_ && *link_) return current();
+        return wait();
+    }
+    /// Skips the message that next() returned.
+    void skip() noexcept { link_ = &(*link_)->next; }
+    /// Takes the message that next() returned out of the mailbox.
+    void take() noexcept;
+
+private:
+    message* current() noexcept { return *link_; }
+    message* wait();
+
+    message** link_;
+    time_point deadline_;
+};
+
+template <class T>
+struct handler_argument : handler_argument<decltype(&T::operator())> {};
+template <class R, class C, class A>
+struct handler_argument<R (C::*)(A)> {
+    using type = A;
+};
+template <class R, class C, class A>
+struct handler_argument<R (C::*)(A) const> {
+    using type = A;
+};
+template <class R, class C, class A>
+struct handler_argument<R (C::*)(A) noexcept> {
+    using type = A;
+};
+template <class R, class C, class A>
+struct handler_argument<R (C::*)(A) const noexcept> {
+    using type = A;
+};
+template <class R, class A>
+struct handler_argument<R (*)(A)> {
+    using type = A;
+};
+template <class R, class A>
+struct handler_argument<R (*)(A) noexcept> {
+    using type = A;
+};
+
+template <class T>
+concept has_call_operator = requires { &T::operator(); } || std::is_pointer_v<T>;
+template <class T>
+concept takes_one = has_call_operator<T> && requires { typename handler_argument<T>::type; };
+
+template <class H>
+constexpr void check_handler() {
+    static_assert(has_call_operator<H>,
+                  "heirloom: receive: a handler names its one message type; a generic lambda (auto) names none");
+    static_assert(!has_call_operator<H> || takes_one<H>,
+                  "heirloom: receive: a handler takes exactly one parameter, its message");
+    if constexpr (takes_one<H>) {
+        using argument = typename handler_argument<H>::type;
+        static_assert(!std::is_lvalue_reference_v<argument> ||
+                          std::is_const_v<std::remove_reference_t<argument>>,
+                      "heirloom: receive: a handler takes its message by value, const& or &&, not by plain "
+                      "reference");
+    }
+}
+
+struct always {
+    template <class T>
+    bool operator()(const T&) const noexcept {
+        return true;
+    }
+};
+
+template <class H, class Guard = always>
+struct clause {
+    using argument = typename handler_argument<H>::type;
+    using message_payload = std::remove_cvref_t<argument>;
+    static constexpr bool guarded = !std::is_same_v<Guard, always>;
+    H handler;
+    Guard guard;
+};
+
+template <class F>
+struct after_clause {
+    duration limit;
+    F on_timeout;
+};
+struct exit_on_timeout {
+    [[noreturn]] void operator()() const;
+};
+
+template <class T>
+struct is_clause : std::false_type {};
+template <class H, class G>
+struct is_clause<clause<H, G>> : std::true_type {};
+template <class T>
+struct is_after : std::false_type {};
+template <class F>
+struct is_after<after_clause<F>> : std::true_type {};
+
+template <class T>
+decltype(auto) as_clause(T&& t) {
+    using bare = std::remove_cvref_t<T>;
+    if constexpr (is_clause<bare>::value || is_after<bare>::value) {
+        return std::forward<T>(t);
+    } else {
+        check_handler<bare>();
+        if constexpr (takes_one<bare>)
+            return clause<bare>{std::forward<T>(t), {}};
+        else
+            return after_clause<exit_on_timeout>{};
+    }
+}
+
+template <class C>
+struct clause_result {
+    using type = std::invoke_result_t<decltype(C::handler)&, typename C::argument>;
+};
+template <class F>
+struct clause_result<after_clause<F>> {
+    using type = std::invoke_result_t<F&>;
+};
+template <>
+struct clause_result<after_clause<exit_on_timeout>> {
+    struct type {};  // agrees with every result
+};
+
+template <class... C>
+struct agreed_result;
+template <class A>
+struct agreed_result<A> {
+    using type = typename clause_result<A>::type;
+    static constexpr bool ok = true;
+};
+using no_result = clause_result<after_clause<exit_on_timeout>>::type;
+template <class A, class... Rest>
+struct agreed_result<A, Rest...> {
+    using mine = typename clause_result<A>::type;
+    using theirs = typename agreed_result<Rest...>::type;
+    static constexpr bool ok = agreed_result<Rest...>::ok && (std::is_same_v<mine, theirs> || std::is_same_v<theirs, no_result> ||
+                                std::is_same_v<mine, no_result>);
+    using type = std::conditional_t<std::is_same_v<mine, no_result>, theirs, mine>;
+};
+
+template <class A, class B>
+constexpr bool clash() {
+    if constexpr (is_clause<A>::value && is_clause<B>::value)
+        return !A::guarded && !B::guarded &&
+               std::is_same_v<typename A::message_payload, typename B::message_payload>;
+    else
+        return false;
+}
+template <class First, class... Rest>
+constexpr bool any_clash() {
+    if constexpr (sizeof...(Rest) == 0)
+        return false;
+    else
+        return (clash<First, Rest>() || ...) || any_clash<Rest...>();
+}
+template <class First, class... Rest>
+constexpr bool after_not_last() {
+    if constexpr (sizeof...(Rest) == 0)
+        return false;
+    else
+        return is_after<First>::value || after_not_last<Rest...>();
+}
+
+/// Marks the running process as evaluating a guard: waits throw.
+class guard_scope {
+public:
+    guard_scope();
+    ~guard_scope();
+};
+
+template <class C>
+bool matches(C& c, const message* m) {
+    if constexpr (is_after<C>::value) {
+        return false;
+    } else {
+        using payload = typename C::message_payload;
+        if (m->type != &user_type<payload>) return false;
+        if constexpr (C::guarded) {
+            guard_scope scope;
+            return c.guard(static_cast<const typed_message<payload>*>(m)->payload);
+        } else {
+            return true;
+        }
+    }
+}
+
+template <class C>
+decltype(auto) invoke_clause(C& c, message* m) {
+    using payload = typename C::message_payload;
+    message_ptr owner(m);  // consumed, whatever the handler does
+    auto& value = static_cast<typed_message<payload>*>(m)->payload;
+    if constexpr (std::is_lvalue_reference_v<typename C::argument>)
+        return c.handler(std::as_const(value));
+    else
+        return c.handler(std::move(value));
+}
+
+template <class R, class C, class... Rest>
+R dispatch(message* m, std::size_t chosen, C& c, Rest&... rest) {
+    if constexpr (!is_after<C>::value) {
+        if (chosen == 0) return invoke_clause(c, m);
+    }
+    if constexpr (sizeof...(Rest) > 0)
+        return dispatch<R>(m, chosen - 1, rest...);
+    else
+        __builtin_unreachable();
+}
+
+template <class R, class C, class... Rest>
+R on_timeout(C& c, Rest&... rest) {
+    if constexpr (is_after<C>::value) {
+        if constexpr (std::is_same_v<C, after_clause<exit_on_timeout>>) {
+            c.on_timeout();
+        } else {
+            return c.on_timeout();
+        }
+    } else if constexpr (sizeof...(Rest) > 0) {
+        return on_timeout<R>(rest...);
+    } else {
+        __builtin_unreachable();
+    }
+}
+
+template <class... C>
+duration limit_of(const C&... clauses) {
+    duration limit = forever;
+    ([&] {
+        if constexpr (is_after<C>::value) limit = clauses.limit;
+    }(), ...);
+    return limit;
+}
+
+template <class... C>
+auto receive_with(C&&... clauses) {
+    static_assert(!after_not_last<std::remove_cvref_t<C>...>(),
+                  "heirloom: receive: after(...) stands last");
+    static_assert(!any_clash<std::remove_cvref_t<C>...>(),
+                  "heirloom: receive: two handlers take the same message type; the second would never run");
+    using agreed = agreed_result<std::remove_cvref_t<C>...>;
+    static_assert(agreed::ok, "heirloom: receive: all handlers, and after's function, return one type");
+    using R = std::conditional_t<std::is_same_v<typename agreed::type, no_result>, void,
+                                 typename agreed::type>;
+    const duration limit = limit_of(clauses...);
+    mailbox_scan scan(limit == forever ? time_point::max() : deadline_after(limit, "receive"));
+    while (message* m = scan.next()) {
+        std::size_t chosen = 0;
+        const bool found = ((matches(clauses, m) || (++chosen, false)) || ...);
+        if (!found) {
+            scan.skip();
+            continue;
+        }
+        scan.take();
+        return dispatch<R>(m, chosen, clauses...);
+    }
+    return on_timeout<R>(clauses...);
+}
+
+template <class... H>
+inline constexpr bool any_handlers = sizeof...(H) > 0;
+
+}  // namespace detail
+
+/// Last in a receive: runs `f` when no message matched within `limit`, counted from the start of the receive.
+/// 0 looks through the mailbox once and does not wait. Without `f` the process exits with `timeout`.
+template <class Rep, class Period, class F>
+auto after(std::chrono::duration<Rep, Period> limit, F f) {
+    return detail::after_clause<F>{detail::to_duration(limit), std::move(f)};
+}
+template <class Rep, class Period>
+auto after(std::chrono::duration<Rep, Period> limit) {
+    return detail::after_clause<detail::exit_on_timeout>{detail::to_duration(limit), {}};
+}
+
+/// Restricts a handler to one monitor's `down`, one timer's `timeout`.
+template <class H>
+auto when(const monitor_ref& ref, H handler) {
+    detail::check_handler<H>();
+    auto guard = [ref](const down& d) { return d.ref == ref; };
+    return detail::clause<H, decltype(guard)>{std::move(handler), guard};
+}
+template <class H>
+auto when(const timer_ref& ref, H handler) {
+    detail::check_handler<H>();
+    auto guard = [ref](const auto& t) { return t.ref == ref; };
+    return detail::clause<H, decltype(guard)>{std::move(handler), guard};
+}
+/// Restricts a handler to messages for which `predicate(message)` holds. The predicate sees the message in the
+/// mailbox and must not wait; if it throws, nothing is consumed.
+template <class Predicate, class H>
+    requires std::predicate<Predicate&, const typename detail::clause<H>::message_payload&>
+auto when(Predicate predicate, H handler) {
+    return detail::clause<H, Predicate>{std::move(handler), std::move(predicate)};
+}
+
+/// Takes the first message, in arrival order, that one of the handlers takes (their parameter names the type),
+/// and returns what that handler returns. Skipped messages stay, in order. Waits as long as there is none.
+template <class... H>
+auto receive(H&&... handlers) {
+    static_assert(detail::any_handlers<H...>,
+                  "heirloom: receive: give at least one handler, or a type: receive<T>()");
+    if constexpr (detail::any_handlers<H...>)
+        return detail::receive_with(detail::as_clause(std::forward<H>(handlers))...);
+}
+
+/// Waits for one T.
+template <class T>
+T receive() {
+    detail::check_sendable<T>();
+    return detail::receive_with(detail::as_clause([](T&& m) -> T { return std::move(m); }));
+}
+/// The first T in the mailbox, or nothing when none came within `limit`.
+template <class T, class Rep, class Period>
+std::optional<T> receive_for(std::chrono::duration<Rep, Period> limit) {
+    return detail::receive_with(
+        detail::as_clause([](T&& m) -> std::optional<T> { return std::optional<T>(std::move(m)); }),
+        after(limit, []() -> std::optional<T> { return std::nullopt; }));
+}
+
+}  // namespace heirloom
