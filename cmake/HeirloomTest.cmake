@@ -1,0 +1,31 @@
+# heirloom_add_test(<name> LABEL unit|conformance|stress|model
+#                   SOURCES <file>... LINKS <target>... [INTERNALS <layer>...] [TIMEOUT <seconds>])
+# A GoogleTest program and its one CTest entry. INTERNALS puts <layer>/src on the include path, for
+# unit tests of what no consumer sees. The program's own report goes to test-reports/<name>.json,
+# from which test/support/run_tests.py counts cases.
+function(heirloom_add_test name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "LABEL;TIMEOUT" "SOURCES;LINKS;INTERNALS")
+    set(labels unit conformance stress model)
+    if(NOT arg_LABEL IN_LIST labels)
+        message(FATAL_ERROR "heirloom_add_test(${name}): LABEL is one of ${labels}")
+    endif()
+    if(NOT arg_TIMEOUT)
+        set(arg_TIMEOUT 600)
+    endif()
+    add_executable(${name} ${arg_SOURCES})
+    target_link_libraries(${name} PRIVATE ${arg_LINKS} GTest::gmock GTest::gtest_main)
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/test)
+    foreach(layer IN LISTS arg_INTERNALS)
+        target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/${layer}/src)
+    endforeach()
+    heirloom_developer_flags(${name})
+    target_compile_options(${name} PRIVATE -fno-omit-frame-pointer)
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES
+        LABELS "gtest;${arg_LABEL}"
+        TIMEOUT ${arg_TIMEOUT}
+        # Every suite uses all cores itself.
+        RUN_SERIAL TRUE
+        ENVIRONMENT "GTEST_OUTPUT=json:${CMAKE_BINARY_DIR}/test-reports/${name}.json"
+    )
+endfunction()
