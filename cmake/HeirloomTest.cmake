@@ -2,15 +2,12 @@
 #                   SOURCES <file>... LINKS <target>... [INTERNALS <layer>...] [TIMEOUT <seconds>])
 # A GoogleTest program and its one CTest entry. INTERNALS puts <layer>/src on the include path, for
 # unit tests of what no consumer sees. The program's own report goes to test-reports/<name>.json,
-# from which test/support/run_tests.py counts cases.
+# from which test/support/run_tests.py counts cases; it also sets the limit a program has by default.
 function(heirloom_add_test name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "LABEL;TIMEOUT" "SOURCES;LINKS;INTERNALS")
     set(labels unit conformance stress model)
     if(NOT arg_LABEL IN_LIST labels)
         message(FATAL_ERROR "heirloom_add_test(${name}): LABEL is one of ${labels}")
-    endif()
-    if(NOT arg_TIMEOUT)
-        set(arg_TIMEOUT 600)
     endif()
     add_executable(${name} ${arg_SOURCES})
     target_link_libraries(${name} PRIVATE ${arg_LINKS} GTest::gmock GTest::gtest_main)
@@ -23,9 +20,11 @@ function(heirloom_add_test name)
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES
         LABELS "gtest;${arg_LABEL}"
-        TIMEOUT ${arg_TIMEOUT}
         # Every suite uses all cores itself.
         RUN_SERIAL TRUE
         ENVIRONMENT "GTEST_OUTPUT=json:${CMAKE_BINARY_DIR}/test-reports/${name}.json"
     )
+    if(arg_TIMEOUT)
+        set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT})
+    endif()
 endfunction()

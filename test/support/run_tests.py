@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Runs a build's CTest entries and counts test cases, not programs.
+
+A GoogleTest program is one CTest entry; its JSON report says which cases it held. A program that
+crashes, hangs or fails without naming a case (a leak found at exit, say) counts as one failure of
+its own. The last line is `N passed, M failed`; the exit status is 0 only if nothing failed.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("build", type=pathlib.Path, help="the build directory")
+    parser.add_argument("--filter", help="only cases whose name contains this")
+    parser.add_argument("--label", help="only entries with this CTest label")
+    parser.add_argument("--seeds", type=int, help="seeds for every test that explores schedules")
+    parser.add_argument("--seconds", type=int, help="how long each stress test lasts")
+    return parser.parse_args()
+
+
+def entries(build):
+    """Every CTest entry's name and labels."""
+    listing = subprocess.run(
+        ["ctest", "--test-dir", build, "--show-only=json-v1"], capture_output=True, check=True
+    )
+    for test in json.loads(listing.stdout)["tests"]:
+        properties = {p["name"]: p["value"] for p in test.get("properties", [])}
+        yield test["name"], properties.get("LABELS", [])
+
+
+def chosen(args):
+    """The entries to run. A filter speaks of cases, which only GoogleTest programs have inside."""
+    for name, labels in entries(args.build):
+        if args.label and args.label not in labels:
+            continue
+        if args.filter and "gtest" not in labels and args.filter not in name:
+            continue
+        yield name
+
+
+def run(args, names, reports):
+    environment = dict(os.environ)
+    if args.filter:
+        environment["GTEST_FILTER"] = f"*{args.filter}*"
+    if args.seeds:
+        environment["HEIRLOOM_TEST_SEEDS"] = str(args.seeds)
+    if args.seconds:
+        environment["HEIRLOOM_STRESS_SECONDS"] = str(args.seconds)
+    command = ["ctest", "--test-dir", args.build, "--output-on-failure", "--progress"]
+    command += ["--parallel", str(os.cpu_count() or 2), "--output-junit", reports / "ctest.xml"]
+    command += ["-R", "^(" + "|".join(names) + ")$"]
+    # For programs that set no limit of their own; a stress program may hold many storms.
+    command += ["--timeout", str(600 + 60 * (args.seconds or 0))]
+    return subprocess.run(command, env=environment).returncode
+
+
+def outcomes(reports):
+    """Each entry that ran, and whether CTest saw it succeed."""
+    for case in xml.etree.ElementTree.parse(reports / "ctest.xml").iter("testcase"):
+        yield case.get("name"), case.get("status") == "run"
+
+
+def cases(report):
+    """The cases that ran in one GoogleTest report: name, and whether it passed."""
+    for suite in json.loads(report.read_text())["testsuites"]:
+        for case in suite["testsuite"]:
+            if case["status"] == "RUN" and case.get("result") == "COMPLETED":
+                yield f"{suite['name']}.{case['name']}", not case.get("failures")
+
+
+def count(reports):
+    passed, failures = 0, []
+    for name, succeeded in outcomes(reports):
+        report = reports / f"{name}.json"
+        inside = list(cases(report)) if report.exists() else []
+        failed = [f"{name}: {case}" for case, good in inside if not good]
+        passed += len(inside) - len(failed)
+        if report.exists():
+            if not succeeded and not failed:
+                failed = [f"{name}: failed outside its cases"]
+        elif succeeded:
+            passed += 1
+        else:
+            failed = [f"{name}: failed or ended without a report"]
+        failures += failed
+    return passed, failures
+
+
+def main():
+    args = arguments()
+    reports = (args.build / "test-reports").resolve()
+    reports.mkdir(exist_ok=True)
+    for old in reports.iterdir():
+        old.unlink()
+    names = list(chosen(args))
+    if not names:
+        print("no test has that label or name", file=sys.stderr)
+        print("0 passed, 1 failed")
+        return 1
+    status = run(args, names, reports)
+    passed, failures = count(reports)
+    if args.filter and passed + len(failures) == 0:
+        failures = [f"no case is named *{args.filter}*"]
+    for failure in failures:
+        print(f"FAILED {failure}")
+    if status != 0 and not failures:
+        failures = ["ctest itself failed"]
+    print(f"{passed} passed, {len(failures)} failed", flush=True)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
