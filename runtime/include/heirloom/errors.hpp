@@ -56,6 +56,12 @@ public:
     explicit cannot_wait(const char* function);
 };
 
+/// Deterministic mode: nobody can run, somebody waits, and no timer is armed. what() names every waiter.
+class deadlock : public std::runtime_error {
+public:
+    explicit deadlock(const std::string& report);
+};
+
 /// A `call` that got no reply. Uncaught, the calling process ends with `reason()`.
 class call_failed : public std::runtime_error {
 public:

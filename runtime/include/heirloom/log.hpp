@@ -20,9 +20,9 @@ std::string_view to_string(log_level level) noexcept;
 /// line for people, `fields` the details.
 struct log_event {
     log_level level = log_level::info;
-    std::string_view event;
-    pid about;
-    std::string text;
+    std::string_view event = {};
+    pid about = {};
+    std::string text = {};
     std::vector<std::pair<std::string_view, std::string>> fields = {};
     /// Return addresses where a crash was thrown, innermost first; symbolised only by whoever prints them.
     std::vector<void*> stack = {};

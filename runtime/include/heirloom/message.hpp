@@ -154,6 +154,9 @@ struct message_type {
     std::string_view name;
     /// Writes the payload if it can be printed; may be null.
     void (*print)(std::ostream&, const message*);
+    /// Of calls: destroys the payload and leaves the block, of this many bytes, for the bad news.
+    void (*gut)(message*) noexcept = nullptr;
+    std::uint32_t bytes = 0;
 };
 
 /// The head of every message block. Blocks are cache lines; a payload of up to 40 bytes shares the first.
@@ -190,6 +193,11 @@ void destroy_message(message* m) noexcept {
     auto* typed = static_cast<Message*>(m);
     typed->~Message();
     free_block(typed, sizeof(Message));
+}
+
+template <class Message>
+void gut_message(message* m) noexcept {
+    static_cast<Message*>(m)->~Message();
 }
 
 template <class T>

@@ -59,15 +59,20 @@ spawned_ids spawn_activity(const spawn_options& options, activity* what, const s
 
 // --- The running process, seen by a server loop ---------------------------------------------------
 
-/// The oldest message of the mailbox (kind user or call), taken out, or null when there is none. Handles
+/// The oldest message of the mailbox (kind user, call, or timeout of set_server_timer), taken out, or null when there is none. Handles
 /// signals on the way; a lethal one throws. A safe point. Never waits.
 message* next_message();
+/// The running process's activity; null outside a process.
+activity* current_activity() noexcept;
+
 /// Puts a message taken by next_message back at the head, as if never taken.
 void unget_message(message* m) noexcept;
 
 /// Sends a message to a process, by its pid. Consumes it, also when the process is dead (returns false then).
 /// Never a safe point, never waits, ignores mailbox bounds.
 bool deliver(pid to, message* m) noexcept;
+/// The same through an alias.
+bool deliver(const reference& alias, message* m) noexcept;
 
 /// Arms the one timer that a waiting server has: at `deadline` a message of kind `timeout` with `word` = `tag`
 /// is queued. Arming again replaces it; time_point::max() disarms it. A timeout message of an older arming
@@ -75,15 +80,16 @@ bool deliver(pid to, message* m) noexcept;
 void set_server_timer(time_point deadline, std::uint64_t tag);
 
 // --- Calls ---------------------------------------------------------------------------------------
-// A call is a message of kind `call` whose head says who asks. Whoever is told to answer does so exactly once;
-// the asker hears `no_reply` if nobody does, and the exit reason if the called process ends first.
+// A call is a message of kind `call` whose head says who asks. A call that next_message returned is *open*: it is
+// registered with the process that took it, and whoever asked is told the exit reason if that process ends before it
+// is answered. So a server may simply let an exception pass.
 
 struct call_message : message {
     // word: the caller's pid
     std::uint64_t ref = 0;          // the caller's number for this call
     call_message* prev = nullptr;   // among the open calls of the called process
     call_message* next_open = nullptr;
-    pid server;                     // the called process
+    pid server;                     // the called process, once it has taken the call
 };
 
 template <class Request>
@@ -93,10 +99,11 @@ struct typed_call : call_message {
     Request payload;
 };
 
-/// A reply: word is the call's ref; `failure` distinguishes an answer from a bad end.
+/// A reply: `word` is the call's ref.
 struct reply_message : message {
     bool failed = false;
-    call_message* open = nullptr;  // still registered with `server` as open
+    std::uint32_t block_bytes = 0;  // of a failed reply
+    message* done = nullptr;        // sent to `server` when the reply has arrived, if it came from someone else
     pid server;
 };
 template <class T>
@@ -105,15 +112,28 @@ struct typed_reply : reply_message {
     explicit typed_reply(A&&... args) : payload(std::forward<A>(args)...) {}
     T payload;
 };
-/// The payload of a failed reply.
+/// A reply whose `failed` is set: the payload is why.
 using failed_reply = typed_reply<exit_reason>;
 
 template <class T>
-inline constexpr message_type reply_type{message_kind::reply, &destroy_message<typed_reply<T>>, type_name<T>(),
-                                         nullptr};
+inline constexpr message_type reply_type{message_kind::reply, &destroy_message<typed_reply<T>>,
+                                         type_name<T>(), nullptr};
 template <class Request>
-inline constexpr message_type call_type{message_kind::call, &destroy_message<typed_call<Request>>,
-                                        type_name<Request>(), nullptr};
+inline constexpr message_type call_type{message_kind::call,
+                                        &destroy_message<typed_call<Request>>,
+                                        type_name<Request>(),
+                                        nullptr,
+                                        &gut_message<typed_call<Request>>,
+                                        sizeof(typed_call<Request>)};
+
+template <class T, class... A>
+typed_reply<T>* new_reply(A&&... args) {
+    return new_message<typed_reply<T>>(reply_type<T>, std::forward<A>(args)...);
+}
+template <class Request, class... A>
+typed_call<Request>* new_call(A&&... args) {
+    return new_message<typed_call<Request>>(call_type<Request>, std::forward<A>(args)...);
+}
 
 /// A new number for a call of the running process; until the next begin_call or end_call, a reply with this
 /// number is delivered, all other replies are dropped.
@@ -136,15 +156,18 @@ reply_message* await_reply(std::uint64_t ref, time_point deadline, call_intercep
 reply_message* poll_reply(std::uint64_t ref);
 
 /// Sends a call and waits for its reply in one step: the caller's worker goes straight to the server and back.
-reply_message* call_and_wait(pid server, call_message* request, time_point deadline);
+/// The limit starts to run when the caller really has to wait. Consumes the request. Null: timed out; a dead server
+/// gives a failed_reply with `no_process`.
+reply_message* call_and_wait(pid server, call_message* request, duration limit);
 
-/// The right and the duty to answer one call. Move-only; dropped, the caller is told `no_reply`.
+/// The right and the duty to answer one open call, for a server that answers later or lets another process answer.
+/// Move-only; dropped, the caller is told `no_reply`.
 class open_call {
 public:
     open_call() noexcept = default;
-    /// Takes over a call message that next_message returned; keeps it registered with the running process
-    /// until answered. The request's payload stays in it.
-    explicit open_call(call_message* m) noexcept;
+    /// Takes over a call that next_message returned to the running process. Reserves what answering needs; throws
+    /// std::bad_alloc with the call still open. The request stays readable in `m` until then.
+    explicit open_call(call_message* m);
     open_call(open_call&& other) noexcept;
     open_call& operator=(open_call&& other) noexcept;
     ~open_call();
@@ -158,13 +181,16 @@ public:
     void fail(exit_reason why) noexcept;
 
 private:
-    call_message* request_ = nullptr;  // valid as long as `server_` lives and the call is open
+    void settle(reply_message* with) noexcept;
+    call_message* request_ = nullptr;   // valid as long as `server_` lives and the call is open
+    failed_reply* bad_news_ = nullptr;  // reserved
+    message* done_ = nullptr;           // reserved
     pid server_;
     pid caller_;
     std::uint64_t ref_ = 0;
 };
 
-/// Answers a call message directly from the server that took it, and frees it: the fast path of `open_call`.
+/// Answers an open call from the process that took it, and frees it: the fast path of open_call.
 void answer_call(call_message* request, reply_message* answer) noexcept;
 void fail_call(call_message* request, exit_reason why) noexcept;
 
@@ -210,6 +236,17 @@ public:
     callback_scope(const callback_scope&) = delete;
     callback_scope& operator=(const callback_scope&) = delete;
 };
+/// Entry of a table's read verb: a safe point, then the running process's pid bits; 0 on a thread that runs none. What
+/// the verb then reads under quiescence stays valid until leave_verb(), which must follow on every path.
+std::uint64_t enter_read();
+/// Entry of a write verb: the same, and throws in_table_callback(verb) inside a table callback.
+std::uint64_t enter_write(const char* verb);
+/// The end of a verb. Verbs nest.
+void leave_verb() noexcept;
+/// pid bits of the running process or 0; no safe point.
+std::uint64_t current_pid_bits() noexcept;
+bool in_callback() noexcept;
+
 /// Throws in_table_callback if the running process is inside one.
 void refuse_in_callback(const char* function);
 

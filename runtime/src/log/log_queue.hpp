@@ -1,0 +1,38 @@
+#pragma once
+
+#include <atomic>
+#include <concurrentqueue/blockingconcurrentqueue.h>
+#include <cstdint>
+#include <thread>
+
+#include "heirloom/log.hpp"
+
+// log_queue: between the processes, which never wait for a log, and the sink, which may be slow. Bounded; what does not fit is
+// dropped and counted, and the count is reported when there is room again. In deterministic mode the sink is called
+// directly, so that the order of lines is part of the run.
+namespace heirloom::detail {
+
+class log_queue {
+public:
+    log_queue(log_sink sink, bool direct);
+    ~log_queue();
+    void push(log_event event) noexcept;
+    /// Waits until everything pushed so far has reached the sink.
+    void flush() noexcept;
+
+private:
+    static constexpr std::int64_t capacity = 10'000;
+    void thread_main() noexcept;
+    void emit(const log_event& event) noexcept;
+
+    log_sink sink_;
+    const bool direct_;
+    moodycamel::BlockingConcurrentQueue<log_event> queue_;
+    std::atomic<std::int64_t> length_{0};
+    std::atomic<std::uint64_t> dropped_{0};
+    std::atomic<std::uint64_t> failed_{0};
+    std::atomic<bool> stop_{false};
+    std::thread thread_;
+};
+
+}  // namespace heirloom::detail

@@ -1,0 +1,220 @@
+#include "platform/stack_pool.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+#include <sys/mman.h>
+
+#include "platform/check.hpp"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102  // Linux 6.13; newer than the C library's headers
+#endif
+
+namespace heirloom::detail {
+namespace {
+
+std::byte* reserve(std::size_t bytes) noexcept {
+    void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p == MAP_FAILED ? nullptr : static_cast<std::byte*>(p);
+}
+
+std::size_t max_mappings() noexcept {
+    std::size_t limit = 65530;
+    if (std::FILE* f = std::fopen("/proc/sys/vm/max_map_count", "r")) {
+        if (std::fscanf(f, "%zu", &limit) != 1) limit = 65530;
+        std::fclose(f);
+    }
+    return limit;
+}
+
+/// Guards by mprotect cost a mapping each; beyond half of what the system allows they stop.
+std::size_t guard_budget() noexcept {
+    static const std::size_t budget = max_mappings() / 4;
+    return budget;
+}
+
+}  // namespace
+
+guard_kind best_guard() noexcept {
+    static const guard_kind kind = [] {
+        std::byte* probe = reserve(page_bytes);
+        if (!probe) return guard_kind::mprotect;
+        const bool works = madvise(probe, page_bytes, MADV_GUARD_INSTALL) == 0;
+        munmap(probe, page_bytes);
+        return works ? guard_kind::markers : guard_kind::mprotect;
+    }();
+    return kind;
+}
+
+stack_region::stack_region(std::size_t stride, std::size_t capacity, guard_kind guard)
+    : stride_(stride), capacity_(capacity), guard_(guard) {
+    base_ = reserve(stride_ * capacity_);
+    if (!base_) throw std::bad_alloc();
+    records_ = reinterpret_cast<stack*>(reserve(sizeof(stack) * capacity_));
+    if (!records_) {
+        munmap(base_, stride_ * capacity_);
+        throw std::bad_alloc();
+    }
+    // A huge page under a stack would make it 2 MiB.
+    madvise(base_, stride_ * capacity_, MADV_NOHUGEPAGE);
+}
+
+stack_region::~stack_region() {
+#if HEIRLOOM_TSAN
+    for (std::size_t i = 0; i < made_; ++i)
+        if (records_[i].fiber) __tsan_destroy_fiber(records_[i].fiber);
+#endif
+#if HEIRLOOM_ASAN
+    __asan_unpoison_memory_region(base_, made_ * stride_);
+#endif
+    munmap(base_, stride_ * capacity_);
+    munmap(records_, sizeof(stack) * capacity_);
+}
+
+bool stack_region::install_guard(stack& s) noexcept {
+    std::byte* page = s.bottom - page_bytes;
+    if (guard_ == guard_kind::markers) return madvise(page, page_bytes, MADV_GUARD_INSTALL) == 0;
+    if (guards_ >= guard_budget()) return true;  // unguarded from here on; see DESIGN.md, "Stacks"
+    if (mprotect(page, page_bytes, PROT_NONE) != 0) return false;
+    ++guards_;
+    return true;
+}
+
+stack* stack_region::make(std::size_t index) noexcept {
+    stack* s = ::new (static_cast<void*>(&records_[index])) stack;
+    s->region = this;
+    std::byte* slice = base_ + index * stride_;
+    s->bottom = slice + page_bytes;
+    // Colour: equal strides would put everybody's hot frames into the same cache sets.
+    s->top = slice + stride_ - (index * 7 % 32) * 64;
+    s->guarded = install_guard(*s);
+    return s;
+}
+
+stack* stack_region::acquire() noexcept {
+    std::lock_guard lock(mutex_);
+    stack* s = free_;
+    if (s) {
+        free_ = s->next;
+        --free_count_;
+    } else if ((s = trimmed_)) {
+        trimmed_ = s->next;
+    } else if (made_ < capacity_) {
+        s = make(made_);
+        if (!s->guarded) return nullptr;
+        ++made_;
+    } else {
+        return nullptr;
+    }
+    s->next = nullptr;
+    s->trimmed = false;
+    in_use_.fetch_add(1, std::memory_order_relaxed);
+    return s;
+}
+
+void stack_region::release(stack* s) noexcept {
+    std::lock_guard lock(mutex_);
+    s->next = free_;
+    free_ = s;
+    ++free_count_;
+    in_use_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+std::size_t stack_region::trim(std::size_t keep, std::size_t at_most) noexcept {
+    stack* victims = nullptr;
+    std::size_t count = 0;
+    {
+        std::lock_guard lock(mutex_);
+        while (free_count_ > keep && count < at_most) {
+            stack* s = free_;
+            free_ = s->next;
+            --free_count_;
+            s->next = victims;
+            victims = s;
+            ++count;
+        }
+    }
+    if (!victims) return 0;
+    for (stack* s = victims; s; s = s->next) {
+        std::byte* slice = base_ + static_cast<std::size_t>(s - records_) * stride_;
+        madvise(slice + page_bytes, stride_ - page_bytes, MADV_DONTNEED);
+        s->context = nullptr;
+        s->trimmed = true;
+#if HEIRLOOM_TSAN
+        if (s->fiber) __tsan_destroy_fiber(s->fiber);
+        s->fiber = nullptr;
+#endif
+#if HEIRLOOM_ASAN
+        s->fake_stack = nullptr;
+        __asan_unpoison_memory_region(slice + page_bytes, stride_ - page_bytes);
+#endif
+    }
+    std::lock_guard lock(mutex_);
+    while (victims) {
+        stack* s = victims;
+        victims = s->next;
+        s->next = trimmed_;
+        trimmed_ = s;
+    }
+    return count;
+}
+
+stack* stack_region::find(const void* address) const noexcept {
+    const auto* p = static_cast<const std::byte*>(address);
+    if (p < base_ || p >= base_ + stride_ * capacity_) return nullptr;
+    return &records_[static_cast<std::size_t>(p - base_) / stride_];
+}
+
+stack_pool::stack_pool(std::size_t default_size, std::size_t max_stacks, guard_kind guard)
+    : max_stacks_(max_stacks), guard_(guard) {
+    standard_ = region_for(default_size);
+    if (!standard_) throw std::bad_alloc();
+}
+
+stack_pool::~stack_pool() {
+    for (auto& region : regions_) delete region.load(std::memory_order_relaxed);
+}
+
+unsigned stack_pool::class_of(std::size_t rounded_bytes) noexcept {
+    unsigned c = 0;
+    for (std::size_t size = smallest_stack; size < rounded_bytes; size *= 2) ++c;
+    return c;
+}
+
+stack_region* stack_pool::region_for(std::size_t bytes) noexcept {
+    const std::size_t size = rounded(bytes);
+    const unsigned c = class_of(size);
+    HEIRLOOM_CHECK(c < classes, "stack_pool: a size that spawn should have refused");
+    // acquire; pairs with the release below.
+    if (stack_region* r = regions_[c].load(std::memory_order_acquire)) return r;
+    std::lock_guard lock(mutex_);
+    if (stack_region* r = regions_[c].load(std::memory_order_relaxed)) return r;
+    // Every region may hold all processes, but not more address space than 1 TiB.
+    std::size_t capacity = max_stacks_;
+    while (capacity > 1 && capacity * size > (std::size_t{1} << 40)) capacity /= 2;
+    try {
+        auto* r = new stack_region(size, capacity, guard_);
+        regions_[c].store(r, std::memory_order_release);
+        return r;
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+}
+
+stack* stack_pool::find(const void* address) const noexcept {
+    for (auto& region : regions_)
+        if (stack_region* r = region.load(std::memory_order_acquire))
+            if (stack* s = r->find(address)) return s;
+    return nullptr;
+}
+
+std::size_t stack_pool::trim(std::size_t keep, std::size_t at_most) noexcept {
+    std::size_t total = 0;
+    for (auto& region : regions_)
+        if (stack_region* r = region.load(std::memory_order_acquire))
+            total += r->trim(keep, at_most - total);
+    return total;
+}
+
+}  // namespace heirloom::detail

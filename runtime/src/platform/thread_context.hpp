@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "platform/sanitizers.hpp"
+
+namespace heirloom::detail {
+
+class worker;
+class process;
+class runtime_core;
+struct stack;
+struct free_block_node;
+
+/// The two words in which the C++ runtime keeps a thread's exceptions in flight (Itanium C++ ABI, 2.2.2). They
+/// belong to the process, not to the thread, so every switch carries them along.
+struct exception_state {
+    void* caught = nullptr;
+    unsigned uncaught = 0;
+};
+
+inline constexpr std::size_t block_classes = 5;  // 64, 128, 192, 256, 512 bytes
+
+/// Per-thread free lists of message blocks; see blocks.cpp.
+struct block_cache {
+    struct list {
+        free_block_node* head = nullptr;
+        unsigned count = 0;
+    };
+    list lists[block_classes];
+};
+
+/// What the library knows of an operating-system thread. One for each thread that has called it.
+struct thread_context {
+    worker* role = nullptr;       // the worker this thread drives; null for foreign and pool threads
+    process* current = nullptr;   // whose code is running
+    runtime_core* core = nullptr; // the runtime it works for
+    exception_state* exceptions = nullptr;
+    block_cache blocks;
+    // The thread's own stack, left while it drives a worker.
+    void* native_context = nullptr;
+#if HEIRLOOM_ASAN
+    const void* native_bottom = nullptr;
+    std::size_t native_size = 0;
+#endif
+#if HEIRLOOM_TSAN
+    void* native_fiber = nullptr;
+#endif
+    void* reader_slot = nullptr;  // see reclamation.hpp, for threads that drive no worker
+    bool pool_thread = false;     // runs blocking(f): waits throw
+};
+
+/// The calling thread's context. Never inlined and never cached by callers across a switch: a process may resume
+/// on another thread, and compilers treat a thread-local's address as constant within a function.
+[[gnu::noinline]] thread_context& this_thread() noexcept;
+
+}  // namespace heirloom::detail

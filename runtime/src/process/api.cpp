@@ -1,0 +1,573 @@
+// The free functions that act on the running process.
+#include "heirloom/blocking.hpp"
+#include "heirloom/names.hpp"
+#include "heirloom/process.hpp"
+#include "heirloom/receive.hpp"
+#include "heirloom/send.hpp"
+#include "heirloom/timer.hpp"
+#include "platform/check.hpp"
+#include "process/lifecycle.hpp"
+#include "process/relations.hpp"
+#include "process/signals.hpp"
+#include "scheduler/runtime_core.hpp"
+
+namespace heirloom {
+
+using namespace detail;
+
+namespace {
+
+/// A place where a process may switch, migrate or be killed (R1).
+inline void safe_point_of(thread_context& t, process& p, unsigned reductions) {
+    if (p.urgent.load(std::memory_order_relaxed) || p.dying) take_signals(p);
+    t.role->budget -= static_cast<std::int32_t>(reductions);
+    if (t.role->budget <= 0) yield();
+}
+
+bool may_switch(const thread_context& t, const process& p) noexcept {
+    return t.role && !p.shields && !p.callbacks && !p.in_exit;
+}
+
+}  // namespace
+
+// --- Identity --------------------------------------------------------------------------------------
+
+pid self() { return running_process("self").id; }
+bool in_process() noexcept { return this_thread().current != nullptr; }
+pid parent() { return running_process("parent").parent; }
+
+// --- Ending ----------------------------------------------------------------------------------------
+
+void exit(exit_reason why) {
+    running_process("exit");
+    throw exit_unwind{std::move(why)};
+}
+
+void exit(pid target, exit_reason why) {
+    process& p = running_process("exit");
+    auto* m = new_message<typed_message<exit_signal>>(exit_type, exit_signal{p.id, std::move(why)});
+    deliver(target, m);
+    if (target == p.id) drain(p);
+    throw_if_dying(p);
+    safe_point();
+}
+
+bool trap_exit(bool on) {
+    process& p = running_process("trap_exit");
+    // What has reached us counts by the old setting.
+    drain(p);
+    throw_if_dying(p);
+    p.trapping_hint.store(on, std::memory_order_relaxed);
+    return std::exchange(p.trapping, on);
+}
+
+bool is_alive(pid target) noexcept {
+    process* p = resolve(target);
+    return p && p->lives_as(target) &&
+           p->status.load(std::memory_order_acquire) != static_cast<std::uint8_t>(process_status::exiting);
+}
+
+// --- Links and monitors ----------------------------------------------------------------------------
+
+void link(pid target) {
+    process& p = running_process("link");
+    safe_point();
+    if (target == p.id) return;
+    drain(p);
+    throw_if_dying(p);
+    if (find_link(p, target)) return;
+    link_entry* mine = new_link_entry(target);
+    link_entry* theirs;
+    try {
+        theirs = new_link_entry(p.id);
+    } catch (...) {
+        mine->type->destroy(mine);
+        throw;
+    }
+    mine->mine = theirs->theirs = ++p.next_ref;
+    if (deliver(target, theirs)) return add_link(p, mine);
+    mine->type->destroy(mine);
+    drain(p);  // its own link and end may have come in meanwhile
+    if (!p.trapping) {
+        throw_if_dying(p);
+        throw no_such_process("link", to_string(target));
+    }
+    auto* m = new_message<typed_message<exit_signal>>(exit_type, exit_signal{target, reason::no_process});
+    deliver(p.id, m);
+}
+
+void unlink(pid target) noexcept {
+    process* p = this_thread().current;
+    if (!p) return;
+    drain(*p);
+    link_entry* e = find_link(*p, target);
+    if (!e) return;
+    remove_link(*p, e);
+    e->type = &unlink_type;
+    e->word = p->id.bits();
+    deliver(target, e);
+}
+
+monitor_ref monitor(pid target, alias_mode alias) {
+    process& p = running_process("monitor");
+    safe_point();
+    if (target == p.id) {
+        const monitor_ref ref{{p.id, ++p.next_ref}};
+        if (alias != alias_mode::none) p.more().aliases.emplace(ref.id, alias);
+        return ref;
+    }
+    monitor_entry* e = new_monitor_entry(p, target, alias);
+    const monitor_ref ref = e->payload.ref;
+    if (alias != alias_mode::none) p.more().aliases.emplace(ref.id, alias);
+    add_monitor(p, e);
+    process* t = resolve(target);
+    const auto outcome = t ? t->inbox.push(t->generation, target, e, true) : push_outcome{push_outcome::refused};
+    if (outcome.what == push_outcome::claimed) {
+        t->pending.append_reversed(outcome.older);
+        t->pending.append(e);
+        schedule_claimed(t);
+    } else if (outcome.what == push_outcome::refused) {
+        e->payload.reason = reason::no_process;
+        e->type = &down_type;
+        deliver(p.id, e);
+    }
+    return ref;
+}
+
+monitor_ref monitor(atom name, alias_mode alias) {
+    process& p = running_process("monitor");
+    const pid target = whereis(name);
+    const monitor_ref ref = monitor(target, alias);
+    if (monitor_entry* e = find_monitor(p, ref.id)) e->payload.name = name;
+    return ref;
+}
+
+bool demonitor(const monitor_ref& ref, demonitor_mode mode) noexcept {
+    process* p = this_thread().current;
+    if (!p || ref.owner != p->id) return false;
+    drain(*p);
+    bool there = false;
+    auto& extras = p->extras;
+    if (extras) {
+        auto found = extras->aliases.find(ref.id);
+        if (found != extras->aliases.end() && found->second != alias_mode::explicit_unalias)
+            extras->aliases.erase(found);
+        else if (found != extras->aliases.end() && mode == flush)
+            extras->aliases.erase(found);
+    }
+    if (monitor_entry* e = find_monitor(*p, ref.id)) {
+        there = true;
+        remove_monitor(*p, e);
+        // Flags first: after an accepted push the record is the target's.
+        const auto flags = e->demonitor.word;
+        e->demonitor.word = flags | monitor_entry::given_up;
+        deliver(e->payload.from, &e->demonitor);
+    }
+    if (mode == flush) {
+        for (message** link = p->queue.begin_link(); *link; link = &(*link)->next) {
+            message* m = *link;
+            if (m->type != &user_type<down> || static_cast<typed_message<down>*>(m)->payload.ref != ref) continue;
+            p->queue.unlink(link);
+            --p->queued;
+            m->type->destroy(m);
+            break;
+        }
+    }
+    return there;
+}
+
+alias_ref alias() {
+    process& p = running_process("alias");
+    const alias_ref ref{detail::reference{p.id, ++p.next_ref}};
+    p.more().aliases.emplace(ref.id, alias_mode::explicit_unalias);
+    return ref;
+}
+
+bool unalias(const alias_ref& ref) noexcept {
+    process* p = this_thread().current;
+    if (!p || ref.owner != p->id) return false;
+    drain(*p);
+    return drop_alias(*p, ref.id);
+}
+
+// --- Time ------------------------------------------------------------------------------------------
+
+runtime_clock::time_point runtime_clock::now() noexcept {
+    runtime_core* core = runtime_core::current();
+    if (!core)
+        return time_point(std::chrono::steady_clock::now().time_since_epoch());
+    return time_point(duration(core->clock()));
+}
+
+namespace detail {
+
+time_point deadline_after(duration limit, const char* function) {
+    if (limit < duration::zero())
+        throw bad_argument(function, "a time of " + std::to_string(limit.count()) + " ns is negative");
+    const time_point now = runtime_clock::now();
+    return limit >= time_point::max() - now ? time_point::max() : now + limit;
+}
+
+}  // namespace detail
+
+void yield() {
+    thread_context& t = this_thread();
+    process* p = t.current;
+    if (!p) throw not_in_process("yield");
+    if (!may_switch(t, *p)) return;
+    take_signals(*p);
+    t.role->budget = slice;
+    leave_running(farewell::requeue);
+    take_signals(*p);
+}
+
+void sleep(duration limit) {
+    process& p = running_process("sleep");
+    if (p.shields || p.in_exit || (p.dying && this_thread().exceptions->uncaught > 0)) return;
+    refuse_wait(p, "sleep");
+    const std::int64_t until = nanoseconds_of(deadline_after(limit, "sleep"));
+    take_signals(p);
+    do {
+        drain(p);
+        throw_if_dying(p);
+        wait_once(p, true, until);
+        drain(p);
+        throw_if_dying(p);
+    } while (runtime_core::current()->clock() < until);
+}
+
+priority set_priority(priority level) { return std::exchange(running_process("set_priority").level, level); }
+
+// --- Shield ----------------------------------------------------------------------------------------
+
+shield::shield() noexcept {
+    if (process* p = this_thread().current) ++p->shields;
+}
+shield::~shield() {
+    if (process* p = this_thread().current) --p->shields;
+}
+
+// --- Names -----------------------------------------------------------------------------------------
+
+namespace detail {
+
+bool try_register_name(atom name, pid who) {
+    runtime_core* core = runtime_core::find(who.runtime_index());
+    process* p = resolve(who);
+    if (!core || !p) return false;
+    // Under this lock the exit reads which name to free, after it has said that it is exiting.
+    std::lock_guard lock(p->side_lock);
+    if (!is_alive(who) || p->name) return false;
+    if (core->names.insert(name, who) == name_table::outcome::taken) return false;
+    p->name = name;
+    return true;
+}
+
+}  // namespace detail
+
+void register_name(atom name, pid who) {
+    if (!name) throw bad_argument("register_name", "the name is empty");
+    if (try_register_name(name, who)) return;
+    process* p = resolve(who);
+    std::string text = "\"" + std::string(name.text()) + "\" cannot name " + to_string(who) + ": ";
+    if (!p || !is_alive(who))
+        throw bad_argument("register_name", text + "it is not alive");
+    if (p->name)
+        throw bad_argument("register_name", text + "it is \"" + std::string(p->name.text()) + "\" already");
+    throw bad_argument("register_name", text + "the name is taken by " + to_string(whereis(name)));
+}
+
+void unregister_name(atom name) {
+    runtime_core* core = runtime_core::current();
+    if (!core) throw not_in_process("unregister_name");
+    const pid holder = core->names.erase(name);
+    if (!holder) throw bad_argument("unregister_name", "nobody is \"" + std::string(name.text()) + "\"");
+    process* p = resolve(holder);
+    std::lock_guard lock(p->side_lock);
+    if (p->lives_as(holder) && p->name == name) p->name = atom();
+}
+
+pid whereis(atom name) noexcept {
+    runtime_core* core = runtime_core::current();
+    return core ? core->names.find(name) : pid{};
+}
+
+std::vector<atom> registered() {
+    runtime_core* core = runtime_core::current();
+    return core ? core->names.all() : std::vector<atom>{};
+}
+
+std::vector<pid> processes() {
+    runtime_core* core = runtime_core::current();
+    return core ? list_processes(*core, false) : std::vector<pid>{};
+}
+
+// --- Sending ---------------------------------------------------------------------------------------
+
+namespace detail {
+namespace {
+
+bool is_urgent(message_kind kind) noexcept {
+    switch (kind) {
+        case message_kind::exit:
+        case message_kind::link_exit:
+        case message_kind::inspect:
+        case message_kind::suspend: return true;
+        default: return false;
+    }
+}
+bool wakes_quiet(message_kind kind) noexcept { return kind == message_kind::reply || is_urgent(kind); }
+
+enum class room : std::uint8_t { yes, no, dead };
+/// Counts a user message into a bounded mailbox.
+room reserve_room(process& p, pid to) noexcept {
+    if (p.mailbox_bound == 0) return room::yes;
+    if (!p.lives_as(to)) return room::dead;
+    if (p.bounded_count.fetch_add(1, std::memory_order_relaxed) < p.mailbox_bound) return room::yes;
+    p.bounded_count.fetch_sub(1, std::memory_order_relaxed);
+    return room::no;
+}
+
+}  // namespace
+
+bool deliver(pid to, message* m) noexcept {
+    process* p = resolve(to);
+    if (!p) {
+        m->type->destroy(m);
+        return false;
+    }
+    const message_kind kind = m->type->kind;
+    const auto outcome = p->inbox.push(p->generation, to, m, wakes_quiet(kind));
+    if (outcome.what == push_outcome::refused) {
+        m->type->destroy(m);
+        return false;
+    }
+    if (outcome.what == push_outcome::claimed) {
+        p->pending.append_reversed(outcome.older);
+        p->pending.append(m);
+        if (is_urgent(kind)) p->urgent.store(true, std::memory_order_relaxed);
+        schedule_claimed(p);
+    } else if (is_urgent(kind)) {
+        // release: after the push; see drain().
+        p->urgent.store(true, std::memory_order_release);
+    }
+    return true;
+}
+
+bool deliver(const reference& alias, message* m) noexcept {
+    m->word = alias.id;
+    return deliver(alias.owner, m);
+}
+
+bool try_send_message(pid to, message* m) noexcept {
+    process* p = resolve(to);
+    if (p && reserve_room(*p, to) == room::no) {
+        m->type->destroy(m);
+        return false;
+    }
+    return deliver(to, m);
+}
+
+void send_bounded(process& target, pid to, message* m) {
+    message_ptr owner(m);
+    for (;;) {
+        switch (reserve_room(target, to)) {
+            case room::yes: deliver(to, owner.release()); return;
+            case room::dead: return;
+            case room::no: break;
+        }
+        if (target.when_full == mailbox_policy::drop_newest) {
+            target.bounded_dropped.fetch_add(1, std::memory_order_relaxed);
+            return;
+        }
+        if (target.when_full == mailbox_policy::refuse)
+            throw limit_reached("mailbox", "heirloom: send: the mailbox of " + to_string(to) + " holds " +
+                                               std::to_string(target.mailbox_bound) + " messages, its bound");
+        refuse_wait(running_process("send"), "send");
+        sleep(std::chrono::microseconds(50));
+    }
+}
+
+void send_message(pid to, message* m) {
+    thread_context& t = this_thread();
+    process* p = t.current;
+    if (!p) {
+        m->type->destroy(m);
+        throw not_in_process("send");
+    }
+    process* target = resolve(to);
+    if (target && target->mailbox_bound != 0)
+        send_bounded(*target, to, m);
+    else
+        deliver(to, m);
+    if (may_switch(t, *p)) safe_point_of(t, *p, 4);
+}
+
+void send_message(atom name, message* m) {
+    const pid to = whereis(name);
+    if (!to) {
+        m->type->destroy(m);
+        running_process("send");
+        throw no_such_process("send", std::string(name.text()));
+    }
+    send_message(to, m);
+}
+
+void send_message(const reference& alias, message* m) {
+    m->word = alias.id;
+    send_message(alias.owner, m);
+}
+
+// --- Receiving -------------------------------------------------------------------------------------
+
+mailbox_scan::mailbox_scan(time_point deadline) : deadline_(deadline) {
+    thread_context& t = this_thread();
+    process* p = t.current;
+    if (!p) throw not_in_process("receive");
+    if (p->urgent.load(std::memory_order_relaxed) || p->dying) take_signals(*p);
+    link_ = p->queue.begin_link();
+}
+
+message* mailbox_scan::wait() {
+    process& p = *this_thread().current;
+    for (;;) {
+        const bool was_empty = p.queue.empty();
+        drain(p);
+        throw_if_dying(p);
+        if (was_empty) link_ = p.queue.begin_link();
+        if (*link_) return *link_;
+        refuse_wait_if_held(p);
+        const std::int64_t deadline = nanoseconds_of(deadline_);
+        if (deadline != timer_queue::never && runtime_core::current()->clock() >= deadline) return nullptr;
+        wait_once(p, false, deadline);
+    }
+}
+
+void mailbox_scan::take() noexcept {
+    process& p = *this_thread().current;
+    message* m = p.queue.unlink(link_);
+    --p.queued;
+    if (p.mailbox_bound != 0 && m->type->kind == message_kind::user)
+        p.bounded_count.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void exit_on_timeout::operator()() const { exit(reason::timeout); }
+
+guard_scope::guard_scope() { ++running_process("receive").callbacks; }
+guard_scope::~guard_scope() { --this_thread().current->callbacks; }
+
+// --- Safe points and callbacks ---------------------------------------------------------------------
+
+void safe_point(unsigned reductions) {
+    thread_context& t = this_thread();
+    process* p = t.current;
+    if (p && may_switch(t, *p)) safe_point_of(t, *p, reductions);
+}
+
+callback_scope::callback_scope() noexcept {
+    if (process* p = this_thread().current) ++p->callbacks;
+}
+callback_scope::~callback_scope() {
+    if (process* p = this_thread().current) --p->callbacks;
+}
+
+bool in_callback() noexcept {
+    process* p = this_thread().current;
+    return p && p->callbacks != 0;
+}
+
+void refuse_in_callback(const char* function) {
+    if (in_callback()) throw in_table_callback(function);
+}
+
+std::uint64_t enter_read() {
+    thread_context& t = this_thread();
+    process* p = t.current;
+    if (!p) return 0;
+    if (may_switch(t, *p)) safe_point_of(t, *p, 1);
+    return p->id.bits();
+}
+
+std::uint64_t enter_write(const char* verb) {
+    thread_context& t = this_thread();
+    process* p = t.current;
+    if (!p) return 0;
+    if (p->callbacks) throw in_table_callback(verb);
+    if (may_switch(t, *p)) safe_point_of(t, *p, 2);
+    return p->id.bits();
+}
+
+void leave_verb() noexcept {}
+
+std::uint64_t current_pid_bits() noexcept {
+    process* p = this_thread().current;
+    return p ? p->id.bits() : 0;
+}
+
+int current_runtime_index() noexcept {
+    runtime_core* core = runtime_core::current();
+    return core ? static_cast<int>(core->index) : -1;
+}
+
+// --- Estates ---------------------------------------------------------------------------------------
+
+bool adopt(pid owner, estate_item& item) noexcept {
+    process* p = resolve(owner);
+    return p && p->estate.adopt(owner.generation(), item);
+}
+
+bool disown(pid owner, estate_item& item) noexcept {
+    process* p = resolve(owner);
+    return p && p->estate.disown(owner.generation(), item);
+}
+
+// --- Servers ---------------------------------------------------------------------------------------
+
+activity::~activity() = default;
+
+activity* current_activity() noexcept {
+    process* p = this_thread().current;
+    return p ? p->body : nullptr;
+}
+
+spawned_ids spawn_activity(const spawn_options& options, activity* what, const spawn_request& request) {
+    thread_context& t = this_thread();
+    process* p = t.current;
+    if (!p || !t.role) {
+        delete what;
+        if (request.first) request.first->type->destroy(request.first);
+        throw not_in_process("spawn");
+    }
+    const spawned_ids ids = give_birth(t.role->core, {&options, what, request, p, t.role});
+    if (may_switch(t, *p)) safe_point_of(t, *p, 8);
+    return ids;
+}
+
+message* next_message() {
+    safe_point();
+    process& p = *this_thread().current;
+    if (p.dropped_calls) settle_dropped_calls(p);
+    if (p.urgent.load(std::memory_order_relaxed) || p.queue.empty()) drain(p);
+    throw_if_dying(p);
+    message* m = p.queue.pop();
+    if (!m) return nullptr;
+    --p.queued;
+    if (m->type->kind == message_kind::call)
+        register_open_call(p, static_cast<call_message*>(m));
+    else if (p.mailbox_bound != 0 && m->type->kind == message_kind::user)
+        p.bounded_count.fetch_sub(1, std::memory_order_relaxed);
+    return m;
+}
+
+void unget_message(message* m) noexcept {
+    process& p = *this_thread().current;
+    if (m->type->kind == message_kind::call)
+        unregister_open_call(p, static_cast<call_message*>(m));
+    else if (p.mailbox_bound != 0 && m->type->kind == message_kind::user)
+        p.bounded_count.fetch_add(1, std::memory_order_relaxed);
+    p.queue.push_front(m);
+    ++p.queued;
+}
+
+}  // namespace detail
+}  // namespace heirloom

@@ -1,0 +1,125 @@
+#include "process/blocks.hpp"
+
+#include <concurrentqueue/concurrentqueue.h>
+#include <cstdlib>
+#include <new>
+
+#include "platform/sanitizers.hpp"
+
+namespace heirloom::detail {
+namespace {
+
+constexpr std::size_t line = 64;
+constexpr unsigned batch = 64;
+constexpr std::size_t class_bytes[block_classes] = {64, 128, 192, 256, 512};
+constexpr std::size_t largest = class_bytes[block_classes - 1];
+constexpr std::size_t slab_bytes = 64 * 1024;
+
+constexpr unsigned class_of(std::size_t bytes) noexcept {
+    return bytes <= 256 ? static_cast<unsigned>((bytes + line - 1) / line - 1) : block_classes - 1;
+}
+
+using depot = moodycamel::ConcurrentQueue<free_block_node*>;
+
+/// Never destroyed: threads that outlive main() still return their blocks.
+depot* depots() noexcept {
+    static depot* const all = new depot[block_classes];
+    return all;
+}
+
+void* aligned(std::size_t bytes) {
+    void* p = std::aligned_alloc(line, (bytes + line - 1) / line * line);
+    if (!p) throw std::bad_alloc();
+    return p;
+}
+
+[[gnu::noinline]] void* refill(block_cache::list& list, unsigned c) {
+    free_block_node* chain = nullptr;
+    if (depots()[c].try_dequeue(chain)) {
+        list.head = chain->next;
+        list.count = chain->count - 1;
+        return chain;
+    }
+    const std::size_t bytes = class_bytes[c];
+    const std::size_t blocks = slab_bytes / bytes;
+    auto* slab = static_cast<std::byte*>(aligned(slab_bytes));
+    const std::size_t keep = blocks < 2 * batch ? blocks : 2 * batch;
+    // A slab fills one list; what is beyond it goes to the depot in whole batches, the rest stays here.
+    for (std::size_t i = keep; i-- > 1;) {
+        auto* node = reinterpret_cast<free_block_node*>(slab + i * bytes);
+        node->next = list.head;
+        list.head = node;
+    }
+    list.count = static_cast<unsigned>(keep) - 1;
+    for (std::size_t first = keep; first + batch <= blocks; first += batch) {
+        free_block_node* head = nullptr;
+        for (std::size_t i = first + batch; i-- > first;) {
+            auto* node = reinterpret_cast<free_block_node*>(slab + i * bytes);
+            node->next = head;
+            head = node;
+        }
+        head->count = batch;
+        depots()[c].enqueue(head);
+    }
+    return slab;
+}
+
+[[gnu::noinline]] void spill(block_cache::list& list, unsigned c) noexcept {
+    free_block_node* head = list.head;
+    free_block_node* last = head;
+    for (unsigned i = 1; i < batch; ++i) last = last->next;
+    free_block_node* rest = last->next;
+    last->next = nullptr;
+    head->count = batch;
+    try {
+        if (!depots()[c].enqueue(head)) {
+            last->next = rest;  // no memory for the depot: keep them, and grow past I1
+            return;
+        }
+    } catch (...) {
+        last->next = rest;
+        return;
+    }
+    list.head = rest;
+    list.count -= batch;
+}
+
+}  // namespace
+
+void* allocate_block(std::size_t bytes) {
+    // Under a sanitizer every block is its own allocation, so that a use after free is seen.
+    if (under_asan || under_tsan || bytes > largest) return aligned(bytes);
+    const unsigned c = class_of(bytes);
+    block_cache::list& list = this_thread().blocks.lists[c];
+    if (free_block_node* node = list.head) {
+        list.head = node->next;
+        --list.count;
+        return node;
+    }
+    return refill(list, c);
+}
+
+void free_block(void* block, std::size_t bytes) noexcept {
+    if (under_asan || under_tsan || bytes > largest) return std::free(block);
+    const unsigned c = class_of(bytes);
+    block_cache::list& list = this_thread().blocks.lists[c];
+    auto* node = static_cast<free_block_node*>(block);
+    node->next = list.head;
+    list.head = node;
+    if (++list.count >= 2 * batch) spill(list, c);
+}
+
+void return_blocks(block_cache& cache) noexcept {
+    for (unsigned c = 0; c < block_classes; ++c) {
+        block_cache::list& list = cache.lists[c];
+        if (!list.head) continue;
+        list.head->count = list.count;
+        try {
+            depots()[c].enqueue(list.head);
+        } catch (...) {  // NOLINT(bugprone-empty-catch): no memory for the depot; the blocks stay unused
+        }
+        list = {};
+    }
+}
+
+}  // namespace heirloom::detail

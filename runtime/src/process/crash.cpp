@@ -1,0 +1,38 @@
+#include "process/crash.hpp"
+
+#include <sstream>
+
+#include "process/signals.hpp"
+#include "scheduler/runtime_core.hpp"
+
+namespace heirloom::detail {
+
+void report_crash(runtime_core& core, process& p, const exit_reason& why) noexcept {
+    try {
+        log_event event{.level = log_level::error, .event = "crash", .about = p.id};
+        std::ostringstream text;
+        text << "process " << p.id;
+        if (p.name) text << " \"" << p.name << '"';
+        text << " (" << p.entry() << ") ended: " << why;
+        event.text = std::move(text).str();
+        const process_details d = describe(p);
+        event.fields.emplace_back("reason", to_string(why));
+        if (why.is_crash()) {
+            event.fields.emplace_back("exception", std::string(why.exception_type()));
+            event.fields.emplace_back("what", std::string(why.what()));
+        }
+        event.fields.emplace_back("name", std::string(p.name.text()));
+        event.fields.emplace_back("entry", d.entry);
+        event.fields.emplace_back("parent", to_string(p.parent));
+        event.fields.emplace_back("message_queue_len", std::to_string(d.message_queue_len));
+        if (!d.messages.empty()) event.fields.emplace_back("last_message", d.messages.back());
+        std::string links;
+        for (pid peer : d.links) links += (links.empty() ? "" : " ") + to_string(peer);
+        event.fields.emplace_back("links", links);
+        event.stack = why.stack();
+        core.logs.push(std::move(event));
+    } catch (...) {  // NOLINT(bugprone-empty-catch): no memory for the report; the exit itself goes on
+    }
+}
+
+}  // namespace heirloom::detail

@@ -1,0 +1,454 @@
+#include "process/lifecycle.hpp"
+
+#include <cxxabi.h>
+#include <exception>
+#include <memory>
+#include <typeinfo>
+
+#include "platform/check.hpp"
+#include "process/crash.hpp"
+#include "process/relations.hpp"
+#include "process/signals.hpp"
+#include "process/throw_stack.hpp"
+#include "scheduler/runtime_core.hpp"
+
+namespace heirloom::detail {
+namespace {
+
+void set_status(process& p, process_status s) noexcept {
+    p.status.store(static_cast<std::uint8_t>(s), std::memory_order_relaxed);
+}
+
+/// Readies a recycled block; what exit left clean is not touched.
+void reset(process& p) noexcept {
+    p.own_stack = nullptr;
+    p.reply = nullptr;
+    p.awaited = 0;
+    p.wait_timer = nullptr;
+    p.lethal = exit_reason();
+    p.urgent.store(false, std::memory_order_relaxed);
+    p.trapping_hint.store(false, std::memory_order_relaxed);
+    p.trapping = p.dying = p.started = p.system = false;
+    p.waits_quietly = p.in_exit = p.dropped_calls = false;
+    p.level = priority::normal;
+    p.when_full = mailbox_policy::refuse;
+    p.shields = p.callbacks = 0;
+    p.suspensions.store(0, std::memory_order_relaxed);
+    p.bounded_count.store(0, std::memory_order_relaxed);
+    p.mailbox_bound = 0;
+    p.bounded_dropped.store(0, std::memory_order_relaxed);
+    p.queued = 0;
+    p.stack_bytes = 0;
+    p.reductions = 0;
+    p.name = atom();
+}
+
+struct abandoned_birth {
+    activity* what;
+    message* first;
+    ~abandoned_birth() {
+        delete what;
+        if (first) first->type->destroy(first);
+    }
+};
+
+std::uint32_t checked_stack_class(const runtime_core& core, std::size_t bytes) {
+    if (bytes == 0) return 0;
+    if (bytes < smallest_stack || bytes > largest_stack)
+        throw bad_argument("spawn", "stack_size " + std::to_string(bytes) + " is not between " +
+                                        std::to_string(smallest_stack) + " and " +
+                                        std::to_string(largest_stack) + " bytes");
+    const std::size_t rounded = stack_pool::rounded(bytes);
+    return rounded == core.stacks.standard_stride() ? 0 : static_cast<std::uint32_t>(rounded);
+}
+
+/// What the body ended with, as an exit reason. Called inside a catch block.
+exit_reason reason_of_exception(process& p) {
+    try {
+        throw;
+    } catch (const exit_unwind& e) {
+        return e.why;
+    } catch (const kill_unwind&) {
+        return p.lethal;
+    } catch (const call_failed& e) {
+        return e.reason();
+    } catch (const std::exception& e) {
+        return exit_reason::crash(exception_type_name(), e.what(), take_thrown_stack());
+    } catch (...) {
+        return exit_reason::crash(exception_type_name(), "", take_thrown_stack());
+    }
+}
+
+disposition run_body(process& p, exit_reason& why) noexcept {
+    disposition d = disposition::finished;
+    try {
+        d = p.body->run();
+    } catch (thrown_stack_probe&) {
+        // Never entered: its type matches nothing. The search for a handler asks it, while the throwing stack is intact.
+    } catch (...) {
+        why = reason_of_exception(p);
+    }
+    if (p.dying) {
+        // A signal that was taken and swallowed, or that arrived while it was held back.
+        why = p.lethal;
+        d = disposition::finished;
+    }
+    return d;
+}
+
+/// Calls on_exit and destroys the body: the last user code of the process.
+void end_body(process& p, exit_reason& why, bool by_signal) noexcept {
+    p.in_exit = true;
+    ++p.shields;
+    if (!by_signal) {
+        try {
+            why = p.body->on_exit(why);
+        } catch (thrown_stack_probe&) {
+        } catch (...) {
+            why = reason_of_exception(p);
+        }
+    }
+    delete p.body;
+    p.body = nullptr;
+    --p.shields;
+}
+
+/// The exit order of DESIGN.md, "How a process ends".
+void exit_process(process& p, exit_reason why, bool by_signal) noexcept {
+    set_status(p, process_status::exiting);
+    end_body(p, why, by_signal);
+    runtime_core& core = *runtime_core::current();
+    if (!why.is_orderly() && !p.system) report_crash(core, p, why);
+    cancel_timers_of(p);
+    p.estate.settle(p.id, why);
+    atom name;
+    {
+        std::lock_guard lock(p.side_lock);
+        name = p.name;
+    }
+    if (name) core.names.erase(name, p.id);
+    drain_for_good(p, why);
+    notify_relations(p, why);
+    auto at_end = p.extras ? p.extras->at_end : nullptr;
+    void* at_end_argument = p.extras ? p.extras->at_end_argument : nullptr;
+    delete p.extras;
+    p.extras = nullptr;
+    if (core.choices) core.choices->trace(core.virtual_now, "exit", p.id, to_string(why));
+    p.lethal = exit_reason();
+    p.generation.store(0, std::memory_order_release);
+    worker& w = *this_thread().role;
+    core.table.release(w.slots, &p);
+    w.live_published.store(--w.live, std::memory_order_release);
+    if (at_end) at_end(at_end_argument, why);
+}
+
+}  // namespace
+
+// --- Birth -----------------------------------------------------------------------------------------
+
+spawned_ids give_birth(runtime_core& core, const birth& b) {
+    abandoned_birth abandoned{b.what, b.request.first};
+    const std::uint32_t stack_class = checked_stack_class(core, b.options->stack_size);
+    if (core.stopping_spawns.load(std::memory_order_relaxed) && !b.request.system)
+        throw limit_reached("runtime", "heirloom: spawn: the runtime is shutting down");
+    process* p = nullptr;
+    if (b.where) {
+        p = core.table.acquire(b.where->slots);
+    } else {
+        std::lock_guard lock(core.foreign_mutex);
+        p = core.table.acquire(core.foreign_slots);
+    }
+    if (!p)
+        throw limit_reached("processes", "heirloom: spawn: " + std::to_string(core.table.limit()) +
+                                             " processes exist, the most this runtime may have");
+    auto give_back = [&](process* block) noexcept {
+        if (b.where) {
+            core.table.release(b.where->slots, block);
+        } else {
+            std::lock_guard lock(core.foreign_mutex);
+            core.table.release(core.foreign_slots, block);
+        }
+    };
+    struct undo {
+        decltype(give_back)& give;
+        process* block;
+        link_entry* mine = nullptr;
+        link_entry* theirs = nullptr;
+        monitor_entry* watch = nullptr;
+        ~undo() {
+            if (mine) mine->type->destroy(mine);
+            if (theirs) theirs->type->destroy(theirs);
+            if (watch) watch->type->destroy(watch);
+            if (block) {
+                delete block->extras;
+                block->extras = nullptr;
+                give(block);
+            }
+        }
+    } undo{give_back, p};
+
+    reset(*p);
+    p->stack_bytes = stack_class;
+    p->level = b.options->priority;
+    p->mailbox_bound = static_cast<std::uint32_t>(b.options->mailbox_bound);
+    p->when_full = b.options->when_full;
+    p->system = b.request.system;
+    p->parent = b.spawner ? b.spawner->id : pid();
+    p->next_ref = 0;
+    p->entry_text = b.request.entry.data();
+    p->entry_length = static_cast<std::uint32_t>(b.request.entry.size());
+    spawned_ids ids{p->id, {}};
+    if (b.at_end) {
+        p->more().at_end = b.at_end;
+        p->extras->at_end_argument = b.at_end_argument;
+    }
+    if (b.request.link) {
+        undo.mine = new_link_entry(p->id);
+        undo.theirs = new_link_entry(b.spawner->id);
+    }
+    if (b.request.monitor) undo.watch = new_monitor_entry(*b.spawner, p->id, alias_mode::none);
+    if (b.options->name && core.names.insert(b.options->name, p->id) == name_table::outcome::taken)
+        throw bad_argument("spawn", "the name \"" + std::string(b.options->name.text()) + "\" is taken by " +
+                                        to_string(core.names.find(b.options->name)));
+    // From here on nothing fails.
+    p->name = b.options->name;
+    if (link_entry* mine = std::exchange(undo.mine, nullptr)) {
+        link_entry* theirs = std::exchange(undo.theirs, nullptr);
+        mine->mine = theirs->theirs = ++b.spawner->next_ref;
+        add_link(*b.spawner, mine);
+        add_link(*p, theirs);
+    }
+    if (monitor_entry* watch = std::exchange(undo.watch, nullptr)) {
+        ids.monitor = watch->payload.ref;
+        add_monitor(*b.spawner, watch);
+        add_watcher(*p, watch);
+    }
+    undo.block = nullptr;
+    p->body = std::exchange(abandoned.what, nullptr);
+    if (message* first = std::exchange(abandoned.first, nullptr)) {
+        if (first->type->kind == message_kind::call) static_cast<call_message*>(first)->server = p->id;
+        p->pending.append(first);
+    }
+    p->estate.open(p->id.generation());
+    p->generation.store(p->id.generation(), std::memory_order_release);
+    p->inbox.open(p->id.generation());
+    if (core.choices) core.choices->trace(core.virtual_now, "spawn", p->id, p->entry());
+    if (b.where) {
+        b.where->live_published.store(++b.where->live, std::memory_order_release);
+        b.where->hand_off(p);
+    } else {
+        core.foreign_live.fetch_add(1, std::memory_order_release);
+        core.inject(p);
+    }
+    return ids;
+}
+
+// --- Running ---------------------------------------------------------------------------------------
+
+void resume_process(thread_context& thread, process* p) noexcept {
+    thread.current = p;
+    p->home = thread.role;
+    set_status(*p, process_status::running);
+}
+
+thread_context* run_process(thread_context& thread, process* p) noexcept {
+    resume_process(thread, p);
+    exit_reason why;
+    bool by_signal = false;
+    disposition d = disposition::finished;
+    if (!p->started) {
+        // A signal may have come before the first run: then the function is never entered.
+        drain(*p);
+        p->started = true;
+        if (p->dying) {
+            why = p->lethal;
+            by_signal = true;
+        } else {
+            d = run_body(*p, why);
+            by_signal = p->dying;
+        }
+    } else {
+        d = run_body(*p, why);
+        by_signal = p->dying;
+    }
+    if (d == disposition::finished) {
+        exit_process(*p, std::move(why), by_signal);
+        thread_context& now = this_thread();
+        now.current = nullptr;
+        return &now;
+    }
+    thread_context& now = this_thread();  // it may have waited and come back elsewhere
+    now.current = nullptr;
+    p->own_stack = nullptr;
+    p->waits_quietly = false;
+    p->wait_timer = nullptr;
+    set_status(*p, process_status::waiting);
+    if (!p->pending.empty() || !p->inbox.park(false)) now.role->enqueue(p);
+    return &now;
+}
+
+void refuse_stack(process& p) noexcept {
+    p.dying = true;
+    p.lethal = reason::system_limit;
+    p.stack_bytes = 0;
+}
+
+std::int64_t nanoseconds_of(time_point t) noexcept {
+    return t == time_point::max() ? timer_queue::never : t.time_since_epoch().count();
+}
+
+process& running_process(const char* function) {
+    process* p = this_thread().current;
+    if (!p) throw not_in_process(function);
+    return *p;
+}
+
+// --- Waiting ---------------------------------------------------------------------------------------
+
+void leave_running(farewell then) noexcept {
+    thread_context* thread = &this_thread();
+    worker* w = thread->role;
+    process* p = thread->current;
+    stack* mine = w->running;
+    p->own_stack = mine;
+    process* next = w->pick();
+    stack* target;
+    if (next && next->own_stack) {
+        resume_process(*thread, next);
+        target = next->own_stack;
+    } else {
+        thread->current = nullptr;
+        w->direct = next;
+        target = w->take_spare();
+    }
+    const departure d = switch_context({thread, mine, target, p, then}, &base_loop);
+    d.thread->role->arrive(d);
+}
+
+void refuse_wait(process& p, const char* function) {
+    thread_context& t = this_thread();
+    if (t.pool_thread) throw cannot_wait(function);
+    if (p.callbacks) throw in_table_callback(function);
+    if (p.shields || p.in_exit || (p.dying && t.exceptions->uncaught > 0)) throw cannot_wait(function);
+}
+
+void throw_if_dying(process& p) {
+    if (!p.dying || p.shields || p.callbacks || p.in_exit) return;
+    if (this_thread().exceptions->uncaught > 0) return;  // a destructor during unwinding: later
+    throw kill_unwind{};
+}
+
+void refuse_wait_if_held(process& p) {
+    if (p.shields | p.callbacks | p.in_exit | p.dying) refuse_wait(p, "receive");
+}
+
+void take_signals(process& p) {
+    if (p.urgent.load(std::memory_order_relaxed)) drain(p);
+    throw_if_dying(p);
+}
+
+void wait_once(process& p, bool quietly, std::int64_t deadline) {
+    timer_node timer;
+    p.waits_quietly = quietly;
+    if (deadline != timer_queue::never) {
+        timer.kind = timer_kind::wake;
+        timer.target = p.id;
+        this_thread().role->timers.arm(timer, deadline);
+        p.wait_timer = &timer;
+    }
+    leave_running(farewell::park);
+    if (deadline != timer_queue::never) {
+        p.wait_timer = nullptr;
+        timer.queue->cancel(timer);
+    }
+}
+
+void schedule_claimed(process* p) noexcept {
+    thread_context& t = this_thread();
+    runtime_core* home = runtime_core::find(p->id.runtime_index());
+    if (t.role && &t.role->core == home)
+        t.role->hand_off(p);
+    else
+        home->inject(p);
+}
+
+void wake_process(pid who) noexcept {
+    process* p = resolve(who);
+    message* older = nullptr;
+    if (!p || !p->inbox.claim(p->generation, who, older)) return;
+    p->pending.append_reversed(older);
+    schedule_claimed(p);
+}
+
+process* pick_seeded(runtime_core& core, worker& w) noexcept {
+    auto& ready = core.ready;
+    if (ready.empty() || w.leaving) return nullptr;
+    if (core.choices->below(16) == 0) {
+        w.leaving = true;  // back to the driver, which chooses another worker's role
+        return nullptr;
+    }
+    const std::size_t i = core.choices->below(ready.size());
+    process* p = ready[i];
+    ready[i] = ready.back();
+    ready.pop_back();
+    // A little time passes with every step, so that races against timers are explored.
+    core.virtual_now += static_cast<std::int64_t>(core.choices->below(2'000));
+    core.choices->trace(core.virtual_now, "run", p->id, p->name ? p->name.text() : p->entry());
+    w.budget = static_cast<std::int32_t>(core.choices->below(64)) + 1;
+    return p;
+}
+
+// --- Estates ---------------------------------------------------------------------------------------
+
+bool estate::adopt(std::uint32_t generation, estate_item& item) noexcept {
+    std::lock_guard lock(lock_);
+    if (generation_.load(std::memory_order_relaxed) != generation) return false;
+    item.prev_ = nullptr;
+    item.next_ = first_;
+    if (first_) first_->prev_ = &item;
+    first_ = &item;
+    ++size_;
+    return true;
+}
+
+bool estate::disown(std::uint32_t generation, estate_item& item) noexcept {
+    std::lock_guard lock(lock_);
+    if (generation_.load(std::memory_order_relaxed) != generation) return false;
+    if (item.prev_)
+        item.prev_->next_ = item.next_;
+    else if (first_ == &item)
+        first_ = item.next_;
+    else
+        return false;
+    if (item.next_) item.next_->prev_ = item.prev_;
+    item.prev_ = item.next_ = nullptr;
+    --size_;
+    return true;
+}
+
+void estate::settle(pid owner, const exit_reason& why) noexcept {
+    estate_item* all;
+    {
+        std::lock_guard lock(lock_);
+        generation_.store(0, std::memory_order_relaxed);  // I2: closed
+        all = first_;
+        first_ = nullptr;
+        size_ = 0;
+    }
+    // The oldest first: what was acquired first passes on first.
+    estate_item* oldest = nullptr;
+    while (all) {
+        estate_item* next = all->next_;
+        all->next_ = oldest;
+        oldest = all;
+        all = next;
+    }
+    while (oldest) {
+        estate_item* next = oldest->next_;
+        oldest->prev_ = oldest->next_ = nullptr;
+        oldest->settle(owner, why);
+        oldest = next;
+    }
+}
+
+}  // namespace heirloom::detail

@@ -1,0 +1,74 @@
+#pragma once
+
+#include "heirloom/detail/activity.hpp"
+#include "heirloom/process.hpp"
+#include "platform/context_switch.hpp"
+#include "platform/thread_context.hpp"
+#include "process/process.hpp"
+#include "scheduler/timer_queue.hpp"
+
+// lifecycle: how a process is born, runs, waits and ends.
+namespace heirloom::detail {
+
+class worker;
+class runtime_core;
+
+/// Thrown by exit(reason). Not a std::exception, so that handlers for errors let it pass.
+struct exit_unwind {
+    exit_reason why;
+};
+/// Thrown when a lethal signal has been taken. Swallowed, it is thrown again at the next safe point.
+struct kill_unwind {};
+
+struct birth {
+    const spawn_options* options;
+    activity* what;
+    spawn_request request;
+    process* spawner;  // null: from outside
+    worker* where;     // null: a foreign thread
+    void (*at_end)(void*, const exit_reason&) noexcept = nullptr;
+    void* at_end_argument = nullptr;
+};
+/// Makes a process and puts it on a run queue. Throws limit_reached or bad_argument with nothing done; consumes `what`
+/// and `request.first` in any case.
+spawned_ids give_birth(runtime_core& core, const birth& b);
+
+/// Sets the thread up to continue a suspended process; the caller switches to its stack.
+void resume_process(thread_context& thread, process* p) noexcept;
+/// Runs a fresh process, or a server that has work, on the current stack until it ends or is idle. Returns the thread it
+/// came back on.
+thread_context* run_process(thread_context& thread, process* p) noexcept;
+
+/// Makes a process that has not run end with `system_limit`: there is no stack of the size it asked for.
+void refuse_stack(process& p) noexcept;
+
+/// The running process, or throws not_in_process.
+process& running_process(const char* function);
+
+/// Switches away from the running process; returns when it is resumed.
+void leave_running(farewell then) noexcept;
+/// Waits once: until a message (or, quietly, a reply or signal), the deadline, or for no reason at all.
+void wait_once(process& p, bool quietly, std::int64_t deadline);
+/// Throws if the running process must not wait here.
+void refuse_wait(process& p, const char* function);
+/// The cheap test before it, for a receive.
+void refuse_wait_if_held(process& p);
+std::int64_t nanoseconds_of(time_point t) noexcept;
+/// Takes signals that are due and throws if one is lethal and nothing holds it back.
+void take_signals(process& p);
+void throw_if_dying(process& p);
+
+/// Wakes or hands over a claimed process from the calling thread.
+void schedule_claimed(process* p) noexcept;
+/// Claims a waiting process without a message.
+void wake_process(pid p) noexcept;
+
+/// Answers calls whose reply_to was dropped by a handler that then survived its exception.
+void settle_dropped_calls(process& p) noexcept;
+
+void fire_timer(worker& w, const expired_timer& e) noexcept;
+
+/// The seed's choice of what runs next in deterministic mode; null if nobody can.
+process* pick_seeded(runtime_core& core, worker& w) noexcept;
+
+}  // namespace heirloom::detail

@@ -1,0 +1,145 @@
+#pragma once
+
+#include <atomic>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <string_view>
+
+#include "heirloom/detail/activity.hpp"
+#include "heirloom/exit_reason.hpp"
+#include "heirloom/process.hpp"
+#include "platform/spin_lock.hpp"
+#include "process/mailbox.hpp"
+
+// process: the control block. Type-stable: its memory is a control block for as long as its runtime lives, so a
+// stale pid may always be resolved and compared.
+//
+//   state       who owns it (may touch everything but the atomics)
+//   free        process_table
+//   fresh       the spawner, until it is on a run queue
+//   runnable    the run queue, next slot or claimer that holds it: exactly one
+//   running     the thread that runs it
+//   waiting     nobody; mailbox.push / claim makes the claimer the owner
+//   suspended   process::suspension, until the last resume
+//   exiting     the thread that runs its exit
+namespace heirloom::detail {
+
+class worker;
+class runtime_core;
+struct stack;
+struct timer_node;
+struct server_timeout_message;
+
+struct blocking_job;
+struct link_entry;
+struct monitor_entry;
+
+/// The things a process owns that end or pass on with it (R9).
+///   I1  An item is in one estate at a time; adopt and disown hold that estate's lock and no other.
+///   I2  Closed is final for an incarnation: adopt after the closing is refused, so nothing is orphaned.
+class estate {
+public:
+    void open(std::uint32_t generation) noexcept {
+        // The spawner is the only one who can know this pid; a late adopt of an earlier incarnation compares
+        // generations under the lock.
+        generation_.store(generation, std::memory_order_release);
+    }
+    bool adopt(std::uint32_t generation, estate_item& item) noexcept;
+    bool disown(std::uint32_t generation, estate_item& item) noexcept;
+    /// Closes it and settles every item.
+    void settle(pid owner, const exit_reason& why) noexcept;
+    std::size_t size() const noexcept { return size_; }
+
+private:
+    spin_lock lock_;
+    std::atomic<std::uint32_t> generation_{0};  // 0: closed; written under lock_ or by the spawner
+    std::uint32_t size_ = 0;                    // guarded by lock_
+    estate_item* first_ = nullptr;              // guarded by lock_
+};
+
+/// What few processes have; made on first need.
+struct process_extras {
+    boost::unordered_flat_map<std::uint64_t, link_entry*> link_index;        // by peer, beyond a few
+    boost::unordered_flat_map<std::uint64_t, monitor_entry*> monitor_index;  // by ref id, beyond a few
+    boost::unordered_flat_map<std::uint64_t, alias_mode> aliases;            // active ones, by id
+    server_timeout_message* server_timer = nullptr;
+    void (*at_end)(void*, const exit_reason&) noexcept = nullptr;  // for a thread that waits outside
+    void* at_end_argument = nullptr;
+};
+
+class alignas(64) process {
+public:
+    // --- Line 0: what senders touch -------------------------------------------------------------
+    mailbox inbox;
+    std::atomic<std::uint32_t> generation{0};  // of the incarnation that lives here; 0 in between
+    std::atomic<std::uint32_t> bounded_count{0};  // user messages in a bounded mailbox
+    std::uint32_t slot = 0;
+    std::uint32_t mailbox_bound = 0;  // 0: none; constant while alive
+    pid id;                           // constant while alive
+    activity* body = nullptr;
+    blocking_job* blocking = nullptr; // what it leaves its worker for; on its own stack
+    stack* own_stack = nullptr;       // where it is suspended; null: stackless or never ran
+    worker* home = nullptr;           // the worker that ran it last
+
+    // --- Line 1: the owner's --------------------------------------------------------------------
+    message_list queue;               // user messages and calls not yet received, oldest first
+    message_list pending;             // drained but not yet sorted: signals among them
+    process* run_link = nullptr;      // in injection overflow or a suspension list
+    reply_message* reply = nullptr;   // the awaited reply, once it is here
+    std::uint64_t awaited = 0;        // ref of the call in progress; 0: none
+    std::uint64_t next_ref = 0;       // refs and link ids made so far
+    pid waiting_for;                  // the called server, during a call; for reports
+    timer_node* wait_timer = nullptr; // armed for the wait in progress; on its own stack
+
+    // --- Line 2: relations, the owner's ---------------------------------------------------------
+    link_entry* links = nullptr;
+    monitor_entry* monitors = nullptr;  // those it made
+    monitor_entry* watchers = nullptr;  // those that watch it
+    call_message* open_calls = nullptr; // calls it took and has not answered itself
+    process_extras* extras = nullptr;
+    std::uint32_t link_count = 0;
+    std::uint32_t monitor_count = 0;
+    pid parent;
+    exit_reason lethal;               // valid when dying
+
+    // --- Line 3 ---------------------------------------------------------------------------------
+    /// A signal that may be lethal is in the mailbox. Set after the push; cleared before the drain, whose exchange
+    /// orders the two. Away from line 0, so that a flood of messages does not make every safe point miss.
+    std::atomic<bool> urgent{false};
+    std::atomic<std::uint8_t> status{0};   // process_status, for others; advisory but for `exiting`
+    bool trapping = false;
+    std::atomic<bool> trapping_hint{false};  // the same, for the runtime's shutdown
+    bool dying = false;                    // a lethal signal was taken
+    bool started = false;
+    bool system = false;
+    bool server_timer_armed = false;
+    heirloom::priority level = heirloom::priority::normal;
+    mailbox_policy when_full = mailbox_policy::refuse;
+    std::uint8_t shields = 0;
+    std::uint8_t callbacks = 0;            // table callbacks and guards
+    bool in_exit = false;
+    bool waits_quietly = false;            // only for a reply
+    bool dropped_calls = false;            // a reply_to was dropped while an exception was in flight
+    std::atomic<std::uint16_t> suspensions{0};
+    std::uint32_t queued = 0;              // length of `queue`
+    std::uint32_t stack_bytes = 0;         // class of its own stack, 0: the standard
+    spin_lock side_lock;
+    timer_node* timers = nullptr;          // aimed at this process; guarded by side_lock
+    std::atomic<std::uint32_t> bounded_dropped{0};
+    const char* entry_text = nullptr;
+    std::uint32_t entry_length = 0;
+    std::uint32_t reductions = 0;          // in thousands
+    heirloom::detail::estate estate;
+    atom name;                             // guarded by side_lock; the owner reads it without
+
+    bool lives_as(pid p) const noexcept {
+        return generation.load(std::memory_order_acquire) == p.generation();
+    }
+    process_extras& more() {
+        if (!extras) extras = new process_extras;
+        return *extras;
+    }
+    std::string_view entry() const noexcept { return {entry_text, entry_length}; }
+};
+
+}  // namespace heirloom::detail

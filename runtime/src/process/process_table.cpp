@@ -1,0 +1,101 @@
+#include "process/process_table.hpp"
+
+#include <mutex>
+#include <new>
+#include <sys/mman.h>
+
+#include "heirloom/errors.hpp"
+#include "platform/check.hpp"
+#include "scheduler/reclamation.hpp"
+
+namespace heirloom::detail {
+
+constinit std::atomic<process*> slabs[max_runtimes]{};
+
+namespace {
+
+
+process* reserve_slab(std::uint32_t index) {
+    static constinit std::mutex mutex;
+    std::lock_guard lock(mutex);
+    if (process* slab = slabs[index].load(std::memory_order_acquire)) return slab;
+    const std::size_t bytes = sizeof(process) * std::size_t{max_slots};
+    void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) throw limit_reached("address space", "heirloom: no room for the process table");
+    auto* slab = static_cast<process*>(p);
+    slabs[index].store(slab, std::memory_order_release);
+    return slab;
+}
+
+struct parked_slot {
+    process_table* table;
+    process* block;
+};
+
+}  // namespace
+
+process_table::process_table(std::uint32_t runtime_index, std::uint32_t limit)
+    : base_(reserve_slab(runtime_index)), runtime_index_(runtime_index), limit_(limit) {}
+
+process_table::~process_table() {
+    while (parked_.load(std::memory_order_acquire) > 0) collect();
+}
+
+process* process_table::acquire(slot_cache& cache) noexcept {
+    for (;;) {
+        if (cache.count == 0) {
+            cache.count = static_cast<unsigned>(depot_.try_dequeue_bulk(cache.slots, slot_cache::batch));
+        }
+        if (cache.count == 0) {
+            std::uint32_t first = used_.load(std::memory_order_relaxed);
+            std::uint32_t n;
+            do {
+                if (first > limit_) return nullptr;
+                n = std::min<std::uint32_t>(slot_cache::batch, limit_ + 1 - first);
+            } while (!used_.compare_exchange_weak(first, first + n, std::memory_order_acq_rel));
+            for (std::uint32_t i = 0; i < n; ++i) {
+                const std::uint32_t slot = first + i;
+                // An earlier runtime of this index may have built it; its generation goes on.
+                if (base_[slot].slot == 0) ::new (static_cast<void*>(base_ + slot)) process();
+                base_[slot].slot = slot;
+                cache.slots[n - 1 - i] = slot;
+            }
+            cache.count = n;
+        }
+        process* p = base_ + cache.slots[--cache.count];
+        const std::uint32_t last = p->id.generation();
+        if (last == ~std::uint32_t{0}) continue;  // used up: retired for good (I2)
+        p->id = pid::make(runtime_index_, p->slot, last + 1);
+        return p;
+    }
+}
+
+void process_table::release(slot_cache& cache, process* p) noexcept {
+    if (((p->id.generation() + 1) & 0xffff) == 0) {
+        // I3. The record is small; without memory for it the slot is given up rather than reused too early.
+        auto* parked = new (std::nothrow) parked_slot{this, p};
+        if (!parked) return;
+        parked_.fetch_add(1, std::memory_order_relaxed);
+        after_grace_period(
+            [](void* argument) noexcept {
+                auto* s = static_cast<parked_slot*>(argument);
+                s->table->depot_.enqueue(s->block->slot);
+                s->table->parked_.fetch_sub(1, std::memory_order_release);
+                delete s;
+            },
+            parked);
+        return;
+    }
+    if (cache.count == slot_cache::capacity) {
+        cache.count -= slot_cache::batch;
+        depot_.enqueue_bulk(cache.slots + cache.count, slot_cache::batch);
+    }
+    cache.slots[cache.count++] = p->slot;
+}
+
+void process_table::flush(slot_cache& cache) noexcept {
+    depot_.enqueue_bulk(cache.slots, cache.count);
+    cache.count = 0;
+}
+
+}  // namespace heirloom::detail

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <atomic>
+#include <concurrentqueue/concurrentqueue.h>
+#include <cstdint>
+#include <memory>
+
+#include "process/process.hpp"
+
+// process_table: the slab of control blocks that a pid's slot indexes.
+//   I1  The memory of a slot is a `process` as long as the program lives (type-stable); index 0 is never used.
+//   I2  Generations of a slot only grow, also across runtimes that use the same index one after the other. At its
+//       last one the slot is retired.
+//   I3  The mailbox tag is the generation's low 16 bits; before they repeat, the slot waits for a grace period.
+namespace heirloom::detail {
+
+struct slot_cache {
+    static constexpr unsigned capacity = 128, batch = 64;
+    std::uint32_t slots[capacity];
+    unsigned count = 0;
+};
+
+class process_table {
+public:
+    process_table(std::uint32_t runtime_index, std::uint32_t limit);
+    ~process_table();
+
+    /// A block with its next generation set in `id`, not yet alive. Null when the limit is reached.
+    process* acquire(slot_cache& cache) noexcept;
+    void release(slot_cache& cache, process* p) noexcept;
+    void flush(slot_cache& cache) noexcept;
+
+    process* at(std::uint32_t slot) const noexcept { return base_ + slot; }
+    /// Slots [1, used) may hold processes.
+    std::uint32_t used() const noexcept { return used_.load(std::memory_order_acquire); }
+    std::uint32_t limit() const noexcept { return limit_; }
+
+private:
+    process* base_;
+    std::uint32_t runtime_index_;
+    std::uint32_t limit_;
+    std::atomic<std::uint32_t> used_{1};
+    std::atomic<int> parked_{0};  // slots that wait for a grace period
+    moodycamel::ConcurrentQueue<std::uint32_t> depot_;
+};
+
+inline constexpr std::uint32_t max_runtimes = 256;
+inline constexpr std::uint32_t max_slots = 1u << 24;
+extern std::atomic<process*> slabs[max_runtimes];
+
+/// The control block a pid points to; null for an empty pid or an index that was never used. Any thread, any time.
+inline process* resolve(pid p) noexcept {
+    process* slab = slabs[p.runtime_index()].load(std::memory_order_acquire);
+    return slab && p ? slab + p.slot() : nullptr;
+}
+
+}  // namespace heirloom::detail

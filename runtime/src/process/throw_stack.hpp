@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+// throw_stack: the stack where an exception was thrown, for those that nobody catches (R16). A handler for a type that
+// matches nothing stands first in the entry frame. While the unwinder searches for a handler it asks that type whether it
+// matches, and only an exception that found no handler below comes so far; the throwing stack is still intact then, and
+// is walked. Exceptions that are caught inside the process pay nothing.
+namespace heirloom::detail {
+
+class thrown_stack_probe {
+public:
+    // Declared and never defined: the compiler then refers to the class's type_info by name instead of making one, and
+    // throw_stack.cpp provides it, with the matching function replaced.
+    virtual ~thrown_stack_probe();
+};
+
+/// The return addresses of the exception being handled, innermost first; empties the store.
+std::vector<void*> take_thrown_stack();
+/// Its demangled type. Requires: inside a catch block.
+std::string exception_type_name();
+
+}  // namespace heirloom::detail

@@ -1,0 +1,136 @@
+#include "heirloom/runtime.hpp"
+
+#include <condition_variable>
+#include <mutex>
+
+#include "heirloom/receive.hpp"
+#include "platform/check.hpp"
+#include "process/lifecycle.hpp"
+#include "process/relations.hpp"
+#include "scheduler/runtime_core.hpp"
+
+namespace heirloom {
+
+using namespace detail;
+
+namespace {
+
+/// Lets a plain thread act for a runtime: its clock, names and log.
+class runtime_scope {
+public:
+    explicit runtime_scope(runtime_core& core) : thread_(this_thread()), outer_(thread_.core) {
+        thread_.core = &core;
+    }
+    ~runtime_scope() { thread_.core = outer_; }
+
+private:
+    thread_context& thread_;
+    runtime_core* outer_;
+};
+
+void refuse_in_process(const char* function) {
+    if (this_thread().current)
+        throw bad_argument(function, "called by a process; it is for threads that run none");
+}
+
+/// What a thread outside waits for.
+struct ending {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::atomic<bool> ended{false};
+    exit_reason why;
+
+    static void report(void* argument, const exit_reason& why) noexcept {
+        auto* e = static_cast<ending*>(argument);
+        // Under the lock: the waiter destroys this object as soon as it may.
+        std::lock_guard lock(e->mutex);
+        e->why = why;
+        e->ended.store(true, std::memory_order_release);
+        e->changed.notify_all();
+    }
+};
+
+class body_activity final : public activity {
+public:
+    explicit body_activity(std::function<void()> body) : body_(std::move(body)) {}
+    disposition run() override {
+        body_();
+        return disposition::finished;
+    }
+
+private:
+    std::function<void()> body_;
+};
+
+constexpr spawn_options plain_options{};
+
+}  // namespace
+
+main_process_failed::main_process_failed(exit_reason why)
+    : std::runtime_error("heirloom: the main process ended: " + to_string(why)), reason_(std::move(why)) {}
+
+runtime::runtime(options opts) : core_(std::make_unique<runtime_core>(std::move(opts))) {}
+runtime::~runtime() = default;
+
+unsigned runtime::workers() const noexcept { return static_cast<unsigned>(core_->workers.size()); }
+
+exit_reason runtime::run_to_end(std::function<void()> body, std::string_view entry, bool is_main) {
+    refuse_in_process(is_main ? "runtime::run" : "runtime::invoke");
+    runtime_scope scope(*core_);
+    ending end;
+    spawn_request request{.entry = entry};
+    give_birth(*core_, {&plain_options, new body_activity(std::move(body)), request, nullptr, nullptr,
+                        &ending::report, &end});
+    if (core_->is_deterministic()) {
+        if (core_->drive(end.ended) == runtime_core::drive_end::deadlock)
+            throw deadlock(describe_deadlock(*core_));
+    } else {
+        std::unique_lock lock(end.mutex);
+        end.changed.wait(lock, [&] { return end.ended.load(std::memory_order_acquire); });
+    }
+    std::lock_guard lock(end.mutex);
+    core_->logs.flush();
+    return end.why;
+}
+
+pid runtime::spawn_activity(const spawn_options& opts, activity* what, std::string_view entry) {
+    runtime_scope scope(*core_);
+    thread_context& t = this_thread();
+    if (t.current) {
+        delete what;
+        refuse_in_process("runtime::spawn");
+    }
+    return give_birth(*core_, {&opts, what, {.entry = entry}, nullptr, nullptr}).process;
+}
+
+void runtime::deliver(pid to, message* m) {
+    message_ptr owner(m);
+    refuse_in_process("runtime::send");
+    runtime_scope scope(*core_);
+    detail::deliver(to, owner.release());
+}
+
+void runtime::deliver(atom name, message* m) {
+    message_ptr owner(m);
+    const pid to = whereis(name);
+    if (!to) throw no_such_process("runtime::send", std::string(name.text()));
+    deliver(to, owner.release());
+}
+
+void runtime::exit(pid target, exit_reason why) {
+    runtime_scope scope(*core_);
+    detail::deliver(target, new_message<typed_message<exit_signal>>(exit_type, exit_signal{{}, std::move(why)}));
+}
+
+pid runtime::whereis(atom name) const noexcept { return core_->names.find(name); }
+bool runtime::is_alive(pid p) const noexcept { return heirloom::is_alive(p); }
+std::vector<pid> runtime::processes() const { return list_processes(*core_, false); }
+
+void runtime::monitor(pid target, std::function<void(const down&)> on_down) {
+    spawn_with({}, [target, on_down = std::move(on_down)] {
+        const monitor_ref ref = heirloom::monitor(target);
+        receive(when(ref, [&](const down& d) { on_down(d); }));
+    });
+}
+
+}  // namespace heirloom

@@ -1,0 +1,85 @@
+#include "scheduler/blocking_pool.hpp"
+
+#include <exception>
+#include <pthread.h>
+
+#include "heirloom/blocking.hpp"
+#include "heirloom/errors.hpp"
+#include "process/lifecycle.hpp"
+#include "scheduler/runtime_core.hpp"
+
+namespace heirloom::detail {
+
+blocking_pool::~blocking_pool() { stop(); }
+
+bool blocking_pool::submit(blocking_job* job) noexcept {
+    try {
+        if (!jobs_.enqueue(job)) return false;
+    } catch (...) {
+        return false;
+    }
+    // idle_ counts threads that wait or are about to look; a job queued for a thread that is about to look is found.
+    if (idle_.fetch_sub(1, std::memory_order_acq_rel) > 0) return true;
+    std::lock_guard lock(mutex_);
+    if (stopped_ || threads_.size() >= limit_) return true;  // a busy thread will come to it
+    try {
+        threads_.emplace_back([this] { thread_main(); });
+    } catch (...) {
+        if (!threads_.empty()) return true;
+        return false;
+    }
+    return true;
+}
+
+void blocking_pool::stop() noexcept {
+    std::vector<std::thread> all;
+    {
+        std::lock_guard lock(mutex_);
+        stopped_ = true;
+        all.swap(threads_);
+    }
+    for (std::size_t i = 0; i < all.size(); ++i) jobs_.enqueue(nullptr);
+    for (auto& t : all) t.join();
+}
+
+void blocking_pool::thread_main() noexcept {
+    pthread_setname_np(pthread_self(), "heirloom block");
+    thread_context& t = this_thread();
+    t.core = &core_;
+    t.pool_thread = true;
+    for (;;) {
+        blocking_job* job = nullptr;
+        jobs_.wait_dequeue(job);
+        if (!job) return;
+        t.current = job->who;
+        try {
+            job->run(job->argument);
+        } catch (...) {
+            *static_cast<std::exception_ptr*>(job->thrown) = std::current_exception();
+        }
+        t.current = nullptr;
+        idle_.fetch_add(1, std::memory_order_acq_rel);
+        process* p = job->who;  // the job lives on its stack: gone once it runs
+        core_.inject(p);
+    }
+}
+
+void run_blocking(void (*run)(void*), void* argument) {
+    process& p = running_process("blocking");
+    refuse_wait(p, "blocking");
+    take_signals(p);
+    runtime_core& core = *runtime_core::current();
+    if (core.is_deterministic()) {  // one step (R18)
+        run(argument);
+        return;
+    }
+    std::exception_ptr thrown;
+    blocking_job job{&p, run, argument, &thrown};
+    p.blocking = &job;
+    leave_running(farewell::block);
+    if (job.refused) throw limit_reached("blocking threads", "heirloom: blocking: no thread can be started");
+    if (thrown) std::rethrow_exception(thrown);
+    take_signals(p);
+}
+
+}  // namespace heirloom::detail

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <concurrentqueue/blockingconcurrentqueue.h>
+#include <atomic>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+// blocking_pool: threads that run what blocks (R14). Grows to its limit, one thread at a time, whenever a job finds
+// nobody idle; shrinks never.
+namespace heirloom::detail {
+
+class process;
+class runtime_core;
+
+struct blocking_job {
+    process* who = nullptr;
+    void (*run)(void*) = nullptr;
+    void* argument = nullptr;
+    void* thrown = nullptr;  // std::exception_ptr of the process's frame
+    bool refused = false;
+};
+
+class blocking_pool {
+public:
+    explicit blocking_pool(runtime_core& core, unsigned limit) : core_(core), limit_(limit) {}
+    ~blocking_pool();
+    /// False if the job could not be queued for want of memory or threads; the caller still owns it.
+    bool submit(blocking_job* job) noexcept;
+    void stop() noexcept;
+
+private:
+    void thread_main() noexcept;
+
+    runtime_core& core_;
+    const unsigned limit_;
+    moodycamel::BlockingConcurrentQueue<blocking_job*> jobs_;
+    std::atomic<int> idle_{0};
+    std::mutex mutex_;
+    std::vector<std::thread> threads_;  // guarded by mutex_
+    bool stopped_ = false;              // guarded by mutex_
+};
+
+}  // namespace heirloom::detail

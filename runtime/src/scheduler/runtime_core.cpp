@@ -1,0 +1,390 @@
+#include "scheduler/runtime_core.hpp"
+
+#include <algorithm>
+#include <ctime>
+#include <pthread.h>
+#include <random>
+
+#include "heirloom/errors.hpp"
+#include "platform/check.hpp"
+#include "process/lifecycle.hpp"
+#include "process/relations.hpp"
+#include "process/signals.hpp"
+
+namespace heirloom::detail {
+namespace {
+
+constinit std::mutex registry_mutex;
+constinit std::atomic<runtime_core*> registry[max_runtimes]{};
+
+std::uint32_t take_index(runtime_core* core) {
+    std::lock_guard lock(registry_mutex);
+    for (std::uint32_t i = 0; i < max_runtimes; ++i) {
+        if (registry[i].load(std::memory_order_relaxed)) continue;
+        registry[i].store(core, std::memory_order_release);
+        return i;
+    }
+    throw limit_reached("runtimes", "heirloom: " + std::to_string(max_runtimes) + " runtimes exist already");
+}
+
+options checked(options o) {
+    auto refuse = [](const std::string& what) { throw bad_argument("runtime", what); };
+    if (o.workers && *o.workers == 0) refuse("options.workers is 0; a runtime needs at least one");
+    if (o.workers && *o.workers > 1024) refuse("options.workers is " + std::to_string(*o.workers) + ", more than 1024");
+    if (o.stack_size < smallest_stack || o.stack_size > largest_stack)
+        refuse("options.stack_size is " + std::to_string(o.stack_size) + " bytes, not between " +
+               std::to_string(smallest_stack) + " and " + std::to_string(largest_stack));
+    if (o.shutdown_limit < duration::zero()) refuse("options.shutdown_limit is negative");
+    if (o.blocking_threads == 0) refuse("options.blocking_threads is 0; blocking(f) could never run");
+    if (o.max_processes >= max_slots)
+        refuse("options.max_processes is " + std::to_string(o.max_processes) + ", more than " +
+               std::to_string(max_slots - 1));
+    if (!o.workers)
+        o.workers = o.deterministic.seed ? 4 : std::max(1u, std::thread::hardware_concurrency());
+    if (o.max_processes == 0) o.max_processes = under_tsan ? 4000 : max_slots - 1;
+    if (!o.log) o.log = standard_error_sink();
+    return o;
+}
+
+std::size_t stack_capacity(const options& o) {
+    const std::size_t stride = stack_pool::rounded(o.stack_size);
+    std::size_t capacity = o.max_processes + *o.workers * 64 + 64;
+    if (o.max_stack_memory != 0) {
+        if (o.max_stack_memory < stride * (*o.workers * 2 + 2))
+            throw bad_argument("runtime", "options.max_stack_memory is less than the workers themselves need");
+        capacity = std::min(capacity, o.max_stack_memory / stride);
+    }
+    if (under_tsan) capacity = std::min<std::size_t>(capacity, 6000);
+    return capacity;
+}
+
+/// Every stackful process must find a stack when it first waits, so there are never more processes than stacks.
+std::uint32_t process_limit(const options& o) {
+    const std::size_t stride = stack_pool::rounded(o.stack_size);
+    std::size_t stacks = stack_capacity(o);
+    while (stacks > 1 && stacks * stride > (std::size_t{1} << 40)) stacks /= 2;
+    const std::size_t reserved = *o.workers * 2;
+    if (o.max_stack_memory != 0) stacks = stacks > reserved ? stacks - reserved : 1;
+    return static_cast<std::uint32_t>(std::min(o.max_processes, stacks));
+}
+
+}  // namespace
+
+runtime_core* runtime_core::find(std::uint32_t index) noexcept {
+    return registry[index].load(std::memory_order_acquire);
+}
+
+runtime_core* runtime_core::current() noexcept { return this_thread().core; }
+
+runtime_core::runtime_core(options o)
+    : opts(checked(std::move(o))), index(take_index(this)), table(index, process_limit(opts)),
+      stacks(opts.stack_size, stack_capacity(opts), best_guard()),
+      logs(opts.log, opts.deterministic.seed.has_value()), injection(4096), pool(*this, opts.blocking_threads) {
+    if (opts.deterministic.seed) {
+        choices.emplace(opts.deterministic);
+        random_state.store(choices->next(), std::memory_order_relaxed);
+    } else {
+        random_state.store(std::random_device{}() * 0x9e3779b97f4a7c15ull, std::memory_order_relaxed);
+    }
+    workers.reserve(*opts.workers);
+    for (unsigned i = 0; i < *opts.workers; ++i) workers.push_back(std::make_unique<worker>(*this, i));
+    for (auto& w : workers)
+        if (!w->secure_spare()) throw limit_reached("stack memory", "heirloom: no memory for the workers' stacks");
+    if (choices) return;
+    for (auto& w : workers) threads_.emplace_back([this, &w] { thread_main(*w); });
+    watchdog_ = std::thread([this] { watch(); });
+}
+
+runtime_core::~runtime_core() {
+    shut_down();
+    stopping.store(true, std::memory_order_seq_cst);
+    heavy_fence();
+    for (auto& w : workers) w->spot.unpark();
+    for (auto& t : threads_) t.join();
+    {
+        std::lock_guard lock(watchdog_mutex_);
+        watchdog_wake_.notify_all();
+    }
+    if (watchdog_.joinable()) watchdog_.join();
+    pool.stop();
+    logs.flush();
+    while (anything_retired()) {
+        collect();
+        if (anything_retired()) std::this_thread::yield();
+    }
+    for (auto& [key, object] : locals) key->destroy(object);
+    while (anything_retired()) {
+        collect();
+        if (anything_retired()) std::this_thread::yield();
+    }
+    std::lock_guard lock(registry_mutex);
+    registry[index].store(nullptr, std::memory_order_release);
+}
+
+std::int64_t runtime_core::clock() const noexcept {
+    if (choices) return virtual_now;
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1'000'000'000ll + t.tv_nsec;
+}
+
+std::int64_t runtime_core::live_processes() const noexcept {
+    std::int64_t n = foreign_live.load(std::memory_order_acquire);
+    for (auto& w : workers) n += w->live_published.load(std::memory_order_acquire);
+    return n;
+}
+
+// --- Waking ----------------------------------------------------------------------------------------
+
+void runtime_core::inject(process* p) noexcept {
+    p->status.store(static_cast<std::uint8_t>(process_status::runnable), std::memory_order_relaxed);
+    if (choices) return ready.push_back(p);
+    bool queued = false;
+    try {
+        queued = injection.enqueue(p);
+    } catch (...) {
+        queued = false;
+    }
+    if (queued) {
+        injected.fetch_add(1, std::memory_order_seq_cst);
+    } else {
+        std::lock_guard lock(overflow_mutex);
+        p->run_link = overflow_first;
+        overflow_first = p;
+        overflow_any.store(true, std::memory_order_seq_cst);
+    }
+    wake_one();
+}
+
+void runtime_core::wake_one() noexcept {
+    light_fence();  // partner: the heavy_fence of a worker that goes to sleep
+    if (sleeping.load(std::memory_order_relaxed) == 0) return;
+    for (auto& w : workers) {
+        if (!w->asleep.load(std::memory_order_relaxed)) continue;
+        if (w->asleep.exchange(false, std::memory_order_seq_cst)) {
+            sleeping.fetch_sub(1, std::memory_order_seq_cst);
+            w->spot.unpark();
+            return;
+        }
+    }
+}
+
+// --- Threads ---------------------------------------------------------------------------------------
+
+void runtime_core::thread_main(worker& w) noexcept {
+    pthread_setname_np(pthread_self(), ("heirloom " + std::to_string(w.index)).substr(0, 15).c_str());
+    thread_context& t = this_thread();
+    t.role = &w;
+    t.core = this;
+#if HEIRLOOM_TSAN
+    t.native_fiber = __tsan_get_current_fiber();
+#endif
+    go_online(*w.quiescence);
+    const departure d = switch_context({&t, nullptr, w.take_spare(), nullptr, farewell::nothing}, &base_loop);
+    w.arrive(d);
+    go_offline(*w.quiescence);
+    table.flush(w.slots);
+    t.role = nullptr;
+    t.core = nullptr;
+}
+
+void runtime_core::watch() noexcept {
+    pthread_setname_np(pthread_self(), "heirloom watch");
+    std::unique_lock lock(watchdog_mutex_);
+    std::vector<std::uint64_t> seen(workers.size(), 0);
+    while (!stopping.load(std::memory_order_acquire)) {
+        watchdog_wake_.wait_for(lock, std::chrono::milliseconds(1));
+        // Entries that wait behind a process which computes: nobody has looked at that ring since last time.
+        for (std::size_t i = 0; i < workers.size(); ++i) {
+            worker& w = *workers[i];
+            const auto now = w.dispatches.load(std::memory_order_relaxed);
+            if (now == seen[i] && w.has_queued_work()) wake_one();
+            seen[i] = now;
+        }
+        // Work that was injected while all were awake and busy.
+        if (injected.load(std::memory_order_relaxed) > 0) wake_one();
+        stacks.trim(4096, 256);
+    }
+}
+
+// --- Deterministic mode ----------------------------------------------------------------------------
+
+void runtime_core::drive_some() {
+    thread_context& t = this_thread();
+    if (t.role) throw bad_argument("runtime", "a deterministic runtime is driven by a thread that runs no process");
+    runtime_core* outer = std::exchange(t.core, this);
+#if HEIRLOOM_TSAN
+    t.native_fiber = __tsan_get_current_fiber();
+#endif
+    if (ready.empty()) {
+        // Nobody can run: time passes to the next deadline.
+        std::int64_t earliest = timer_queue::never;
+        for (auto& w : workers) earliest = std::min(earliest, w->timers.earliest());
+        if (earliest != timer_queue::never) virtual_now = std::max(virtual_now, earliest);
+    }
+    worker& w = *workers[choices->below(workers.size())];
+    t.role = &w;
+    go_online(*w.quiescence);
+    for (auto& any : workers) any->run_timers(virtual_now);
+    if (anything_retired()) collect();
+    if (!ready.empty()) {
+        const departure d = switch_context({&t, nullptr, w.take_spare(), nullptr, farewell::nothing}, &base_loop);
+        t.role->arrive(d);
+    }
+    go_offline(*w.quiescence);
+    t.role = nullptr;
+    t.core = outer;
+}
+
+runtime_core::drive_end runtime_core::drive(std::atomic<bool>& done) {
+    while (!done.load(std::memory_order_acquire)) {
+        if (ready.empty()) {
+            bool any_timer = false;
+            for (auto& w : workers) any_timer = any_timer || w->timers.earliest() != timer_queue::never;
+            if (!any_timer) {
+                collect();
+                if (ready.empty()) return drive_end::deadlock;
+            }
+        }
+        drive_some();
+    }
+    return drive_end::done;
+}
+
+// --- Shutdown --------------------------------------------------------------------------------------
+
+std::vector<pid> list_processes(const runtime_core& core, bool with_system) {
+    std::vector<pid> found;
+    const std::uint32_t used = core.table.used();
+    for (std::uint32_t slot = 1; slot < used; ++slot) {
+        process& p = *core.table.at(slot);
+        const std::uint32_t generation = p.generation.load(std::memory_order_acquire);
+        if (generation == 0 || (p.system && !with_system)) continue;
+        found.push_back(pid::make(core.index, slot, generation));
+    }
+    return found;
+}
+
+void runtime_core::shut_down() noexcept {
+    // In order: first what nobody alive has started, asked to stop as a parent would; it takes its children along. Then
+    // everybody who is left is killed, and last the system's own processes.
+    thread_context& t = this_thread();
+    runtime_core* outer = t.core;
+    t.core = this;
+    auto signal_all = [&](const std::vector<pid>& whom, const exit_reason& why, bool only_roots) {
+        for (pid p : whom) {
+            process* block = resolve(p);
+            if (only_roots && (!block->trapping_hint.load(std::memory_order_relaxed) || is_alive(block->parent)))
+                continue;
+            try {
+                deliver(p, new_message<typed_message<exit_signal>>(exit_type, exit_signal{block->parent, why}));
+            } catch (const std::bad_alloc&) {
+                continue;
+            }
+        }
+    };
+    const auto started = std::chrono::steady_clock::now();
+    auto wait_until = [&](auto&& satisfied, duration limit) {
+        if (choices) {
+            for (int rounds = 0; rounds < 1'000'000 && !satisfied(); ++rounds) {
+                if (ready.empty()) {
+                    std::int64_t earliest = timer_queue::never;
+                    for (auto& w : workers) earliest = std::min(earliest, w->timers.earliest());
+                    if (earliest == timer_queue::never || earliest - virtual_now > limit.count()) return false;
+                }
+                drive_some();
+            }
+            return satisfied();
+        }
+        while (!satisfied()) {
+            if (std::chrono::steady_clock::now() - started > limit) return false;
+            std::this_thread::sleep_for(std::chrono::microseconds(50));
+        }
+        return true;
+    };
+    auto none_left = [&] { return list_processes(*this, false).empty(); };
+    if (!none_left()) {
+        const auto everyone = list_processes(*this, false);
+        signal_all(everyone, reason::shutdown, true);
+        auto roots_gone = [&] {
+            for (pid p : everyone) {
+                process* block = resolve(p);
+                if (block->lives_as(p) && block->trapping_hint.load(std::memory_order_relaxed)) return false;
+            }
+            return true;
+        };
+        wait_until(roots_gone, opts.shutdown_limit / 2);
+        stopping_spawns.store(true, std::memory_order_relaxed);
+        bool ended = false;
+        for (int attempt = 0; attempt < 3 && !ended; ++attempt) {
+            signal_all(list_processes(*this, false), reason::kill, false);
+            ended = wait_until(none_left, opts.shutdown_limit);
+        }
+        if (!ended) {
+            std::string who;
+            for (pid p : list_processes(*this, false)) {
+                process* block = resolve(p);
+                who += (who.empty() ? "" : ", ") + to_string(p) + " (" + std::string(block->entry()) + ")";
+                if (who.size() > 1000) break;
+            }
+            logs.push({.level = log_level::error,
+                       .event = "shutdown_held",
+                       .text = "shutdown is held up by " + who});
+            logs.flush();
+            if (!opts.leak_on_shutdown) std::_Exit(70);
+        }
+    }
+    stopping_spawns.store(true, std::memory_order_relaxed);
+    auto nobody = [&] { return list_processes(*this, true).empty(); };
+    signal_all(list_processes(*this, true), reason::kill, false);
+    wait_until(nobody, opts.shutdown_limit);
+    t.core = outer;
+}
+
+// --- Things of a runtime ----------------------------------------------------------------------------
+
+void* runtime_local(int runtime_index, const runtime_local_key& key) {
+    runtime_core* core =
+        runtime_index >= 0 && runtime_index < static_cast<int>(max_runtimes)
+            ? runtime_core::find(static_cast<std::uint32_t>(runtime_index))
+            : nullptr;
+    if (!core) throw not_in_process("runtime_local");
+    std::lock_guard lock(core->locals_mutex);
+    for (auto& [k, object] : core->locals)
+        if (k == &key) return object;
+    core->locals.emplace_back(&key, nullptr);
+    try {
+        return core->locals.back().second = key.make();
+    } catch (...) {
+        core->locals.pop_back();
+        throw;
+    }
+}
+
+pid spawn_system(int runtime_index, activity* what, std::string_view entry) noexcept {
+    runtime_core* core = runtime_index >= 0 ? runtime_core::find(static_cast<std::uint32_t>(runtime_index)) : nullptr;
+    if (!core) {
+        delete what;
+        return {};
+    }
+    thread_context& t = this_thread();
+    worker* where = t.role && &t.role->core == core ? t.role : nullptr;
+    static constexpr spawn_options plain{};
+    try {
+        return give_birth(*core, {&plain, what, {.system = true, .entry = entry}, nullptr, where}).process;
+    } catch (const std::exception&) {
+        return {};
+    }
+}
+
+std::uint64_t random_bits() noexcept {
+    runtime_core* core = runtime_core::current();
+    if (!core) {
+        static std::atomic<std::uint64_t> fallback{std::random_device{}()};
+        return mix(fallback.fetch_add(0x9e3779b97f4a7c15ull, std::memory_order_relaxed));
+    }
+    if (core->choices) return core->choices->next();
+    return mix(core->random_state.fetch_add(0x9e3779b97f4a7c15ull, std::memory_order_relaxed));
+}
+
+}  // namespace heirloom::detail

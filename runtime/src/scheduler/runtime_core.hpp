@@ -1,0 +1,99 @@
+#pragma once
+
+#include <atomic>
+#include <concurrentqueue/concurrentqueue.h>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "heirloom/runtime.hpp"
+#include "log/log_queue.hpp"
+#include "platform/stack_pool.hpp"
+#include "process/names.hpp"
+#include "process/process_table.hpp"
+#include "scheduler/blocking_pool.hpp"
+#include "scheduler/choices.hpp"
+#include "scheduler/worker.hpp"
+
+namespace heirloom::detail {
+
+/// Everything of one runtime.
+class runtime_core {
+public:
+    explicit runtime_core(options opts);
+    ~runtime_core();
+    runtime_core(const runtime_core&) = delete;
+    runtime_core& operator=(const runtime_core&) = delete;
+
+    /// Where runnable processes go that no worker owns: woken by foreign threads, or beyond a ring's capacity.
+    void inject(process* p) noexcept;
+    /// Wakes a sleeping worker, if there is one.
+    void wake_one() noexcept;
+
+    /// Deterministic mode: runs processes on the calling thread until `done` holds or nobody can run.
+    enum class drive_end : std::uint8_t { done, deadlock };
+    drive_end drive(std::atomic<bool>& done);
+    /// One step of the same.
+    void drive_some();
+    bool is_deterministic() const noexcept { return choices.has_value(); }
+
+    std::int64_t clock() const noexcept;
+    std::int64_t live_processes() const noexcept;
+    void shut_down() noexcept;
+
+    const options opts;
+    const std::uint32_t index;
+    process_table table;
+    stack_pool stacks;
+    name_table names;
+    log_queue logs;
+    std::vector<std::unique_ptr<worker>> workers;
+    std::optional<seeded_choices> choices;  // deterministic mode
+    std::int64_t virtual_now = 0;
+    std::vector<process*> ready;            // deterministic mode: all that can run
+    std::atomic<std::uint32_t> sleeping{0};   // workers asleep
+    std::atomic<std::uint32_t> searching{0};  // workers looking for work
+    std::atomic<bool> stopping{false};         // the workers leave
+    std::atomic<bool> stopping_spawns{false};  // nothing new is started
+    moodycamel::ConcurrentQueue<process*> injection;
+    std::atomic<std::int64_t> injected{0};    // items in injection; never less than the truth for long
+    // What an enqueue that could not allocate left over; guarded by overflow_mutex.
+    std::mutex overflow_mutex;
+    process* overflow_first = nullptr;
+    std::atomic<bool> overflow_any{false};
+    std::atomic<std::int64_t> foreign_live{0};  // spawned by foreign threads
+    std::atomic<std::uint64_t> random_state;
+    blocking_pool pool;
+
+    std::mutex locals_mutex;
+    std::vector<std::pair<const runtime_local_key*, void*>> locals;  // guarded by locals_mutex
+
+    // Foreign threads that spawn share one cache of slots.
+    std::mutex foreign_mutex;
+    slot_cache foreign_slots;
+
+    /// Runtimes by index; null where there is none.
+    static runtime_core* find(std::uint32_t index) noexcept;
+    /// The runtime the calling thread works for; null for none.
+    static runtime_core* current() noexcept;
+
+private:
+    friend class worker;
+    void thread_main(worker& w) noexcept;
+    void watch() noexcept;
+
+    std::vector<std::thread> threads_;
+    std::thread watchdog_;
+    std::mutex watchdog_mutex_;
+    std::condition_variable watchdog_wake_;
+};
+
+std::string describe_deadlock(const runtime_core& core);
+std::vector<pid> list_processes(const runtime_core& core, bool with_system);
+
+}  // namespace heirloom::detail

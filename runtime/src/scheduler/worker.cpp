@@ -1,0 +1,335 @@
+#include "scheduler/worker.hpp"
+
+#include <ctime>
+#include <new>
+
+#include "platform/check.hpp"
+#include "process/lifecycle.hpp"
+#include "process/signals.hpp"
+#include "scheduler/runtime_core.hpp"
+
+namespace heirloom::detail {
+namespace {
+
+constexpr unsigned max_handoffs = 128;  // a chain of hand-offs before the ready list gets a turn
+constexpr unsigned look_interval = 61;  // dispatches between looks at injection and timers
+constexpr unsigned cached_stacks = 32;
+constexpr unsigned announce_after = 4;  // dispatches that leave work behind before another worker is woken
+constexpr int spins_before_sleep = 2000;
+
+}  // namespace
+
+worker::worker(runtime_core& c, unsigned i)
+    : core(c), index(i), quiescence(take_quiescence_slot()), to_injection_(c.injection),
+      from_injection_(c.injection), random_(i + 1) {}
+
+worker::~worker() { leave_quiescence_slot(quiescence); }
+
+std::int64_t worker::read_clock() noexcept { return now = core.clock(); }
+
+// --- Making runnable -------------------------------------------------------------------------------
+
+void worker::hand_off(process* p) noexcept {
+    p->status.store(static_cast<std::uint8_t>(process_status::runnable), std::memory_order_relaxed);
+    if (core.is_deterministic()) return core.ready.push_back(p);
+    if (next_) enqueue(next_);
+    next_ = p;
+}
+
+void worker::enqueue(process* p) noexcept {
+    p->status.store(static_cast<std::uint8_t>(process_status::runnable), std::memory_order_relaxed);
+    if (core.is_deterministic()) return core.ready.push_back(p);
+    if (!ring_.has_room()) return overflow(p);
+    ring_.push(p);
+}
+
+void worker::overflow(process* p) noexcept {
+    process* half[129];
+    std::size_t n = ring_.shed(half);
+    half[n++] = p;
+    bool queued = false;
+    try {
+        queued = core.injection.enqueue_bulk(to_injection_, half, n);
+    } catch (...) {
+        queued = false;
+    }
+    if (queued) {
+        core.injected.fetch_add(static_cast<std::int64_t>(n), std::memory_order_release);
+        core.wake_one();
+    } else {
+        for (std::size_t i = 0; i < n; ++i) core.inject(half[i]);  // has a list that needs no memory
+    }
+}
+
+void worker::announce_backlog() noexcept {
+    // Wake another worker only for work that has been waiting here while this one did something else: what was just
+    // handed off runs sooner here than a sleeper wakes.
+    if (core.sleeping.load(std::memory_order_relaxed) == 0 || core.searching.load(std::memory_order_relaxed) != 0) {
+        backlog_ = 0;
+        return;
+    }
+    if (++backlog_ < announce_after) return;
+    backlog_ = 0;
+    core.wake_one();
+}
+
+// --- Choosing what to run --------------------------------------------------------------------------
+
+void worker::complete_deferred() noexcept {
+    process* p = deferred;
+    deferred = nullptr;
+    timer_node* timer = p->wait_timer;
+    if (timer && deferred_limit != timer_queue::never) {
+        const std::int64_t start = read_clock();
+        try {
+            timers.arm(*timer, deferred_limit > INT64_MAX - start ? INT64_MAX - 1 : start + deferred_limit);
+        } catch (const std::bad_alloc&) {
+            timer->state = timer_state::out;  // counts as having passed
+            return enqueue(p);
+        }
+    }
+    p->status.store(static_cast<std::uint8_t>(process_status::waiting), std::memory_order_relaxed);
+    if (!p->inbox.park(true)) enqueue(p);
+}
+
+process* worker::pick_ring() noexcept { return ring_.pop(); }
+
+process* worker::pick() noexcept {
+    if (deferred) complete_deferred();
+    announce_quiescent(*quiescence);
+    dispatches.store(dispatches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    if (core.is_deterministic()) return pick_seeded(core, *this);
+    process* p = nullptr;
+    if (++tick_ % look_interval == 0) {
+        run_timers(read_clock());
+        if (anything_retired()) collect();
+        if (core.injected.load(std::memory_order_relaxed) > 0 || core.overflow_any.load(std::memory_order_relaxed))
+            p = look_elsewhere();
+        if (p) {
+            handoffs_ = 0;
+            budget = slice;
+            return p;
+        }
+    }
+    if (next_ && handoffs_ < max_handoffs) {
+        ++handoffs_;
+        p = next_;
+        next_ = nullptr;
+        if (ring_.size() > 0) announce_backlog();
+        if (budget <= 0) budget = slice;
+        return p;
+    }
+    handoffs_ = 0;
+    budget = slice;
+    p = pick_ring();
+    if (!p) {
+        p = next_;
+        next_ = nullptr;
+    } else if (ring_.size() > 0) {
+        announce_backlog();
+    }
+    return p;
+}
+
+process* worker::look_elsewhere() noexcept {
+    process* batch[32];
+    if (core.injected.load(std::memory_order_acquire) > 0) {
+        const std::size_t n = core.injection.try_dequeue_bulk(from_injection_, batch, 32);
+        if (n > 0) {
+            core.injected.fetch_sub(static_cast<std::int64_t>(n), std::memory_order_relaxed);
+            for (std::size_t i = 1; i < n; ++i) enqueue(batch[i]);
+            return batch[0];
+        }
+    }
+    if (core.overflow_any.load(std::memory_order_acquire)) {
+        std::lock_guard lock(core.overflow_mutex);
+        if (process* p = core.overflow_first) {
+            core.overflow_first = p->run_link;
+            if (!core.overflow_first) core.overflow_any.store(false, std::memory_order_relaxed);
+            return p;
+        }
+    }
+    return nullptr;
+}
+
+std::size_t worker::steal_from(worker& victim) noexcept {
+    process* taken[128];
+    const std::size_t n = victim.ring_.steal(taken);
+    for (std::size_t i = 0; i < n; ++i) enqueue(taken[i]);
+    return n;
+}
+
+process* worker::find_work() noexcept {
+    for (;;) {
+        if (process* p = pick()) return p;
+        if (core.is_deterministic()) {
+            leaving = false;
+            return nullptr;  // the driver decides
+        }
+        if (core.stopping.load(std::memory_order_acquire)) return nullptr;
+        run_timers(read_clock());
+        if (next_ || ring_.size() > 0) continue;
+        if (process* p = look_elsewhere()) return p;
+        // Search: first awake, then once more with the sleep announced.
+        core.searching.fetch_add(1, std::memory_order_seq_cst);
+        bool found = false;
+        const auto workers_count = core.workers.size();
+        for (int spin = 0; spin < spins_before_sleep && !found; ++spin) {
+            if (workers_count > 1 && spin % 8 == 0) {
+                const auto start = random_() % workers_count;
+                for (std::size_t i = 0; i < workers_count && !found; ++i) {
+                    worker& victim = *core.workers[(start + i) % workers_count];
+                    // A lone entry is its owner's: it will run it sooner than it would be warm here.
+                    if (&victim != this && victim.ring_.size() > (spin < spins_before_sleep / 4 ? 1u : 0u))
+                        found = steal_from(victim) > 0;
+                }
+            }
+            found = found || core.injected.load(std::memory_order_relaxed) > 0 ||
+                    core.overflow_any.load(std::memory_order_relaxed) ||
+                    core.stopping.load(std::memory_order_relaxed);
+            if (!found) cpu_relax();
+        }
+        if (found) {
+            core.searching.fetch_sub(1, std::memory_order_seq_cst);
+            continue;
+        }
+        // Sleep. The announcement, the fence, and the second look form one side of the asymmetric fence; the other is a
+        // push followed by light_fence() and a look at `sleeping`: in wake checks of pick() and in inject().
+        asleep.store(true, std::memory_order_seq_cst);
+        core.sleeping.fetch_add(1, std::memory_order_seq_cst);
+        core.searching.fetch_sub(1, std::memory_order_seq_cst);
+        heavy_fence();
+        bool work = core.injected.load(std::memory_order_seq_cst) > 0 ||
+                    core.overflow_any.load(std::memory_order_seq_cst) ||
+                    core.stopping.load(std::memory_order_seq_cst);
+        for (auto& victim : core.workers)
+            if (victim.get() != this && victim->ring_.size() > 1) work = true;
+        if (!work) {
+            const std::int64_t earliest = timers.earliest();
+            std::int64_t wait = -1;
+            if (earliest != timer_queue::never) {
+                wait = earliest - read_clock();
+                if (wait < 0) wait = 0;
+            }
+            go_offline(*quiescence);
+            if (wait != 0) spot.park(wait);
+            go_online(*quiescence);
+        }
+        if (asleep.exchange(false, std::memory_order_seq_cst))
+            core.sleeping.fetch_sub(1, std::memory_order_seq_cst);
+    }
+}
+
+// --- Timers ----------------------------------------------------------------------------------------
+
+void worker::run_timers(std::int64_t time) noexcept {
+    expired_timer due[64];
+    while (const std::size_t n = timers.expire(time, due, 64))
+        for (std::size_t i = 0; i < n; ++i) fire_timer(*this, due[i]);
+}
+
+// --- Stacks ----------------------------------------------------------------------------------------
+
+bool worker::secure_spare() noexcept {
+    if (spare_) return true;
+    if (cached_stacks_) {
+        spare_ = cached_stacks_;
+        cached_stacks_ = spare_->next;
+        spare_->next = nullptr;
+        --cached_count_;
+    } else {
+        spare_ = core.stacks.standard().acquire();
+    }
+    return spare_ != nullptr;
+}
+
+stack* worker::take_spare() noexcept {
+    const bool have = secure_spare();
+    HEIRLOOM_CHECK(have, "worker: out of stacks where one had been promised");
+    stack* s = spare_;
+    spare_ = nullptr;
+    return s;
+}
+
+void worker::release_stack(stack* s) noexcept {
+    if (s->region != &core.stacks.standard()) return s->region->release(s);
+    if (!spare_) {
+        spare_ = s;
+    } else if (cached_count_ < cached_stacks) {
+        s->next = cached_stacks_;
+        cached_stacks_ = s;
+        ++cached_count_;
+    } else {
+        core.stacks.standard().release(s);
+    }
+}
+
+// --- Switching -------------------------------------------------------------------------------------
+
+thread_context* worker::arrive(const departure& d) noexcept {
+    running = d.to;
+    process* p = d.who;
+    switch (d.then) {
+        case farewell::nothing: break;
+        case farewell::park: {
+            // A timer of this wait that has expired already (between arming and now) found nobody waiting.
+            const bool expired = p->wait_timer && p->wait_timer->state == timer_state::out;
+            p->status.store(static_cast<std::uint8_t>(process_status::waiting), std::memory_order_relaxed);
+            if (expired || !p->inbox.park(p->waits_quietly)) enqueue(p);
+            break;
+        }
+        case farewell::requeue: enqueue(p); break;
+        case farewell::block:
+            p->status.store(static_cast<std::uint8_t>(process_status::waiting), std::memory_order_relaxed);
+            if (!core.pool.submit(p->blocking)) {
+                p->blocking->refused = true;
+                enqueue(p);
+            }
+            break;
+        case farewell::retire_stack: release_stack(d.from); break;
+    }
+    return d.thread;
+}
+
+void base_loop(boost::context::detail::transfer_t transfer) noexcept {
+    departure d = enter_context(transfer);
+    stack* const mine = d.to;
+    thread_context* thread = d.thread->role->arrive(d);
+    for (;;) {
+        worker* w = thread->role;
+        process* p = std::exchange(w->direct, nullptr);
+        const bool standard = mine->region == &w->core.stacks.standard();
+        if (!p && !standard) {
+            // A stack of another size serves the one process that asked for it.
+            d = switch_context({thread, mine, w->take_spare(), nullptr, farewell::retire_stack}, &base_loop);
+            thread = d.thread->role->arrive(d);
+            continue;
+        }
+        if (!p) p = w->find_work();
+        if (!p) {
+            d = switch_context({thread, mine, nullptr, nullptr, farewell::retire_stack}, &base_loop);
+            thread = d.thread->role->arrive(d);
+        } else if (p->own_stack) {
+            resume_process(*thread, p);
+            // This stack goes to the worker's list before its context is stored; nobody looks there before the next
+            // context, on this same thread, has arrived.
+            d = switch_context({thread, mine, p->own_stack, nullptr, farewell::retire_stack}, &base_loop);
+            thread = d.thread->role->arrive(d);
+        } else if (p->stack_bytes != 0 && mine->region->stride() != p->stack_bytes) {
+            stack_region* region = w->core.stacks.region_for(p->stack_bytes);
+            stack* own = region ? region->acquire() : nullptr;
+            if (!own) {
+                refuse_stack(*p);
+                thread = run_process(*thread, p);
+                continue;
+            }
+            w->direct = p;
+            d = switch_context({thread, mine, own, nullptr, farewell::retire_stack}, &base_loop);
+            thread = d.thread->role->arrive(d);
+        } else {
+            thread = run_process(*thread, p);
+        }
+    }
+}
+
+}  // namespace heirloom::detail
