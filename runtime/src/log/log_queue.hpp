@@ -1,7 +1,7 @@
 #pragma once
 
 #include <atomic>
-#include <concurrentqueue/blockingconcurrentqueue.h>
+#include <blockingconcurrentqueue.h>
 #include <cstdint>
 #include <thread>
 

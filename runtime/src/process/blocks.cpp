@@ -1,6 +1,6 @@
 #include "process/blocks.hpp"
 
-#include <concurrentqueue/concurrentqueue.h>
+#include <concurrentqueue.h>
 #include <cstdlib>
 #include <new>
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <atomic>
-#include <concurrentqueue/concurrentqueue.h>
+#include <concurrentqueue.h>
 #include <cstdint>
 #include <memory>
 

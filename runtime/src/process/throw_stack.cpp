@@ -36,7 +36,9 @@ _Unwind_Reason_Code note_frame(_Unwind_Context* context, void* argument) {
     return _URC_NO_REASON;
 }
 
-/// The type_info of thrown_stack_probe.
+}  // namespace
+
+/// The type_info of thrown_stack_probe. Not in the unnamed namespace: the symbol must be seen by the linker.
 class probe_type : public std::type_info {
 public:
     probe_type() : std::type_info("N8heirloom6detail18thrown_stack_probeE") {}
@@ -47,8 +49,6 @@ public:
         return false;
     }
 };
-
-}  // namespace
 
 // The symbol by which the compiler knows the type_info (Itanium C++ ABI, 2.9).
 extern const probe_type probe_type_info asm("_ZTIN8heirloom6detail18thrown_stack_probeE");
