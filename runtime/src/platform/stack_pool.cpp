@@ -49,8 +49,11 @@ guard_kind best_guard() noexcept {
 
 stack_region::stack_region(std::size_t stride, std::size_t capacity, guard_kind guard)
     : stride_(stride), capacity_(capacity), guard_(guard) {
-    base_ = reserve(stride_ * capacity_);
-    if (!base_) throw std::bad_alloc();
+    // Where address space is short (a resource limit, Valgrind) there are fewer stacks; at a thousand we give up.
+    while (!(base_ = reserve(stride_ * capacity_))) {
+        if (capacity_ < 2048) throw std::bad_alloc();
+        capacity_ /= 2;
+    }
     records_ = reinterpret_cast<stack*>(reserve(sizeof(stack) * capacity_));
     if (!records_) {
         munmap(base_, stride_ * capacity_);

@@ -59,13 +59,10 @@ std::size_t stack_capacity(const options& o) {
 }
 
 /// Every stackful process must find a stack when it first waits, so there are never more processes than stacks.
-std::uint32_t process_limit(const options& o) {
-    const std::size_t stride = stack_pool::rounded(o.stack_size);
-    std::size_t stacks = stack_capacity(o);
-    while (stacks > 1 && stacks * stride > (std::size_t{1} << 40)) stacks /= 2;
+std::uint32_t process_limit(const options& o, std::size_t stacks) {
     const std::size_t reserved = *o.workers * 2;
-    if (o.max_stack_memory != 0) stacks = stacks > reserved ? stacks - reserved : 1;
-    return static_cast<std::uint32_t>(std::min(o.max_processes, stacks));
+    const std::size_t own = stacks > reserved ? stacks - reserved : 1;
+    return static_cast<std::uint32_t>(std::min(o.max_processes, own));
 }
 
 }  // namespace
@@ -77,8 +74,8 @@ runtime_core* runtime_core::find(std::uint32_t index) noexcept {
 runtime_core* runtime_core::current() noexcept { return this_thread().core; }
 
 runtime_core::runtime_core(options o)
-    : opts(checked(std::move(o))), index(take_index(this)), table(index, process_limit(opts)),
-      stacks(opts.stack_size, stack_capacity(opts), best_guard()),
+    : opts(checked(std::move(o))), index(take_index(this)), stacks(opts.stack_size, stack_capacity(opts), best_guard()),
+      table(index, process_limit(opts, stacks.standard().capacity())),
       logs(opts.log, opts.deterministic.seed.has_value()), injection(4096), pool(*this, opts.blocking_threads) {
     if (opts.deterministic.seed) {
         choices.emplace(opts.deterministic);

@@ -48,8 +48,8 @@ public:
 
     const options opts;
     const std::uint32_t index;
-    process_table table;
     stack_pool stacks;
+    process_table table;
     name_table names;
     log_queue logs;
     std::vector<std::unique_ptr<worker>> workers;
