@@ -1,0 +1,251 @@
+#pragma once
+
+#include <any>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <heirloom/clock.hpp>
+#include <heirloom/detail/server_core.hpp>
+#include <heirloom/gen_server.hpp>
+#include <heirloom/server.hpp>
+
+namespace heirloom {
+
+/// When a child that ended is started again.
+enum class restart_type : std::uint8_t {
+    permanent,  // always
+    transient,  // unless it ended with normal, shutdown or {shutdown, X}
+    temporary,  // never; the supervisor forgets it
+};
+using enum restart_type;
+
+enum class child_type : std::uint8_t { worker, supervisor };
+
+/// How many restarts within how long are too many: one more than `restarts` within `within`.
+struct restart_intensity {
+    int restarts = 3;
+    duration within = std::chrono::seconds(5);
+};
+
+/// Waits before a restart: `initial`, then `factor` times the last wait, `maximum` at most, each made up to
+/// `jitter` (a fraction) longer at random; from the beginning after the child has lived for `reset_after`.
+struct back_off {
+    duration initial = {};  // 0: none
+    double factor = 2.0;
+    duration maximum = std::chrono::seconds(30);
+    double jitter = 0.0;
+    duration reset_after = std::chrono::minutes(1);
+};
+
+struct brutal_kill_t {};
+/// For child_spec::shutdown: `kill` at once.
+inline constexpr brutal_kill_t brutal_kill{};
+
+/// A started child: its process, and what its start function had to say besides. Empty pid: it is not wanted
+/// now (its start said ignore).
+struct started_child {
+    heirloom::pid pid;
+    std::any info = {};
+    operator heirloom::pid() const noexcept { return pid; }  // NOLINT: identity is free
+};
+
+namespace detail {
+
+/// A child specification, shared by those that copy it: constant once a supervisor has it.
+class child_data {
+public:
+    explicit child_data(std::string child_id, const server_identity* what)
+        : id(std::move(child_id)), identity(what) {}
+    virtual ~child_data() = default;
+    virtual std::shared_ptr<child_data> clone() const = 0;
+    /// Starts it, linked to the running process. `self` keeps the arguments alive while it starts.
+    virtual start_end start(const std::shared_ptr<const child_data>& self, start_watch* watch,
+                            std::any& info) const = 0;
+
+    struct extras {
+        back_off delay;
+        std::optional<restart_intensity> budget;
+    };
+    static constexpr duration shutdown_default = duration::min();
+    static constexpr duration shutdown_brutal = duration::min() + duration(1);
+
+    std::string id;
+    const server_identity* identity;  // null: not known
+    duration shutdown = shutdown_default;
+    restart_type restart = permanent;
+    child_type type = child_type::worker;
+    bool significant = false;
+    std::shared_ptr<const extras> more;
+
+protected:
+    child_data(const child_data&) = default;
+};
+
+template <class... A>
+struct kept_args {
+    // Shared with the specification: the constructor sees them as const, as it will at the next restart.
+    std::shared_ptr<const std::tuple<A...>> values;
+    void apply(auto&& f) {
+        std::apply([&](const A&... a) { f(a...); }, *values);
+    }
+};
+
+template <class T, class... A>
+class server_child final : public child_data {
+public:
+    template <class... B>
+    server_child(std::string child_id, atom name, B&&... args)
+        : child_data(std::move(child_id), &identity_of<T>), name_(name), args_(std::forward<B>(args)...) {}
+    std::shared_ptr<child_data> clone() const override { return std::make_shared<server_child>(*this); }
+
+    start_end start(const std::shared_ptr<const child_data>& self, start_watch* watch,
+                    std::any&) const override {
+        using kept = kept_args<A...>;
+        using request = start_request<kept>;
+        call_message* first = new_message<typed_call<request>>(
+            start_request_type<T, kept>,
+            request{{name_, heirloom::self()}, {std::shared_ptr<const std::tuple<A...>>(self, &args_)}});
+        message_ptr guard(first);
+        auto* core = new typename behaviour_of<T>::driver;
+        guard.release();
+        return start_core(core, first, {.link = true, .watch = watch});
+    }
+
+private:
+    atom name_;
+    std::tuple<A...> args_;
+};
+
+start_end to_start_end(const start_error& e);
+start_end to_start_end(pid started);
+
+template <class F>
+class function_child final : public child_data {
+public:
+    function_child(std::string child_id, F f) : child_data(std::move(child_id), nullptr), function_(std::move(f)) {}
+    std::shared_ptr<child_data> clone() const override { return std::make_shared<function_child>(*this); }
+
+    start_end start(const std::shared_ptr<const child_data>&, start_watch*, std::any& info) const override {
+        return convert(function_(), info);
+    }
+
+private:
+    static start_end convert(pid p, std::any&) { return to_start_end(p); }
+    static start_end convert(started_child c, std::any& info) {
+        info = std::move(c.info);
+        return to_start_end(c.pid);
+    }
+    template <class V>
+    static start_end convert(result<V, start_error> r, std::any& info) {
+        if (!r) return to_start_end(r.error());
+        return convert(std::move(*r), info);
+    }
+    F function_;
+};
+
+template <class T>
+inline constexpr bool is_supervisor = false;
+
+}  // namespace detail
+
+/// How to start a child, and what to do when it ends. Made by `child<T>(...)`, refined by the members, copied
+/// freely. What cannot be right (a negative shutdown) is said by the supervisor that gets it.
+class child_spec {
+public:
+    explicit child_spec(std::shared_ptr<detail::child_data> data) noexcept : data_(std::move(data)) {}
+
+    /// Default: permanent.
+    child_spec& restart(restart_type when) { return own().restart = when, *this; }
+    /// How long it may take to end after it was told to, before it is killed; `forever` waits.
+    /// Default: 5 s for a worker, `forever` for a supervisor.
+    child_spec& shutdown(duration limit) { return own().shutdown = limit, *this; }
+    child_spec& shutdown(brutal_kill_t) {
+        return own().shutdown = detail::child_data::shutdown_brutal, *this;
+    }
+    /// Its end can end the supervisor: see supervisor::init_result::auto_shutdown.
+    child_spec& significant(bool on = true) { return own().significant = on, *this; }
+    child_spec& type(child_type t) { return own().type = t, *this; }
+    child_spec& id(std::string name) { return own().id = std::move(name), *this; }
+    /// Waits before it is restarted.
+    child_spec& delay(const back_off& how);
+    /// Restarts that this child has for itself, beside the supervisor's intensity: when they are used up, the
+    /// child stays stopped and the supervisor goes on.
+    child_spec& budget(const restart_intensity& limit);
+
+    const std::string& id() const noexcept { return data_->id; }
+    restart_type restart() const noexcept { return data_->restart; }
+    child_type type() const noexcept { return data_->type; }
+    bool significant() const noexcept { return data_->significant; }
+    bool kills_at_once() const noexcept { return data_->shutdown == detail::child_data::shutdown_brutal; }
+    /// The limit in force; 0 for brutal_kill.
+    duration shutdown() const noexcept;
+    back_off delay() const { return data_->more ? data_->more->delay : back_off{}; }
+    std::optional<restart_intensity> budget() const {
+        return data_->more ? data_->more->budget : std::nullopt;
+    }
+
+    const std::shared_ptr<detail::child_data>& data() const noexcept { return data_; }
+
+private:
+    detail::child_data& own() {
+        if (data_.use_count() > 1) data_ = data_->clone();
+        return *data_;
+    }
+    detail::child_data::extras& own_extras();
+    std::shared_ptr<detail::child_data> data_;
+};
+
+namespace detail {
+template <class T, class... A>
+child_spec make_child(std::string id, atom name, A&&... args) {
+    static_assert((std::is_copy_constructible_v<stored_t<A>> && ...),
+                  "heirloom: a child is constructed again at every restart, so its arguments are kept and "
+                  "copied; this one can only be moved");
+    if constexpr ((std::is_copy_constructible_v<stored_t<A>> && ...)) {
+        static_assert(std::is_constructible_v<T, const stored_t<A>&...>,
+                      "heirloom: the server has no constructor for these start arguments (passed as const&)");
+        (check_sendable<stored_t<A>>(), ...);
+        if constexpr (std::is_constructible_v<T, const stored_t<A>&...>) {
+            child_spec spec(std::make_shared<server_child<T, stored_t<A>...>>(std::move(id), name,
+                                                                             std::forward<A>(args)...));
+            if constexpr (is_supervisor<T>) spec.type(child_type::supervisor);
+            return spec;
+        }
+    }
+    return child_spec(nullptr);
+}
+}  // namespace detail
+
+/// A child that runs a T, made of the arguments at every start; they are kept as they are and given as const&.
+/// With a server_name, that is both the registered name and the id; else the first argument is the id.
+template <class T, class... A>
+[[nodiscard]] child_spec child(server_name<T> name, A&&... args) {
+    return detail::make_child<T>(std::string(name.name().text()), name.name(), std::forward<A>(args)...);
+}
+template <class T, class... A>
+[[nodiscard]] child_spec child(std::string id, A&&... args) {
+    return detail::make_child<T>(std::move(id), atom(), std::forward<A>(args)...);
+}
+/// Without an id: for a dynamic supervisor, which needs none.
+template <class T>
+[[nodiscard]] child_spec child() {
+    return detail::make_child<T>(std::string(), atom());
+}
+
+/// A child that `f()` starts, linked to the supervisor that calls it. It returns a pid, a started_child, or the
+/// result of a start_link. An exception, or no process, is a failed start.
+template <class F>
+[[nodiscard]] child_spec child_function(std::string id, F f) {
+    static_assert(std::is_copy_constructible_v<F>,
+                  "heirloom: a child is started again at every restart, so its start function is kept and copied");
+    return child_spec(std::make_shared<detail::function_child<F>>(std::move(id), std::move(f)));
+}
+
+}  // namespace heirloom

@@ -1,0 +1,421 @@
+#pragma once
+
+// The templates of gen_server.hpp, included in its middle.
+#include <heirloom/gen_server.hpp>
+
+namespace heirloom::detail {
+
+template <class>
+inline constexpr bool never = false;
+
+struct unit {};
+template <class T>
+using stored_reply = std::conditional_t<std::is_void_v<T>, unit, T>;
+
+// --- What a server class offers ---------------------------------------------------------------------
+
+template <class R>
+concept names_reply = requires { typename R::reply; };
+template <class R>
+struct reply_type_of {
+    static_assert(names_reply<R>, "heirloom: a request names its reply: add `using reply = ...;` to it");
+    using type = void;
+};
+template <names_reply R>
+struct reply_type_of<R> {
+    using type = typename R::reply;
+};
+template <class Request>
+using reply_of = typename reply_type_of<std::remove_cvref_t<Request>>::type;
+
+template <class T, class R>
+concept answers_now = requires(T& t, R r) { t.handle_call(std::move(r)); };
+template <class T, class R>
+concept answers_later =
+    requires(T& t, R r, reply_to<reply_of<R>> c) { t.handle_call(std::move(r), std::move(c)); };
+template <class T, class M>
+concept takes_cast = requires(T& t, M m) { t.handle_cast(std::move(m)); };
+template <class T, class M>
+concept takes_info = requires(T& t, M m) { t.handle_info(std::move(m)); };
+template <class T>
+concept terminates = requires(T& t, const exit_reason& why) { t.terminate(why); };
+template <class T>
+concept lists_info = requires { typename T::info; };
+template <class T>
+concept has_one_info = requires { &T::handle_info; };
+
+// A class that has handle_info, however often: a second base with the name makes the lookup ambiguous.
+struct info_probe {
+    void handle_info();
+};
+template <class T>
+struct info_finder : T, info_probe {};
+template <class T>
+constexpr bool has_some_info() {
+    if constexpr (std::is_class_v<T> && !std::is_final_v<T>)
+        return !requires { &info_finder<T>::handle_info; };
+    else
+        return requires { &T::handle_info; };
+}
+
+template <class F>
+struct only_argument;
+template <class R, class C, class A>
+struct only_argument<R (C::*)(A)> {
+    using type = std::remove_cvref_t<A>;
+};
+template <class R, class C, class A>
+struct only_argument<R (C::*)(A) const> {
+    using type = std::remove_cvref_t<A>;
+};
+template <class R, class C, class A>
+struct only_argument<R (C::*)(A) noexcept> {
+    using type = std::remove_cvref_t<A>;
+};
+template <class R, class C, class A>
+struct only_argument<R (C::*)(A) const noexcept> {
+    using type = std::remove_cvref_t<A>;
+};
+
+template <class T>
+struct infos_of {
+    static_assert(!has_some_info<T>(),
+                  "heirloom: this server has several handle_info (or none that is public): say which messages "
+                  "they take, using info = handles<...>;");
+    using type = handles<>;
+};
+template <lists_info T>
+struct infos_of<T> {
+    using type = typename T::info;
+};
+template <class T>
+    requires(!lists_info<T> && has_one_info<T>)
+struct infos_of<T> {
+    using type = handles<typename only_argument<decltype(&T::handle_info)>::type>;
+};
+
+// --- The activity of a server ---------------------------------------------------------------------------
+
+/// How a T is driven. Other behaviours (gen_statem) have their own.
+template <class T>
+class server_activity;
+
+/// What a gen_server's class offers, driven by a Driver.
+template <class T, class Driver>
+struct server_behaviour {
+    using driver = Driver;
+
+    template <class R>
+    static constexpr void check_call() {
+        if constexpr (names_reply<R>) {
+            static_assert(answers_now<T, R> || answers_later<T, R>,
+                          "heirloom: this server has no public handle_call for this request");
+            if constexpr (answers_now<T, R> && !answers_later<T, R>)
+                static_assert(
+                    std::is_same_v<decltype(std::declval<T&>().handle_call(std::declval<R>())), reply_of<R>>,
+                    "heirloom: handle_call does not return the request's reply type");
+        }
+    }
+    template <class M>
+    static constexpr void check_cast() {
+        static_assert(takes_cast<T, M>, "heirloom: this server has no public handle_cast for this message");
+    }
+    template <class R>
+    static constexpr bool delayed = answers_later<T, R>;
+    template <class R>
+    static decltype(auto) answer(Driver& d, R&& request) {
+        return d.object().handle_call(std::move(request));
+    }
+    template <class R>
+    static void answer(Driver& d, R&& request, reply_to<reply_of<R>> client) {
+        d.object().handle_call(std::move(request), std::move(client));
+    }
+    template <class M>
+    static void take(Driver& d, M&& message) {
+        d.object().handle_cast(std::move(message));
+    }
+};
+/// Specialised by the behaviours whose classes do not look like a gen_server's.
+template <class T>
+struct behaviour_of : server_behaviour<T, server_activity<T>> {};
+
+/// Storage for the object, made late and destroyed as that process.
+template <class T>
+class object_core : public server_core {
+public:
+    object_core() noexcept : server_core(identity_of<T>) {}
+    ~object_core() override { destroy_object(); }
+
+    T& object() noexcept { return object_; }
+    template <class... A>
+    void make(A&&... args) {
+        ::new (static_cast<void*>(std::addressof(object_))) T(std::forward<A>(args)...);
+        made_ = true;
+    }
+
+protected:
+    void destroy_object() noexcept override {
+        if (std::exchange(made_, false)) object_.~T();
+    }
+    void terminate(const exit_reason& why) override {
+        if constexpr (terminates<T>) object_.terminate(why);
+    }
+
+private:
+    union {
+        T object_;
+    };
+};
+
+template <class T>
+class server_activity : public object_core<T> {
+protected:
+    void info(message* m) override { dispatch(m, typename infos_of<T>::type{}); }
+    void idle_timeout_passed() override {
+        if constexpr (listed<heirloom::idle_timeout>(typename infos_of<T>::type{}))
+            this->object().handle_info(heirloom::idle_timeout{});
+        else
+            this->unexpected(new_user_message<heirloom::idle_timeout>());
+    }
+
+private:
+    template <class M, class... Listed>
+    static consteval bool listed(handles<Listed...>) {
+        return (std::is_same_v<M, Listed> || ...);
+    }
+    template <class... M>
+    void dispatch(message* m, handles<M...>) {
+        if (!(try_one<M>(m) || ...)) this->unexpected(m);
+    }
+    template <class M>
+    bool try_one(message* m) {
+        static_assert(takes_info<T, M>, "heirloom: `info` lists a message that no public handle_info takes");
+        if (m->type != &user_type<M>) return false;
+        message_ptr owner(m);
+        this->object().handle_info(std::move(static_cast<typed_message<M>*>(m)->payload));
+        return true;
+    }
+};
+
+// --- Requests -------------------------------------------------------------------------------------------
+
+/// The answer of a handler, as the message that carries it.
+template <class T>
+reply_message* answer_of(auto&& handler) {
+    using stored = stored_reply<T>;
+    if constexpr (std::is_void_v<T>) {
+        handler();
+        return new_reply<stored>();
+    } else {
+        return new_reply<stored>(handler());
+    }
+}
+
+template <class T, class R>
+void handle_call_request(server_core& core, message* m) {
+    using behaviour = behaviour_of<T>;
+    using driver = typename behaviour::driver;
+    auto& self = static_cast<driver&>(core);
+    auto* request = static_cast<typed_call<R>*>(m);
+    // If the handler throws the call stays open: the caller hears the exit reason, after our tables have moved.
+    if constexpr (behaviour::template delayed<R>) {
+        open_call open(request);
+        behaviour::template answer<R>(self, std::move(request->payload),
+                                      reply_to<reply_of<R>>(std::move(open)));
+    } else {
+        reply_message* answer = answer_of<reply_of<R>>([&]() -> decltype(auto) {
+            return behaviour::template answer<R>(self, std::move(request->payload));
+        });
+        answer_call(request, answer);
+    }
+}
+template <class T, class M>
+void handle_cast_request(server_core& core, message* m) {
+    using behaviour = behaviour_of<T>;
+    message_ptr owner(m);
+    behaviour::template take<M>(static_cast<typename behaviour::driver&>(core),
+                                std::move(static_cast<typed_message<M>*>(m)->payload));
+}
+
+template <class R>
+constexpr message_type call_base(std::string_view name) {
+    return {message_kind::call,         &destroy_message<typed_call<R>>, name, &print_request,
+            &gut_message<typed_call<R>>, sizeof(typed_call<R>)};
+}
+template <class T, class R>
+inline constexpr request_type call_request{
+    call_base<R>(type_name<R>()),
+    &identity_of<T>,
+    &handle_call_request<T, R>};
+template <class T, class M>
+inline constexpr request_type cast_request{
+    {message_kind::user, &destroy_message<typed_message<M>>, type_name<M>(), &print_request},
+    &identity_of<T>,
+    &handle_cast_request<T, M>};
+
+template <class T, class Request>
+call_message* make_call(Request&& request) {
+    using R = stored_t<Request>;
+    check_sendable<R>();
+    behaviour_of<T>::template check_call<R>();
+    return new_message<typed_call<R>>(call_request<T, R>, std::forward<Request>(request));
+}
+
+template <class T, class Request>
+result<reply_of<Request>, call_error> try_call_server(pid to, Request&& request, duration limit) {
+    using R = stored_t<Request>;
+    if constexpr (!names_reply<R>) {
+        static_assert(names_reply<R>, "heirloom: a request names its reply: add `using reply = ...;` to it");
+    } else {
+        reply_message* got = ask(to, make_call<T>(std::forward<Request>(request)), limit, "try_call");
+        if (got == nullptr) return failure(call_error{reason::timeout, to, type_name<R>()});
+        message_ptr owner(got);
+        if (got->failed) [[unlikely]]
+            return failure(call_error{std::move(static_cast<failed_reply*>(got)->payload), to, type_name<R>()});
+        if constexpr (std::is_void_v<reply_of<R>>)
+            return {};
+        else
+            return std::move(static_cast<typed_reply<reply_of<R>>*>(got)->payload);
+    }
+}
+
+template <class T, class Request>
+reply_of<Request> call_server(pid to, Request&& request, duration limit) {
+    using R = stored_t<Request>;
+    if constexpr (names_reply<R>) {
+        reply_message* got = ask(to, make_call<T>(std::forward<Request>(request)), limit, "call");
+        if (got == nullptr) [[unlikely]] raise_call_failed(reason::timeout, to, type_name<R>());
+        message_ptr owner(got);
+        if (got->failed) [[unlikely]]
+            raise_call_failed(std::move(static_cast<failed_reply*>(got)->payload), to, type_name<R>());
+        if constexpr (!std::is_void_v<reply_of<R>>)
+            return std::move(static_cast<typed_reply<reply_of<R>>*>(got)->payload);
+    }
+}
+
+template <class T, class Message>
+void cast_server(pid to, Message&& m) {
+    using M = stored_t<Message>;
+    check_sendable<M>();
+    behaviour_of<T>::template check_cast<M>();
+    // Also to nobody: sending is a safe point either way, and the message is made or not by the same rules.
+    send_message(to, new_message<typed_message<M>>(cast_request<T, M>, std::forward<Message>(m)));
+}
+
+void stop_process(pid whom, const exit_reason& why, duration limit);
+
+// --- Requests answered through an alias: request.hpp ---------------------------------------------------
+
+template <class T>
+struct response {
+    reference ref;
+    stored_reply<T> value;
+};
+struct response_failed {
+    reference ref;
+    exit_reason reason;
+};
+bool deliver_through(const reference& alias, message* m) noexcept;
+template <class T>
+void send_response(const alias_ref& to, stored_reply<T> value) {
+    deliver_through(to, new_user_message<response<T>>(response<T>{to, std::move(value)}));
+}
+void send_response_failed(const alias_ref& to, exit_reason why) noexcept;
+
+// --- Starting -------------------------------------------------------------------------------------------
+
+/// The start request: the name, the parent, and what the constructor gets.
+template <class Args>
+struct start_request {
+    start_common common;
+    Args args;
+};
+
+/// Makes the object of the message's arguments. Runs as the new process; what the constructor throws ends it.
+template <class T, class Args>
+void handle_start(server_core& core, message* m) {
+    using driver = typename behaviour_of<T>::driver;
+    auto* request = static_cast<typed_call<start_request<Args>>*>(m);
+    if (!core.enter(request, request->payload.common)) return;
+    try {
+        request->payload.args.apply([&](auto&&... a) {
+            static_cast<driver&>(core).make(std::forward<decltype(a)>(a)...);
+        });
+    } catch (const start_ignored&) {
+        core.ignored(request, request->payload.common.name);
+        return;
+    }
+    core.entered(request);
+}
+
+template <class T, class Args>
+inline constexpr request_type start_request_type{
+    call_base<start_request<Args>>("start"),
+    nullptr,
+    &handle_start<T, Args>};
+
+/// Arguments moved to the new process.
+template <class... A>
+struct given_args {
+    std::tuple<A...> values;
+    void apply(auto&& f) {
+        std::apply([&](A&... a) { f(std::move(a)...); }, values);
+    }
+};
+
+// The first argument decides which overload is meant.
+template <class T, class... A>
+struct first_is_option : std::false_type {};
+template <class T, class First, class... Rest>
+struct first_is_option<T, First, Rest...>
+    : std::bool_constant<std::is_same_v<std::remove_cvref_t<First>, start_options> ||
+                         std::is_same_v<std::remove_cvref_t<First>, server_name<T>>> {};
+template <class T, class... A>
+concept starts_with_option = first_is_option<T, A...>::value;
+
+template <class T, class... A>
+start_end start_any(start_how how, const start_options& options, atom name, A&&... args) {
+    static_assert(std::is_constructible_v<T, stored_t<A>&&...>,
+                  "heirloom: the server has no constructor for these start arguments");
+    (check_sendable<stored_t<A>>(), ...);
+    if constexpr (std::is_constructible_v<T, stored_t<A>&&...>) {
+        using given = given_args<stored_t<A>...>;
+        using request = start_request<given>;
+        const spawn_options spawn{.stack_size = options.stack_size,
+                                  .priority = options.priority,
+                                  .mailbox_bound = options.mailbox_bound,
+                                  .when_full = options.when_full};
+        how.limit = options.limit;
+        how.spawn = &spawn;
+        call_message* first = new_message<typed_call<request>>(
+            start_request_type<T, given>,
+            request{{name, how.link ? heirloom::self() : pid()}, {{std::forward<A>(args)...}}});
+        message_ptr guard(first);
+        auto* core = new typename behaviour_of<T>::driver;
+        return start_core(core, static_cast<call_message*>(guard.release()), how);
+    }
+}
+start_error to_start_error(start_end end);
+
+template <class T, class... A>
+result<server<T>, start_error> start_server(start_how how, const start_options& options, atom name,
+                                            A&&... args) {
+    start_end end = start_any<T>(how, options, name, std::forward<A>(args)...);
+    if (end.how == start_end::kind::started) return server<T>(end.process);
+    return failure(to_start_error(std::move(end)));
+}
+template <class T, class... A>
+result<monitored_server<T>, start_error> start_monitored(const start_options& options, atom name,
+                                                         A&&... args) {
+    start_end end = start_any<T>({.monitor = true}, options, name, std::forward<A>(args)...);
+    if (end.how == start_end::kind::started)
+        return monitored_server<T>{server<T>(end.process), end.monitor};
+    return failure(to_start_error(std::move(end)));
+}
+
+}  // namespace heirloom::detail
+
+template <class T>
+struct heirloom::owns_what_it_holds<heirloom::detail::response<T>> : std::true_type {};
+template <>
+struct heirloom::owns_what_it_holds<heirloom::detail::response_failed> : std::true_type {};

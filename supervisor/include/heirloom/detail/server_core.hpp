@@ -1,0 +1,195 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <heirloom/atom.hpp>
+#include <heirloom/clock.hpp>
+#include <heirloom/detail/activity.hpp>
+#include <heirloom/exit_reason.hpp>
+#include <heirloom/message.hpp>
+#include <heirloom/monitor.hpp>
+#include <heirloom/pid.hpp>
+#include <heirloom/process.hpp>
+
+// The part of a server that does not depend on its class. A server is an activity that drains its mailbox and
+// then returns `idle`: between two messages it has no stack.
+namespace heirloom::detail {
+
+class server_core;
+
+/// What makes one server class different from another at run time: an address.
+struct server_identity {
+    std::string_view name;
+};
+template <class T>
+inline constexpr server_identity identity_of{type_name<T>()};
+
+/// The type of a message that knows how to handle itself: a call, a cast, or a request of the library's own.
+/// The sender, which knows both the server's class and the request's, makes it; so dispatch is one load and
+/// one indirect call, whatever the number of request types.
+struct request_type : message_type {
+    const server_identity* server;  // null: any server takes it
+    /// Handles `m` and consumes it, also when it throws.
+    void (*handle)(server_core& core, message* m);
+    bool system = false;  // served while suspended; does not cancel the idle timeout
+};
+
+/// Distinguishes request_type from the plain message_type of other messages: its `print` is this function.
+void print_request(std::ostream& out, const message* m);
+inline const request_type* as_request(const message* m) noexcept {
+    return m->type->print == &print_request ? static_cast<const request_type*>(m->type) : nullptr;
+}
+
+/// How a start ended, as told by the new process. If it ended instead, the starter hears its exit reason.
+enum class start_word : std::uint8_t { started, ignored, already_started };
+struct start_ack {
+    start_word word;
+    pid holder;  // of the name, for already_started
+};
+
+/// What every start request says beside the arguments of the constructor.
+struct start_common {
+    atom name;
+    pid parent;  // whose exit ends this server; empty if not linked
+};
+
+/// Thrown by ignore_start(); not a std::exception.
+struct start_ignored {};
+
+/// One piece of work to do before the next message.
+struct continuation {
+    virtual ~continuation() = default;
+    virtual void operator()() = 0;
+    std::unique_ptr<continuation> next;
+};
+template <class F>
+struct typed_continuation final : continuation {
+    explicit typed_continuation(F f) : work(std::move(f)) {}
+    void operator()() override { std::move(work)(); }
+    F work;
+};
+
+/// What only a server that is looked into has: see sys.hpp.
+struct sys_state;
+struct sys_state_deleter {
+    void operator()(sys_state* s) const noexcept;
+};
+
+class server_core : public activity {
+public:
+    explicit server_core(const server_identity& identity) noexcept : identity_(&identity) {}
+    ~server_core() override;
+
+    disposition run() final;
+    exit_reason on_exit(const exit_reason& why) final;
+
+    const server_identity& identity() const noexcept { return *identity_; }
+    pid parent() const noexcept { return parent_; }
+    void set_parent(pid p) noexcept { parent_ = p; }
+
+    // --- The verbs of gen_server.hpp ---
+    void stop_after_callback(exit_reason why) noexcept;
+    void continue_after_callback(std::unique_ptr<continuation> work);
+    void set_idle_timeout(duration limit);
+    bool stopping() const noexcept { return (attention_ & stop_asked) != 0; }
+
+    // --- Starting ---
+    /// Takes the name, before the object is made. Where that fails the starter has been told, and the
+    /// process ends.
+    bool enter(call_message* start, const start_common& common);
+    /// The object was made: tells the starter, unless the constructor asked to stop.
+    void entered(call_message* start);
+    /// The constructor said ignore_start().
+    void ignored(call_message* start, atom name);
+
+    // --- Looking in: sys.hpp ---
+    sys_state& sys();
+    bool has_sys() const noexcept { return sys_ != nullptr; }
+    void set_suspended(bool on);
+    bool suspended() const noexcept { return (attention_ & suspend_asked) != 0; }
+    void set_observed(bool on) noexcept;
+    const message_type* last_message() const noexcept { return last_; }
+
+protected:
+    /// A message that is no request. Consumes it.
+    virtual void info(message* m) = 0;
+    virtual void idle_timeout_passed() = 0;
+    /// The object is about to go for `why`; called only if it was made.
+    virtual void terminate(const exit_reason& why) = 0;
+    /// May wait, unlike terminate: the orderly end of a server that has to wait for others.
+    virtual void before_stop(const exit_reason& why) { (void)why; }
+    virtual void destroy_object() noexcept = 0;
+
+    /// Logs and drops it.
+    void unexpected(message* m) noexcept;
+    /// Whether the object lives.
+    bool made_ = false;
+
+private:
+    enum attention : std::uint8_t {
+        stop_asked = 1,
+        continue_asked = 2,
+        idle_asked = 4,   // by the callback that just ran; armed when the mailbox is empty
+        idle_armed = 8,
+        suspend_asked = 16,
+        observe_asked = 32,
+        replay_asked = 64,  // messages set aside while suspended wait to be handled
+    };
+    message* next();
+    bool attend();
+    void handle(message* m);
+    void handle_info(message* m);
+    void handle_observed(message* m);
+    void on_timeout(message* m);
+    bool arm_idle();
+    void wrong_server(message* m, const request_type& type) noexcept;
+
+    std::uint8_t attention_ = 0;
+    std::uint32_t idle_tag_ = 0;
+    const server_identity* identity_;
+    pid parent_;
+    const message_type* last_ = nullptr;
+    duration idle_limit_{};
+    std::unique_ptr<continuation> work_;
+    exit_reason why_;
+    std::unique_ptr<sys_state, sys_state_deleter> sys_;
+};
+
+/// The server that the running process is. Throws `bad_argument` if it is none.
+server_core& running_server(const char* function);
+
+/// What a starter that serves others does while it waits. `child` is set once the process exists.
+struct start_watch : call_interceptor {
+    pid child;
+
+protected:
+    ~start_watch() = default;
+};
+
+/// Starting, from the starter's side.
+struct start_how {
+    bool link = false;
+    bool monitor = false;
+    duration limit = forever;
+    start_watch* watch = nullptr;
+    const spawn_options* spawn = nullptr;
+};
+struct start_end {
+    enum class kind : std::uint8_t { started, ignored, already_started, failed, timed_out } how;
+    pid process;
+    monitor_ref monitor;
+    exit_reason reason;
+};
+/// Starts `core` with the request `first` preloaded and waits for its ack. Consumes both. If anything but
+/// `started` comes back, the process has ended or is about to, and its name is free.
+start_end start_core(server_core* core, call_message* first, const start_how& how);
+
+/// The monotonous part of a call: waits for the reply; null when the limit passed.
+reply_message* ask(pid server, call_message* request, duration limit, const char* function);
+[[noreturn]] void raise_call_failed(exit_reason why, pid server, std::string_view request);
+
+}  // namespace heirloom::detail

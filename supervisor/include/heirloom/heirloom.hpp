@@ -1,0 +1,20 @@
+#pragma once
+
+// All of Heirloom. The headers can also be included one by one; this is the order to read them in.
+#include <heirloom/runtime.hpp>     // a scheduler with its threads
+#include <heirloom/process.hpp>     // spawn, exit, link, trap_exit
+#include <heirloom/send.hpp>
+#include <heirloom/receive.hpp>
+#include <heirloom/monitor.hpp>
+#include <heirloom/names.hpp>
+#include <heirloom/timer.hpp>
+#include <heirloom/blocking.hpp>
+#include <heirloom/exit_reason.hpp>
+#include <heirloom/errors.hpp>
+#include <heirloom/log.hpp>
+
+#include <heirloom/ets.hpp>         // tables that outlive who filled them
+
+#include <heirloom/gen_server.hpp>  // servers, call, cast
+#include <heirloom/child_spec.hpp>
+#include <heirloom/supervisor.hpp>  // what crashes is started again

@@ -1,0 +1,276 @@
+#include "child_control.hpp"
+
+#include <cxxabi.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+#include <optional>
+#include <sstream>
+#include <typeinfo>
+#include <utility>
+
+#include "heirloom/errors.hpp"
+#include "heirloom/log.hpp"
+#include "heirloom/monitor.hpp"
+#include "heirloom/names.hpp"
+#include "heirloom/process.hpp"
+#include "heirloom/receive.hpp"
+
+namespace heirloom::detail {
+
+namespace {
+
+/// Answers what must be answered while a child starts: its own calls, which could only be served after it has
+/// started, and the exit of our own parent.
+class deadlock_watch final : public start_watch {
+public:
+    bool intercept(message* m) override {
+        if (m->type->kind == message_kind::call) {
+            if (!child || m->word != child.bits()) return false;
+            fail_call(static_cast<call_message*>(m),
+                      exit_reason("would_deadlock"_a,
+                                  exit_reason::of(child, "child " + to_string(child) + " called supervisor " +
+                                                             to_string(self()) + " while being started")));
+            return true;
+        }
+        if (m->type != &user_type<exit_signal>) return false;
+        auto& core = running_server("supervisor");
+        const auto& signal = static_cast<typed_message<exit_signal>*>(m)->payload;
+        if (!core.parent() || signal.from != core.parent()) return false;
+        message_ptr owner(m);
+        core.stop_after_callback(signal.reason);
+        if (child) exit(child, reason::kill);
+        return true;
+    }
+};
+
+std::string demangled(const std::type_info& type) {
+    int status = 0;
+    char* text = abi::__cxa_demangle(type.name(), nullptr, nullptr, &status);
+    std::string name = status == 0 ? text : type.name();
+    std::free(text);
+    return name;
+}
+
+std::string seconds(duration d) {
+    std::ostringstream out;
+    out << std::chrono::duration<double>(d).count() << " s";
+    return std::move(out).str();
+}
+
+std::string our_name() {
+    const atom name = registered_name(self());
+    return name ? std::string(name.text()) : to_string(self());
+}
+
+void report(log_level level, std::string_view event, pid about, std::string text, const child_data& spec,
+            const exit_reason* why) {
+    log_event e{.level = level, .event = event, .about = about, .text = std::move(text)};
+    e.fields.reserve(3);
+    e.fields.emplace_back("supervisor", our_name());
+    e.fields.emplace_back("child", spec.id);
+    if (why != nullptr) {
+        e.fields.emplace_back("reason", to_string(*why));
+        e.stack = why->stack();
+    }
+    log(std::move(e));
+}
+
+}  // namespace
+
+std::string name_of_child(const child_data& spec, pid process) {
+    std::string text = "child";
+    if (!spec.id.empty()) text.append(" ").append(spec.id);
+    if (spec.identity != nullptr && spec.identity->name != spec.id)
+        text.append(" (").append(spec.identity->name).append(")");
+    if (process) text.append(" ").append(to_string(process));
+    return text;
+}
+
+exit_reason failed_to_start(const std::string& id, const exit_reason& why) {
+    return exit_reason("shutdown"_a,
+                       exit_reason("failed_to_start_child"_a,
+                                   exit_reason::of(failed_child{id, why}, id + ": " + to_string(why))));
+}
+
+duration shutdown_limit(const child_data& spec) noexcept {
+    if (spec.shutdown == child_data::shutdown_brutal) return duration::zero();
+    if (spec.shutdown != child_data::shutdown_default) return spec.shutdown;
+    return spec.type == child_type::supervisor ? forever : duration(std::chrono::seconds(5));
+}
+
+std::string fault_of(const child_spec& spec, auto_shutdown_mode mode) {
+    const child_data& data = *spec.data();
+    auto fault = [&](std::string_view field, const std::string& what) {
+        return "child \"" + data.id + "\": " + std::string(field) + ": " + what;
+    };
+    if (data.restart > temporary) return fault("restart", "no such restart type");
+    if (data.type > child_type::supervisor) return fault("type", "no such child type");
+    if (data.shutdown != child_data::shutdown_default && data.shutdown != child_data::shutdown_brutal &&
+        data.shutdown < duration::zero())
+        return fault("shutdown", std::to_string(data.shutdown.count()) + " ns is negative");
+    if (data.significant && mode == auto_shutdown_mode::never)
+        return fault("significant", "the supervisor's auto_shutdown is never");
+    if (data.significant && data.restart == permanent)
+        return fault("significant", "a permanent child always comes back");
+    if (data.more) {
+        const back_off& d = data.more->delay;
+        if (d.initial < duration::zero()) return fault("delay.initial", "negative");
+        if (!(d.factor >= 1.0)) return fault("delay.factor", "less than 1");
+        if (d.maximum < d.initial) return fault("delay.maximum", "less than delay.initial");
+        if (!(d.jitter >= 0.0)) return fault("delay.jitter", "negative");
+        if (d.reset_after < duration::zero()) return fault("delay.reset_after", "negative");
+        if (data.more->budget) {
+            if (data.more->budget->restarts < 0) return fault("budget.restarts", "negative");
+            if (data.more->budget->within <= duration::zero()) return fault("budget.within", "not above 0");
+        }
+    }
+    return {};
+}
+
+child_start child_control::start(const child_data_ptr& spec) {
+    deadlock_watch watch;
+    child_start result{};
+    start_end end{start_end::kind::failed, {}, {}, {}};
+    try {
+        end = spec->start(spec, &watch, result.info);
+    } catch (const exit_thrown& e) {
+        end.reason = e.reason();
+    } catch (const call_failed& e) {
+        end.reason = e.reason();
+    } catch (const std::exception& e) {
+        end.reason = exit_reason::crash(demangled(typeid(e)), e.what());
+    }
+    result.process = end.process;
+    result.reason = std::move(end.reason);
+    switch (end.how) {
+        case start_end::kind::started:
+            result.how = child_start::kind::started;
+            if (report_progress_) report_progress(*spec, result.process);
+            break;
+        case start_end::kind::ignored:
+            result.how = child_start::kind::ignored;
+            result.process = {};
+            break;
+        case start_end::kind::already_started: result.how = child_start::kind::already_started; break;
+        case start_end::kind::failed:
+        case start_end::kind::timed_out: result.how = child_start::kind::failed; break;
+    }
+    return result;
+}
+
+child_control::ending child_control::begin_end(const child_data& spec, pid process) {
+    // A monitor, because a child may have unlinked itself; unlinked, so that only the monitor speaks from now on.
+    ending e{process, monitor(process), time_point::max(), spec.shutdown == child_data::shutdown_brutal};
+    unlink(process);
+    if (e.killed) {
+        exit(process, reason::kill);
+        e.limit = deadline_after(grace_, "grace");
+    } else {
+        exit(process, reason::shutdown);
+        const duration limit = shutdown_limit(spec);
+        if (limit != forever) e.limit = deadline_after(limit, "shutdown");
+    }
+    return e;
+}
+
+exit_reason child_control::finish_end(const child_data& spec, const ending& e) {
+    std::optional<exit_reason> why;
+    auto wait_until = [&](time_point limit) {
+        const duration left = limit == time_point::max() ? forever
+                                                         : std::max(duration::zero(), limit - runtime_clock::now());
+        why = receive(when(e.watch, [](const down& d) { return std::optional<exit_reason>(d.reason); }),
+                      after(left, [] { return std::optional<exit_reason>(); }));
+        return why.has_value();
+    };
+    bool killed = e.killed;
+    if (!wait_until(e.limit) && !killed) {
+        killed = true;
+        exit(e.process, reason::kill);
+        wait_until(deadline_after(grace_, "grace"));
+    }
+    if (!why) {
+        // It computes, or sits in a system call, and cannot be ended. Its name and tables stay with it.
+        demonitor(e.watch, flush);
+        report_held(spec, e.process);
+        return "held"_a;
+    }
+    if (*why == reason::no_process) {
+        // It was dead before we looked; its exit signal, which is queued, says how it died.
+        auto theirs = [&](const exit_signal& s) { return s.from == e.process; };
+        why = receive(when(theirs, [](const exit_signal& s) { return s.reason; }),
+                      after(duration::zero(), [] { return reason::no_process; }));
+    }
+    if (e.killed ? *why != reason::killed
+                 : *why != reason::shutdown && (spec.restart == permanent || !why->is_orderly()))
+        report_shutdown(spec, e.process, *why, killed);
+    return *why;
+}
+
+exit_reason child_control::end(const child_data& spec, pid process) {
+    return finish_end(spec, begin_end(spec, process));
+}
+
+// --- Reports ------------------------------------------------------------------------------------------------
+
+void child_control::report_restart(const child_data& spec, pid old, const exit_reason& why,
+                                   const restart_window& window) const {
+    std::string text = our_name() + ": " + name_of_child(spec, old) + " ended: " + to_string(why) +
+                       "; restart " + std::to_string(window.counted()) + " of " + std::to_string(window.allowed()) +
+                       " in " + seconds(window.within());
+    report(log_level::error, "child_terminated", old, std::move(text), spec, &why);
+}
+
+void child_control::report_end(const child_data& spec, pid old, const exit_reason& why,
+                               std::string_view what_now) const {
+    report(log_level::error, "child_terminated", old,
+           our_name() + ": " + name_of_child(spec, old) + " ended: " + to_string(why) + "; " +
+               std::string(what_now),
+           spec, &why);
+}
+
+void child_control::report_start_error(const child_data& spec, const exit_reason& why) const {
+    report(log_level::error, "start_error", {},
+           our_name() + ": " + name_of_child(spec, {}) + " could not be started: " + to_string(why), spec, &why);
+}
+
+void child_control::report_giving_up(const child_data& spec, const exit_reason& why,
+                                     const restart_window& window) const {
+    report(log_level::error, "shutdown", self(),
+           our_name() + ": gives up: more than " + std::to_string(window.allowed()) + " restarts in " +
+               seconds(window.within()) + " (reached_max_restart_intensity); last: " + name_of_child(spec, {}) +
+               ", " + to_string(why),
+           spec, &why);
+}
+
+void child_control::report_budget(const child_data& spec, const restart_window& window) const {
+    report(log_level::error, "budget_used_up", {},
+           our_name() + ": " + name_of_child(spec, {}) + " stays stopped: more than its own " +
+               std::to_string(window.allowed()) + " restarts in " + seconds(window.within()),
+           spec, nullptr);
+}
+
+void child_control::report_progress(const child_data& spec, pid process) const {
+    report(log_level::info, "progress", process, our_name() + ": started " + name_of_child(spec, process), spec,
+           nullptr);
+}
+
+void child_control::report_held(const child_data& spec, pid process) const {
+    report(log_level::error, "child_held", process,
+           our_name() + ": " + name_of_child(spec, process) + " was killed and has not ended after " +
+               seconds(grace_) + "; going on without it",
+           spec, nullptr);
+}
+
+void child_control::report_shutdown(const child_data& spec, pid process, const exit_reason& why,
+                                    bool killed) const {
+    report(log_level::error, "shutdown_error", process,
+           our_name() + ": " + name_of_child(spec, process) +
+               (killed && why == reason::killed ? " had to be killed, it did not end within " +
+                                                      seconds(shutdown_limit(spec))
+                                                : " ended while being stopped: " + to_string(why)),
+           spec, &why);
+}
+
+}  // namespace heirloom::detail

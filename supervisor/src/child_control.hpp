@@ -1,0 +1,74 @@
+#pragma once
+
+#include <any>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "heirloom/child_spec.hpp"
+#include "heirloom/clock.hpp"
+#include "heirloom/exit_reason.hpp"
+#include "heirloom/pid.hpp"
+#include "heirloom/supervisor.hpp"
+#include "restart_window.hpp"
+
+// child_control: what a supervisor does to one child, whatever its strategy: start it, end it, report it.
+namespace heirloom::detail {
+
+using child_data_ptr = std::shared_ptr<const child_data>;
+
+/// How a start of a child ended, as a supervisor sees it.
+struct child_start {
+    enum class kind : std::uint8_t { started, ignored, already_started, failed } how;
+    pid process;
+    exit_reason reason;
+    std::any info;
+};
+
+class child_control {
+public:
+    child_control(duration grace, bool report_progress) noexcept
+        : grace_(grace), report_progress_(report_progress) {}
+
+    /// Starts a child and waits until it is up (R3). Nothing it does can end the supervisor.
+    child_start start(const child_data_ptr& spec);
+
+    /// Tells a child to end, waits as long as its specification says, kills it then. Returns how it ended.
+    /// Afterwards nothing of it is in the mailbox, and it is not linked.
+    exit_reason end(const child_data& spec, pid process);
+
+    /// Has told us to end itself, or is about to: watches it, unlinked. The two halves of end(), for those who end
+    /// many at once.
+    struct ending {
+        pid process;
+        monitor_ref watch;
+        time_point limit;
+        bool killed = false;
+    };
+    ending begin_end(const child_data& spec, pid process);
+    exit_reason finish_end(const child_data& spec, const ending& e);
+
+    void report_restart(const child_data& spec, pid old, const exit_reason& why,
+                        const restart_window& window) const;
+    void report_end(const child_data& spec, pid old, const exit_reason& why, std::string_view what_now) const;
+    void report_start_error(const child_data& spec, const exit_reason& why) const;
+    void report_giving_up(const child_data& spec, const exit_reason& why, const restart_window& window) const;
+    void report_budget(const child_data& spec, const restart_window& window) const;
+
+private:
+    void report_progress(const child_data& spec, pid process) const;
+    void report_held(const child_data& spec, pid process) const;
+    void report_shutdown(const child_data& spec, pid process, const exit_reason& why, bool killed) const;
+
+    duration grace_;
+    bool report_progress_;
+};
+
+/// `{shutdown, {failed_to_start_child, V}}`.
+exit_reason failed_to_start(const std::string& id, const exit_reason& why);
+/// What is wrong with a specification; empty if nothing.
+std::string fault_of(const child_spec& spec, auto_shutdown_mode mode);
+std::string name_of_child(const child_data& spec, pid process);
+duration shutdown_limit(const child_data& spec) noexcept;
+
+}  // namespace heirloom::detail

@@ -1,0 +1,303 @@
+#include <algorithm>
+#include <utility>
+
+#include "heirloom/errors.hpp"
+#include "heirloom/process.hpp"
+#include "heirloom/timer.hpp"
+#include "supervision.hpp"
+
+namespace heirloom::detail {
+
+ordered_children::ordered_children(supervisor::init_result what)
+    : supervision(what), strategy_(what.strategy), initial_(std::move(what.children)) {}
+
+ordered_children::~ordered_children() {
+    while (first_ != nullptr) delete std::exchange(first_, first_->next);
+}
+
+// --- The list and its indexes -------------------------------------------------------------------------------
+
+ordered_children::child* ordered_children::find_child(const std::string& id) {
+    const auto found = by_id_.find(id);
+    return found == by_id_.end() ? nullptr : found->second;
+}
+
+ordered_children::child* ordered_children::append(child_data_ptr spec) {
+    auto owner = std::make_unique<child>();
+    owner->spec = std::move(spec);
+    owner->serial = ++next_serial_;
+    if (owner->spec->more && owner->spec->more->budget)
+        owner->budget = std::make_unique<restart_window>(*owner->spec->more->budget);
+    by_id_.emplace(owner->spec->id, owner.get());
+    child* c = owner.release();
+    c->prev = last_;
+    (last_ != nullptr ? last_->next : first_) = c;
+    last_ = c;
+    ++specs_;
+    supervisors_ += c->spec->type == child_type::supervisor;
+    return c;
+}
+
+void ordered_children::forget(child& c) {
+    set_stopped(c);
+    by_id_.erase(c.spec->id);
+    (c.prev != nullptr ? c.prev->next : first_) = c.next;
+    (c.next != nullptr ? c.next->prev : last_) = c.prev;
+    --specs_;
+    supervisors_ -= c.spec->type == child_type::supervisor;
+    delete &c;
+}
+
+void ordered_children::set_running(child& c, pid process) {
+    set_stopped(c);
+    c.process = process;
+    c.status = child_status::running;
+    c.started_at = runtime_clock::now();
+    by_pid_.emplace(process.bits(), &c);
+    ++active_;
+    significant_ += c.spec->significant;
+}
+
+void ordered_children::set_stopped(child& c) {
+    if (c.status == child_status::running) {
+        by_pid_.erase(c.process.bits());
+        --active_;
+        significant_ -= c.spec->significant;
+    } else if (c.status == child_status::restarting) {
+        pending_.erase(c.serial);
+        significant_ -= c.spec->significant;
+    }
+    c.process = {};
+    c.status = child_status::stopped;
+}
+
+// By a message to ourselves, so that requests are served between two attempts.
+void ordered_children::set_restarting(child& c, duration wait) {
+    const pid old = c.process ? c.process : c.last_process;
+    set_stopped(c);
+    c.last_process = old;
+    c.status = child_status::restarting;
+    significant_ += c.spec->significant;
+    c.serial = ++next_serial_;
+    pending_.emplace(c.serial, &c);
+    if (wait > duration::zero())
+        send_after(wait, self(), retry_child{c.serial});
+    else
+        deliver(self(), new_user_message<retry_child>(retry_child{c.serial}));
+}
+
+// --- One child ----------------------------------------------------------------------------------------------
+
+child_start ordered_children::start_one(child& c) {
+    child_start s = control_.start(c.spec);
+    if (s.how == child_start::kind::started)
+        set_running(c, s.process);
+    else
+        set_stopped(c);
+    return s;
+}
+
+void ordered_children::end_one(child& c) {
+    if (c.status == child_status::running) {
+        const pid process = c.process;
+        set_stopped(c);  // first: whatever comes of it from now on is nobody's
+        control_.end(*c.spec, process);
+    } else {
+        set_stopped(c);
+    }
+}
+
+// --- Start and end of the supervisor ----------------------------------------------------------------------------
+
+void ordered_children::start_all() {
+    by_id_.reserve(initial_.size());
+    by_pid_.reserve(initial_.size());
+    for (const child_spec& spec : std::exchange(initial_, {})) {
+        child& c = *append(spec.data());
+        child_start s = start_one(c);
+        if (s.how == child_start::kind::started) continue;
+        if (s.how == child_start::kind::ignored) {
+            if (c.spec->restart == temporary) forget(c);
+            continue;
+        }
+        control_.report_start_error(*c.spec, s.reason);
+        stop_all();
+        exit(failed_to_start(c.spec->id, s.reason));
+    }
+}
+
+void ordered_children::stop_all() {
+    for (child* c = last_; c != nullptr; c = c->prev) end_one(*c);
+}
+
+// --- A child ended by itself --------------------------------------------------------------------------------
+
+void ordered_children::child_ended(pid process, const exit_reason& why) {
+    const auto found = by_pid_.find(process.bits());
+    if (found == by_pid_.end()) return;  // a stranger, or one that we stopped
+    child& c = *found->second;
+    const bool orderly = why.is_orderly();
+    if (c.spec->restart == permanent || (c.spec->restart == transient && !orderly)) return restart_after(c, why);
+    if (!orderly) control_.report_end(*c.spec, process, why, "not restarted, it is temporary");
+    ended_for_good(c);
+}
+
+void ordered_children::ended_for_good(child& c) {
+    set_stopped(c);
+    const child_data_ptr spec = c.spec;
+    if (spec->restart == temporary) forget(c);
+    consider_auto_shutdown(*spec, significant_);
+}
+
+void ordered_children::restart_after(child& c, const exit_reason& why) {
+    if (c.spec->more && runtime_clock::now() - c.started_at >= c.spec->more->delay.reset_after) c.last_wait = {};
+    c.last_process = c.process;
+    c.last_reason = why;
+    const duration wait = next_wait(c);
+    if (wait == duration::zero()) return attempt(c);
+    control_.report_end(*c.spec, c.process, why, "to be restarted later");
+    set_restarting(c, wait);
+}
+
+void ordered_children::retry(std::uint64_t serial) {
+    const auto found = pending_.find(serial);
+    if (found != pending_.end()) attempt(*found->second);  // else stopped or started by request meanwhile
+}
+
+duration ordered_children::next_wait(child& c) {
+    if (!c.spec->more || c.spec->more->delay.initial <= duration::zero()) return {};
+    const back_off& d = c.spec->more->delay;
+    const auto count = [](double ns) { return duration(static_cast<duration::rep>(ns)); };
+    if (c.last_wait == duration::zero())
+        c.last_wait = d.initial;
+    else if (static_cast<double>(c.last_wait.count()) * d.factor >= static_cast<double>(d.maximum.count()))
+        c.last_wait = d.maximum;
+    else
+        c.last_wait = count(static_cast<double>(c.last_wait.count()) * d.factor);
+    const double share = static_cast<double>(random_bits() >> 11) * 0x1p-53 * d.jitter;
+    return c.last_wait + count(static_cast<double>(c.last_wait.count()) * share);
+}
+
+// Every attempt counts, also one that fails (OTP: restart/2 calls add_restart first).
+void ordered_children::attempt(child& c) {
+    set_stopped(c);
+    if (c.budget && !c.budget->count(runtime_clock::now())) {
+        control_.report_budget(*c.spec, *c.budget);
+        return ended_for_good(c);
+    }
+    if (!may_restart(*c.spec, c.last_reason)) return;
+    ++c.restarts;
+    control_.report_restart(*c.spec, c.last_process, c.last_reason, window_);
+    if (strategy_ == one_for_one)
+        start_again(c);
+    else
+        restart_group(c, strategy_ == one_for_all ? first_ : &c);
+}
+
+bool ordered_children::start_again(child& c) {
+    child_start s = start_one(c);
+    if (s.how == child_start::kind::started) return true;
+    if (s.how == child_start::kind::ignored) return true;
+    control_.report_start_error(*c.spec, s.reason);
+    c.last_reason = std::move(s.reason);
+    if (!stopping()) set_restarting(c, next_wait(c));
+    return false;
+}
+
+// `begin` and all after it are stopped, in reverse order, and started again in order: also those that were stopped
+// already, but for temporary ones, which are forgotten. Where one cannot be started the next attempt begins with it.
+void ordered_children::restart_group(child& failed, child* begin) {
+    child* const before = begin->prev;
+    for (child* c = last_; c != before;) {
+        child* const earlier = c->prev;
+        if (c != &failed) {
+            end_one(*c);
+            if (c->spec->restart == temporary) forget(*c);
+        }
+        c = earlier;
+    }
+    for (child* c = before != nullptr ? before->next : first_; c != nullptr; c = c->next)
+        if (stopping() || !start_again(*c)) return;
+}
+
+// --- Requests -----------------------------------------------------------------------------------------------
+
+result<started_child, child_error> ordered_children::start_child(child_spec spec) {
+    if (std::string fault = fault_of(spec, auto_shutdown_); !fault.empty())
+        return refused(child_failure::bad_spec, {}, {}, std::move(fault));
+    if (child* there = find_child(spec.id())) {
+        if (there->status == child_status::running)
+            return refused(child_failure::already_started, there->process);
+        return refused(child_failure::already_present);
+    }
+    child& c = *append(spec.data());
+    child_start s = start_one(c);
+    switch (s.how) {
+        case child_start::kind::started: return started_child{s.process, std::move(s.info)};
+        case child_start::kind::ignored:
+            if (c.spec->restart == temporary) forget(c);
+            return started_child{};
+        default: break;
+    }
+    control_.report_start_error(*c.spec, s.reason);
+    forget(c);
+    return refused(child_failure::start_failed, s.process, std::move(s.reason));
+}
+
+result<started_child, child_error> ordered_children::terminate(const std::string& id, pid process) {
+    child* c = process ? nullptr : find_child(id);
+    if (c == nullptr) return refused(child_failure::not_found);
+    end_one(*c);
+    if (c->spec->restart == temporary) forget(*c);
+    return started_child{};
+}
+
+result<started_child, child_error> ordered_children::restart(const std::string& id) {
+    child* c = find_child(id);
+    if (c == nullptr) return refused(child_failure::not_found);
+    if (c->status == child_status::running) return refused(child_failure::running, c->process);
+    if (c->status == child_status::restarting) return refused(child_failure::restarting);
+    child_start s = start_one(*c);
+    switch (s.how) {
+        case child_start::kind::started: return started_child{s.process, std::move(s.info)};
+        case child_start::kind::ignored: return started_child{};
+        default: break;
+    }
+    control_.report_start_error(*c->spec, s.reason);
+    return refused(child_failure::start_failed, s.process, std::move(s.reason));
+}
+
+result<started_child, child_error> ordered_children::remove(const std::string& id) {
+    child* c = find_child(id);
+    if (c == nullptr) return refused(child_failure::not_found);
+    if (c->status == child_status::running) return refused(child_failure::running, c->process);
+    if (c->status == child_status::restarting) return refused(child_failure::restarting);
+    forget(*c);
+    return started_child{};
+}
+
+result<child_spec, child_error> ordered_children::spec_of(const std::string& id, pid process) {
+    child* c = process ? nullptr : find_child(id);
+    if (c == nullptr) return refused(child_failure::not_found);
+    return child_spec(std::const_pointer_cast<child_data>(c->spec));  // shared: the holder's changes are a copy
+}
+
+std::vector<child_info> ordered_children::which() {
+    const std::size_t recent = window_.recent(runtime_clock::now());
+    std::vector<child_info> all;
+    all.reserve(specs_);
+    for (const child* c = first_; c != nullptr; c = c->next)
+        all.push_back({c->spec->id, c->process, c->status, c->spec->type, c->restarts, recent, window_.allowed(),
+                       c->spec->identity});
+    return all;
+}
+
+child_counts ordered_children::count() { return {specs_, active_, supervisors_, specs_ - supervisors_}; }
+
+pid ordered_children::find(const server_identity* identity) {
+    for (const child* c = first_; c != nullptr; c = c->next)
+        if (c->spec->identity == identity && c->status == child_status::running) return c->process;
+    return {};
+}
+
+}  // namespace heirloom::detail

@@ -1,0 +1,355 @@
+#include "heirloom/detail/server_core.hpp"
+
+#include <exception>
+#include <new>
+#include <ostream>
+#include <sstream>
+
+#include "heirloom/errors.hpp"
+#include "heirloom/gen_server.hpp"
+#include "heirloom/log.hpp"
+#include "heirloom/names.hpp"
+#include "heirloom/receive.hpp"
+#include "sys_state.hpp"
+
+namespace heirloom::detail {
+
+void print_request(std::ostream& out, const message* m) { out << m->type->name; }
+
+// --- The loop ---------------------------------------------------------------------------------------------
+
+server_core::~server_core() = default;
+
+disposition server_core::run() {
+    for (;;) {
+        if (attention_ != 0 && attend()) return disposition::finished;
+        message* m = next();
+        if (m == nullptr) {
+            if ((attention_ & idle_asked) == 0 || arm_idle()) return disposition::idle;
+            idle_timeout_passed();  // a limit of 0, and nothing is queued
+            continue;
+        }
+        handle(m);
+    }
+}
+
+// What a callback asked for. Returns whether the server ends.
+bool server_core::attend() {
+    if ((attention_ & stop_asked) == 0 && (attention_ & continue_asked) != 0) {
+        // A continuation may ask for another one, which runs after those that wait already.
+        while (work_ != nullptr && (attention_ & stop_asked) == 0) {
+            auto now = std::move(work_);
+            work_ = std::move(now->next);
+            (*now)();
+        }
+        if (work_ == nullptr) attention_ &= static_cast<std::uint8_t>(~continue_asked);
+    }
+    if ((attention_ & stop_asked) == 0) return false;
+    before_stop(why_);
+    return true;
+}
+
+message* server_core::next() {
+    if ((attention_ & (suspend_asked | replay_asked)) == replay_asked) [[unlikely]] {
+        if (message* m = sys_->set_aside.pop()) return m;
+        attention_ &= static_cast<std::uint8_t>(~replay_asked);
+    }
+    return next_message();
+}
+
+void server_core::handle(message* m) {
+    const request_type* request = as_request(m);
+    if (attention_ != 0) [[unlikely]] {
+        if (m->type->kind == message_kind::timeout) return on_timeout(m);
+        const bool system = request != nullptr && request->system;
+        if (suspended() && !system) {
+            // The parent's exit ends a suspended server all the same.
+            const bool from_parent =
+                m->type == &user_type<exit_signal> && parent_ &&
+                static_cast<typed_message<exit_signal>*>(m)->payload.from == parent_;
+            if (!from_parent) return sys_->set_aside.push(m);
+        }
+        if (!system && (attention_ & (idle_asked | idle_armed)) != 0) {
+            if ((attention_ & idle_armed) != 0) set_server_timer(time_point::max(), 0);
+            attention_ &= static_cast<std::uint8_t>(~(idle_asked | idle_armed));
+        }
+        if ((attention_ & observe_asked) != 0 && !system) return handle_observed(m);
+    }
+    if (request != nullptr) [[likely]] {
+        if (request->server == identity_ || request->server == nullptr) [[likely]] {
+            if (!request->system) last_ = request;
+            return request->handle(*this, m);
+        }
+        return wrong_server(m, *request);
+    }
+    handle_info(m);
+}
+
+void server_core::handle_info(message* m) {
+    last_ = m->type;
+    if (m->type->kind == message_kind::timeout) return on_timeout(m);
+    if (m->type == &user_type<exit_signal> && parent_) {
+        const auto& signal = static_cast<typed_message<exit_signal>*>(m)->payload;
+        if (signal.from == parent_) {
+            message_ptr owner(m);
+            return stop_after_callback(signal.reason);
+        }
+    }
+    if (m->type->kind == message_kind::call) return fail_call(static_cast<call_message*>(m), "not_a_request"_a);
+    info(m);
+}
+
+void server_core::handle_observed(message* m) {
+    const std::string_view name = m->type->name;
+    const pid client = m->type->kind == message_kind::call ? pid::from_bits(m->word) : pid();
+    sys_->event(sys_event_kind::in, name, client);
+    const bool call = m->type->kind == message_kind::call;
+    const request_type* request = as_request(m);
+    if (request != nullptr && (request->server == identity_ || request->server == nullptr)) {
+        last_ = request;
+        request->handle(*this, m);
+    } else if (request != nullptr) {
+        wrong_server(m, *request);
+    } else {
+        handle_info(m);
+    }
+    if (sys_ != nullptr) sys_->event(call ? sys_event_kind::handled_call : sys_event_kind::handled, name, client);
+}
+
+void server_core::on_timeout(message* m) {
+    const bool current = (attention_ & idle_armed) != 0 && m->word == idle_tag_;
+    m->type->destroy(m);
+    if (!current) return;
+    attention_ &= static_cast<std::uint8_t>(~idle_armed);
+    if (suspended()) {  // it passed; asked for again when resumed
+        attention_ |= idle_asked;
+        return;
+    }
+    last_ = &user_type<heirloom::idle_timeout>;
+    idle_timeout_passed();
+}
+
+// Returns whether the server may rest; not for a limit of 0, which has passed already.
+bool server_core::arm_idle() {
+    if (suspended()) return true;
+    attention_ &= static_cast<std::uint8_t>(~idle_asked);
+    if (idle_limit_ <= duration::zero()) return false;
+    attention_ |= idle_armed;
+    set_server_timer(deadline_after(idle_limit_, "set_idle_timeout"), ++idle_tag_);
+    return true;
+}
+
+// --- What goes wrong --------------------------------------------------------------------------------------
+
+void server_core::wrong_server(message* m, const request_type& type) noexcept {
+    // Somebody vouched for a pid that runs something else.
+    log({.level = log_level::warning,
+         .event = "wrong_server",
+         .about = heirloom::self(),
+         .text = "a " + std::string(identity_->name) + " got a " + std::string(type.name) + " meant for a " +
+                 std::string(type.server->name)});
+    if (type.kind == message_kind::call)
+        fail_call(static_cast<call_message*>(m), "wrong_server"_a);
+    else
+        m->type->destroy(m);
+}
+
+void server_core::unexpected(message* m) noexcept {
+    message_ptr owner(m);
+    log({.level = log_level::warning,
+         .event = "unexpected_message",
+         .about = heirloom::self(),
+         .text = std::string(identity_->name) + " " + to_string(heirloom::self()) + " got a " +
+                 std::string(m->type->name) + " that it has no handle_info for"});
+}
+
+exit_reason server_core::on_exit(const exit_reason& given) {
+    // The loop ends with `finished` when a callback asked to stop; the reason is in why_ then.
+    const exit_reason why = (attention_ & stop_asked) != 0 && given == reason::normal ? why_ : given;
+    if (made_) terminate(why);
+    if (!why.is_orderly()) {
+        log_event event{.level = log_level::error,
+                        .event = "server_terminated",
+                        .about = heirloom::self(),
+                        .text = "server " + std::string(identity_->name) + " " + to_string(heirloom::self()) +
+                                " ends: " + to_string(why) + "; last message: " +
+                                (last_ != nullptr ? std::string(last_->name) : std::string("none"))};
+        event.stack = why.stack();
+        log(std::move(event));
+    }
+    return why;
+}
+
+// --- Verbs ------------------------------------------------------------------------------------------------
+
+server_core& running_server(const char* function) {
+    if (!in_process()) throw not_in_process(function);
+    if (auto* core = dynamic_cast<server_core*>(current_activity())) return *core;
+    throw bad_argument(function, "the running process is no server");
+}
+
+void server_core::stop_after_callback(exit_reason why) noexcept {
+    if (stopping()) return;
+    why_ = std::move(why);
+    attention_ |= stop_asked;
+}
+
+void server_core::continue_after_callback(std::unique_ptr<continuation> work) {
+    auto* last = &work_;
+    while (*last != nullptr) last = &(*last)->next;
+    *last = std::move(work);
+    attention_ |= continue_asked;
+}
+
+void server_core::set_idle_timeout(duration limit) {
+    if (limit < duration::zero()) throw bad_argument("set_idle_timeout", "a negative limit");
+    idle_limit_ = limit;
+    if (limit == forever)
+        attention_ &= static_cast<std::uint8_t>(~idle_asked);
+    else
+        attention_ |= idle_asked;
+}
+
+// --- Starting, in the new process ---------------------------------------------------------------------------
+
+bool server_core::enter(call_message* start, const start_common& common) {
+    parent_ = common.parent;
+    if (!common.name || try_register_name(common.name, heirloom::self())) return true;
+    answer_call(start, new_reply<start_ack>(start_ack{start_word::already_started, whereis(common.name)}));
+    stop_after_callback(reason::normal);
+    return false;
+}
+
+void server_core::entered(call_message* start) {
+    // A constructor that asked to stop: the start stays open, so the starter hears the reason when the process has
+    // ended and its name is free.
+    if (!stopping()) answer_call(start, new_reply<start_ack>(start_ack{start_word::started, {}}));
+}
+
+void server_core::ignored(call_message* start, atom name) {
+    if (name) unregister_name(name);  // free before the starter goes on
+    answer_call(start, new_reply<start_ack>(start_ack{start_word::ignored, {}}));
+    stop_after_callback(reason::normal);
+}
+
+// --- Starting, in the starter -------------------------------------------------------------------------------
+
+start_end start_core(server_core* core, call_message* first, const start_how& how) {
+    using kind = start_end::kind;
+    const std::uint64_t ref = begin_call();
+    first->word = self().bits();
+    first->ref = ref;
+    spawned_ids ids;
+    try {
+        ids = spawn_activity(how.spawn != nullptr ? *how.spawn : spawn_options{}, core,
+                             {.link = how.link,
+                              .monitor = how.monitor,
+                              .first = first,
+                              .system = false,
+                              .entry = core->identity().name});
+    } catch (const limit_reached&) {
+        end_call();
+        return {kind::failed, {}, {}, reason::system_limit};
+    } catch (const std::bad_alloc&) {
+        end_call();
+        return {kind::failed, {}, {}, reason::system_limit};
+    }
+    if (how.watch != nullptr) how.watch->child = ids.process;
+    const time_point deadline =
+        how.limit == forever ? time_point::max() : deadline_after(how.limit, "start");
+    message_ptr owner(await_reply(ref, deadline, how.watch));
+    auto give_up = [&] {
+        if (how.monitor) demonitor(ids.monitor, flush);
+    };
+    if (owner == nullptr) {
+        if (how.link) unlink(ids.process);
+        const monitor_ref gone = how.monitor ? ids.monitor : monitor(ids.process);
+        exit(ids.process, reason::kill);
+        receive(when(gone, [](const down&) {}));
+        return {kind::timed_out, ids.process, {}, reason::timeout};
+    }
+    auto* reply = static_cast<reply_message*>(owner.get());
+    if (reply->failed) {
+        give_up();
+        return {kind::failed, ids.process, {}, std::move(static_cast<failed_reply*>(reply)->payload)};
+    }
+    auto& ack = static_cast<typed_reply<start_ack>*>(reply)->payload;
+    switch (ack.word) {
+        case start_word::started: return {kind::started, ids.process, ids.monitor, {}};
+        case start_word::ignored:
+        case start_word::already_started: {
+            // It ends at once; whoever asked for a monitor finds it gone.
+            if (how.monitor) receive(when(ids.monitor, [](const down&) {}));
+            if (ack.word == start_word::ignored) return {kind::ignored, ids.process, {}, "ignore"_a};
+            return {kind::already_started, ack.holder, {}, "already_started"_a};
+        }
+    }
+    return {kind::failed, ids.process, {}, reason::abandoned};
+}
+
+start_error to_start_error(start_end end) {
+    using kind = start_end::kind;
+    start_error e;
+    e.reason = std::move(end.reason);
+    e.process = end.process;
+    switch (end.how) {
+        case kind::ignored: e.kind = start_failure::ignored; break;
+        case kind::already_started: e.kind = start_failure::already_started; break;
+        case kind::timed_out: e.kind = start_failure::timed_out; break;
+        case kind::started:
+        case kind::failed: e.kind = start_failure::failed; break;
+    }
+    return e;
+}
+
+// --- Calls --------------------------------------------------------------------------------------------------
+
+reply_message* ask(pid server, call_message* request, duration limit, const char* function) {
+    if (limit < duration::zero()) {
+        request->type->destroy(request);
+        throw bad_argument(function, "a negative limit");
+    }
+    return call_and_wait(server, request, limit);
+}
+
+void raise_call_failed(exit_reason why, pid server, std::string_view request) {
+    throw call_failed(std::move(why), server, std::string(request));
+}
+
+// --- stop ---------------------------------------------------------------------------------------------------
+
+namespace {
+struct stop_request {
+    exit_reason why;
+};
+// Never answered: the asker hears the reason the server ended with, when it has ended.
+void handle_stop(server_core& core, message* m) {
+    core.stop_after_callback(static_cast<typed_call<stop_request>*>(m)->payload.why);
+}
+constexpr request_type stop_type{call_base<stop_request>("stop"), nullptr, &handle_stop, true};
+}  // namespace
+
+void stop_process(pid whom, const exit_reason& why, duration limit) {
+    if (whom && whom == self()) throw bad_argument("stop", "a server stops itself by stop(reason)");
+    auto* request = new_message<typed_call<stop_request>>(stop_type, stop_request{why});
+    message_ptr owner(ask(whom, request, limit, "stop"));
+    if (owner == nullptr) raise_call_failed(reason::timeout, whom, "stop");
+    auto* reply = static_cast<reply_message*>(owner.get());
+    const exit_reason& end = static_cast<failed_reply*>(reply)->payload;
+    if (reply->failed && end == why && whom) return;
+    raise_call_failed(reply->failed ? end : reason::no_reply, whom, "stop");
+}
+
+// --- Responses through an alias -------------------------------------------------------------------------------
+
+bool deliver_through(const reference& alias, message* m) noexcept { return deliver(alias, m); }
+
+void send_response_failed(const alias_ref& to, exit_reason why) noexcept {
+    try {
+        deliver(to, new_user_message<response_failed>(response_failed{to, std::move(why)}));
+    } catch (const std::bad_alloc&) {
+        // Nothing left to say it with; the asker's own limit ends its wait.
+    }
+}
+
+}  // namespace heirloom::detail

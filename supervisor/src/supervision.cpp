@@ -1,0 +1,31 @@
+#include "supervision.hpp"
+
+#include <algorithm>
+
+#include "heirloom/errors.hpp"
+#include "heirloom/process.hpp"
+#include "heirloom/timer.hpp"
+
+namespace heirloom::detail {
+
+failure<child_error> refused(child_failure kind, pid process, exit_reason why, std::string text) {
+    if (why == reason::normal) why = atom::intern(to_string(kind));
+    return failure(child_error{kind, std::move(why), process, std::move(text)});
+}
+
+bool supervision::stopping() const { return running_server("supervisor").stopping(); }
+
+bool supervision::may_restart(const child_data& spec, const exit_reason& why) {
+    if (window_.count(runtime_clock::now())) return true;
+    control_.report_giving_up(spec, why, window_);
+    running_server("supervisor").stop_after_callback(reason::shutdown);
+    return false;
+}
+
+void supervision::consider_auto_shutdown(const child_data& spec, std::size_t others) {
+    if (!spec.significant || auto_shutdown_ == auto_shutdown_mode::never) return;
+    if (auto_shutdown_ == auto_shutdown_mode::all_significant && others != 0) return;
+    running_server("supervisor").stop_after_callback(reason::shutdown);
+}
+
+}  // namespace heirloom::detail
