@@ -1,0 +1,38 @@
+#include "heirloom/task.hpp"
+
+#include <new>
+
+namespace heirloom::detail {
+
+void check_task_owner(pid owner, bool valid, const char* function) {
+    if (!valid) throw bad_argument(function, "the task has been awaited already");
+    if (owner != self()) throw bad_argument(function, "the task belongs to another process");
+}
+
+exit_reason end_task(pid process, const monitor_ref& watch, bool linked, duration limit, bool at_once) {
+    if (linked) unlink(process);
+    exit(process, at_once ? reason::kill : reason::shutdown);
+    auto ended = [&](duration wait) {
+        return receive(when(watch, [](const down& d) { return std::optional<exit_reason>(d.reason); }),
+                       after(wait, [] { return std::optional<exit_reason>(); }));
+    };
+    std::optional<exit_reason> why = ended(at_once ? forever : limit);
+    if (!why) {
+        exit(process, reason::kill);
+        why = ended(forever);
+    }
+    return *why;
+}
+
+void kill_task(pid process, bool linked) noexcept {
+    if (!process || !in_process()) return;
+    shield hold;  // so that sending the signal is no safe point
+    if (linked) unlink(process);
+    try {
+        exit(process, reason::kill);
+    } catch (const std::bad_alloc&) {
+        // It ends by itself, later.
+    }
+}
+
+}  // namespace heirloom::detail
