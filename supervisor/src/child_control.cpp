@@ -59,24 +59,6 @@ std::string seconds(duration d) {
     return std::move(out).str();
 }
 
-std::string our_name() {
-    const atom name = registered_name(self());
-    return name ? std::string(name.text()) : to_string(self());
-}
-
-void report(log_level level, std::string_view event, pid about, std::string text, const child_data& spec,
-            const exit_reason* why) {
-    log_event e{.level = level, .event = event, .about = about, .text = std::move(text)};
-    e.fields.reserve(3);
-    e.fields.emplace_back("supervisor", our_name());
-    e.fields.emplace_back("child", spec.id);
-    if (why != nullptr) {
-        e.fields.emplace_back("reason", to_string(*why));
-        e.stack = why->stack();
-    }
-    log(std::move(e));
-}
-
 }  // namespace
 
 std::string name_of_child(const child_data& spec, pid process) {
@@ -129,14 +111,20 @@ std::string fault_of(const child_spec& spec, auto_shutdown_mode mode) {
     return {};
 }
 
+child_control::child_control(duration grace, bool report_progress)
+    : grace_(grace), report_progress_(report_progress) {
+    const atom given = running_server("supervisor").given_name();
+    name_ = given ? std::string(given.text()) : "supervisor " + to_string(self());
+}
+
 child_start child_control::start(const child_data_ptr& spec) {
     deadlock_watch watch;
     child_start result{};
     start_end end{start_end::kind::failed, {}, {}, {}};
     try {
         end = spec->start(spec, &watch, result.info);
-    } catch (const exit_thrown& e) {
-        end.reason = e.reason();
+    } catch (const exit_unwind& e) {
+        end.reason = e.why;
     } catch (const call_failed& e) {
         end.reason = e.reason();
     } catch (const std::exception& e) {
@@ -214,63 +202,76 @@ exit_reason child_control::end(const child_data& spec, pid process) {
 
 // --- Reports ------------------------------------------------------------------------------------------------
 
+log_event child_control::about(log_level level, std::string_view event, pid process, std::string text,
+                               const child_data& spec, const exit_reason* why) const {
+    log_event e{.level = level, .event = event, .about = process, .text = std::move(text)};
+    e.fields.reserve(3);
+    e.fields.emplace_back("supervisor", name_);
+    e.fields.emplace_back("child", spec.id);
+    if (why != nullptr) {
+        e.fields.emplace_back("reason", to_string(*why));
+        e.stack = why->stack();
+    }
+    return e;
+}
+
 void child_control::report_restart(const child_data& spec, pid old, const exit_reason& why,
                                    const restart_window& window) const {
-    std::string text = our_name() + ": " + name_of_child(spec, old) + " ended: " + to_string(why) +
+    std::string text = name_ + ": " + name_of_child(spec, old) + " ended: " + to_string(why) +
                        "; restart " + std::to_string(window.counted()) + " of " + std::to_string(window.allowed()) +
                        " in " + seconds(window.within());
-    report(log_level::error, "child_terminated", old, std::move(text), spec, &why);
+    log(about(log_level::error, "child_terminated", old, std::move(text), spec, &why));
 }
 
 void child_control::report_end(const child_data& spec, pid old, const exit_reason& why,
                                std::string_view what_now) const {
-    report(log_level::error, "child_terminated", old,
-           our_name() + ": " + name_of_child(spec, old) + " ended: " + to_string(why) + "; " +
+    log(about(log_level::error, "child_terminated", old,
+           name_ + ": " + name_of_child(spec, old) + " ended: " + to_string(why) + "; " +
                std::string(what_now),
-           spec, &why);
+           spec, &why));
 }
 
 void child_control::report_start_error(const child_data& spec, const exit_reason& why) const {
-    report(log_level::error, "start_error", {},
-           our_name() + ": " + name_of_child(spec, {}) + " could not be started: " + to_string(why), spec, &why);
+    log(about(log_level::error, "start_error", {},
+           name_ + ": " + name_of_child(spec, {}) + " could not be started: " + to_string(why), spec, &why));
 }
 
 void child_control::report_giving_up(const child_data& spec, const exit_reason& why,
                                      const restart_window& window) const {
-    report(log_level::error, "shutdown", self(),
-           our_name() + ": gives up: more than " + std::to_string(window.allowed()) + " restarts in " +
+    log(about(log_level::error, "shutdown", self(),
+           name_ + ": gives up: more than " + std::to_string(window.allowed()) + " restarts in " +
                seconds(window.within()) + " (reached_max_restart_intensity); last: " + name_of_child(spec, {}) +
                ", " + to_string(why),
-           spec, &why);
+           spec, &why));
 }
 
 void child_control::report_budget(const child_data& spec, const restart_window& window) const {
-    report(log_level::error, "budget_used_up", {},
-           our_name() + ": " + name_of_child(spec, {}) + " stays stopped: more than its own " +
+    log(about(log_level::error, "budget_used_up", {},
+           name_ + ": " + name_of_child(spec, {}) + " stays stopped: more than its own " +
                std::to_string(window.allowed()) + " restarts in " + seconds(window.within()),
-           spec, nullptr);
+           spec, nullptr));
 }
 
 void child_control::report_progress(const child_data& spec, pid process) const {
-    report(log_level::info, "progress", process, our_name() + ": started " + name_of_child(spec, process), spec,
-           nullptr);
+    log(about(log_level::info, "progress", process, name_ + ": started " + name_of_child(spec, process), spec,
+           nullptr));
 }
 
 void child_control::report_held(const child_data& spec, pid process) const {
-    report(log_level::error, "child_held", process,
-           our_name() + ": " + name_of_child(spec, process) + " was killed and has not ended after " +
+    log(about(log_level::error, "child_held", process,
+           name_ + ": " + name_of_child(spec, process) + " was killed and has not ended after " +
                seconds(grace_) + "; going on without it",
-           spec, nullptr);
+           spec, nullptr));
 }
 
 void child_control::report_shutdown(const child_data& spec, pid process, const exit_reason& why,
                                     bool killed) const {
-    report(log_level::error, "shutdown_error", process,
-           our_name() + ": " + name_of_child(spec, process) +
+    log(about(log_level::error, "shutdown_error", process,
+           name_ + ": " + name_of_child(spec, process) +
                (killed && why == reason::killed ? " had to be killed, it did not end within " +
                                                       seconds(shutdown_limit(spec))
                                                 : " ended while being stopped: " + to_string(why)),
-           spec, &why);
+           spec, &why));
 }
 
 }  // namespace heirloom::detail

@@ -8,6 +8,7 @@
 #include "heirloom/child_spec.hpp"
 #include "heirloom/clock.hpp"
 #include "heirloom/exit_reason.hpp"
+#include "heirloom/log.hpp"
 #include "heirloom/pid.hpp"
 #include "heirloom/supervisor.hpp"
 #include "restart_window.hpp"
@@ -27,8 +28,7 @@ struct child_start {
 
 class child_control {
 public:
-    child_control(duration grace, bool report_progress) noexcept
-        : grace_(grace), report_progress_(report_progress) {}
+    child_control(duration grace, bool report_progress);
 
     /// Starts a child and waits until it is up (R3). Nothing it does can end the supervisor.
     child_start start(const child_data_ptr& spec);
@@ -60,6 +60,10 @@ private:
     void report_held(const child_data& spec, pid process) const;
     void report_shutdown(const child_data& spec, pid process, const exit_reason& why, bool killed) const;
 
+    log_event about(log_level level, std::string_view event, pid process, std::string text, const child_data& spec,
+                    const exit_reason* why) const;
+
+    std::string name_;  // the supervisor's, or its pid, for the reports
     duration grace_;
     bool report_progress_;
 };

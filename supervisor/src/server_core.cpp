@@ -51,7 +51,8 @@ bool server_core::attend() {
 
 message* server_core::next() {
     if ((attention_ & (suspend_asked | replay_asked)) == replay_asked) [[unlikely]] {
-        if (message* m = sys_->set_aside.pop()) return m;
+        if (message* m = replayed()) return m;
+        if (message* m = sys_ != nullptr ? sys_->set_aside.pop() : nullptr) return m;
         attention_ &= static_cast<std::uint8_t>(~replay_asked);
     }
     return next_message();
@@ -214,6 +215,7 @@ void server_core::set_idle_timeout(duration limit) {
 
 bool server_core::enter(call_message* start, const start_common& common) {
     parent_ = common.parent;
+    starting_ = &common;
     if (!common.name || try_register_name(common.name, heirloom::self())) return true;
     answer_call(start, new_reply<start_ack>(start_ack{start_word::already_started, whereis(common.name)}));
     stop_after_callback(reason::normal);
@@ -221,12 +223,14 @@ bool server_core::enter(call_message* start, const start_common& common) {
 }
 
 void server_core::entered(call_message* start) {
+    starting_ = nullptr;
     // A constructor that asked to stop: the start stays open, so the starter hears the reason when the process has
     // ended and its name is free.
     if (!stopping()) answer_call(start, new_reply<start_ack>(start_ack{start_word::started, {}}));
 }
 
 void server_core::ignored(call_message* start, atom name) {
+    starting_ = nullptr;
     if (name) unregister_name(name);  // free before the starter goes on
     answer_call(start, new_reply<start_ack>(start_ack{start_word::ignored, {}}));
     stop_after_callback(reason::normal);

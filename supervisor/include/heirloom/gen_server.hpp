@@ -79,6 +79,11 @@ public:
     /// Who asked.
     pid client() const noexcept { return alias_ ? alias_.owner : call_.caller(); }
 
+    // For behaviours, which may have to take the call back.
+    detail::open_call release() && noexcept {
+        alias_ = {};
+        return std::move(call_);
+    }
     explicit reply_to(detail::open_call call) noexcept : call_(std::move(call)) {}
     explicit reply_to(alias_ref alias) noexcept : alias_(alias) {}
 

@@ -18,3 +18,6 @@
 #include <heirloom/gen_server.hpp>  // servers, call, cast
 #include <heirloom/child_spec.hpp>
 #include <heirloom/supervisor.hpp>  // what crashes is started again
+#include <heirloom/task.hpp>        // async, await
+#include <heirloom/gen_statem.hpp>  // state machines
+#include <heirloom/sys.hpp>         // looking into running servers

@@ -100,6 +100,25 @@ struct infos_of<T> {
 template <class T>
 class server_activity;
 
+/// The answer of a handler, as the message that carries it.
+template <class T>
+reply_message* answer_of(auto&& handler) {
+    using stored = stored_reply<T>;
+    if constexpr (std::is_void_v<T>) {
+        handler();
+        return new_reply<stored>();
+    } else {
+        return new_reply<stored>(handler());
+    }
+}
+
+/// A request made by send_request: answered through an alias of the asker.
+template <class R>
+struct async_request {
+    R request;
+    alias_ref answer;
+};
+
 /// What a gen_server's class offers, driven by a Driver.
 template <class T, class Driver>
 struct server_behaviour {
@@ -121,18 +140,32 @@ struct server_behaviour {
         static_assert(takes_cast<T, M>, "heirloom: this server has no public handle_cast for this message");
     }
     template <class R>
-    static constexpr bool delayed = answers_later<T, R>;
-    template <class R>
-    static decltype(auto) answer(Driver& d, R&& request) {
-        return d.object().handle_call(std::move(request));
-    }
-    template <class R>
-    static void answer(Driver& d, R&& request, reply_to<reply_of<R>> client) {
-        d.object().handle_call(std::move(request), std::move(client));
+    static void handle_call(Driver& d, typed_call<R>* request) {
+        // If the handler throws the call stays open: the caller hears the exit reason, after our tables have moved.
+        if constexpr (answers_later<T, R>) {
+            open_call open(request);
+            d.object().handle_call(std::move(request->payload), reply_to<reply_of<R>>(std::move(open)));
+        } else {
+            reply_message* answer = answer_of<reply_of<R>>(
+                [&]() -> decltype(auto) { return d.object().handle_call(std::move(request->payload)); });
+            answer_call(request, answer);
+        }
     }
     template <class M>
-    static void take(Driver& d, M&& message) {
-        d.object().handle_cast(std::move(message));
+    static void handle_cast(Driver& d, typed_message<M>* m) {
+        message_ptr owner(m);
+        d.object().handle_cast(std::move(m->payload));
+    }
+    template <class M>
+    static void handle_async(Driver& d, typed_message<async_request<M>>* m) {
+        message_ptr owner(m);
+        reply_to<reply_of<M>> client(m->payload.answer);
+        if constexpr (answers_later<T, M>)
+            d.object().handle_call(std::move(m->payload.request), std::move(client));
+        else if constexpr (std::is_void_v<reply_of<M>>)
+            d.object().handle_call(std::move(m->payload.request)), reply(std::move(client));
+        else
+            reply(std::move(client), d.object().handle_call(std::move(m->payload.request)));
     }
 };
 /// Specialised by the behaviours whose classes do not look like a gen_server's.
@@ -151,9 +184,11 @@ public:
     void make(A&&... args) {
         ::new (static_cast<void*>(std::addressof(object_))) T(std::forward<A>(args)...);
         made_ = true;
+        object_made();
     }
 
 protected:
+    virtual void object_made() {}
     void destroy_object() noexcept override {
         if (std::exchange(made_, false)) object_.~T();
     }
@@ -199,42 +234,22 @@ private:
 
 // --- Requests -------------------------------------------------------------------------------------------
 
-/// The answer of a handler, as the message that carries it.
 template <class T>
-reply_message* answer_of(auto&& handler) {
-    using stored = stored_reply<T>;
-    if constexpr (std::is_void_v<T>) {
-        handler();
-        return new_reply<stored>();
-    } else {
-        return new_reply<stored>(handler());
-    }
-}
+using driver_of = typename behaviour_of<T>::driver;
 
 template <class T, class R>
 void handle_call_request(server_core& core, message* m) {
-    using behaviour = behaviour_of<T>;
-    using driver = typename behaviour::driver;
-    auto& self = static_cast<driver&>(core);
-    auto* request = static_cast<typed_call<R>*>(m);
-    // If the handler throws the call stays open: the caller hears the exit reason, after our tables have moved.
-    if constexpr (behaviour::template delayed<R>) {
-        open_call open(request);
-        behaviour::template answer<R>(self, std::move(request->payload),
-                                      reply_to<reply_of<R>>(std::move(open)));
-    } else {
-        reply_message* answer = answer_of<reply_of<R>>([&]() -> decltype(auto) {
-            return behaviour::template answer<R>(self, std::move(request->payload));
-        });
-        answer_call(request, answer);
-    }
+    behaviour_of<T>::template handle_call<R>(static_cast<driver_of<T>&>(core), static_cast<typed_call<R>*>(m));
 }
 template <class T, class M>
 void handle_cast_request(server_core& core, message* m) {
-    using behaviour = behaviour_of<T>;
-    message_ptr owner(m);
-    behaviour::template take<M>(static_cast<typename behaviour::driver&>(core),
-                                std::move(static_cast<typed_message<M>*>(m)->payload));
+    behaviour_of<T>::template handle_cast<M>(static_cast<driver_of<T>&>(core),
+                                             static_cast<typed_message<M>*>(m));
+}
+template <class T, class R>
+void handle_async_request(server_core& core, message* m) {
+    behaviour_of<T>::template handle_async<R>(static_cast<driver_of<T>&>(core),
+                                              static_cast<typed_message<async_request<R>>*>(m));
 }
 
 template <class R>
@@ -252,6 +267,12 @@ inline constexpr request_type cast_request{
     {message_kind::user, &destroy_message<typed_message<M>>, type_name<M>(), &print_request},
     &identity_of<T>,
     &handle_cast_request<T, M>};
+
+template <class T, class R>
+inline constexpr request_type async_request_type{
+    {message_kind::user, &destroy_message<typed_message<async_request<R>>>, type_name<R>(), &print_request},
+    &identity_of<T>,
+    &handle_async_request<T, R>};
 
 template <class T, class Request>
 call_message* make_call(Request&& request) {

@@ -106,6 +106,9 @@ public:
     /// The constructor said ignore_start().
     void ignored(call_message* start, atom name);
 
+    /// The name it was started with; known while the constructor runs.
+    atom given_name() const noexcept { return starting_ != nullptr ? starting_->name : atom(); }
+
     // --- Looking in: sys.hpp ---
     sys_state& sys();
     bool has_sys() const noexcept { return sys_ != nullptr; }
@@ -123,6 +126,9 @@ protected:
     /// May wait, unlike terminate: the orderly end of a server that has to wait for others.
     virtual void before_stop(const exit_reason& why) { (void)why; }
     virtual void destroy_object() noexcept = 0;
+    /// A message that was taken out before and is to be handled again, before the mailbox; null if there is none.
+    virtual message* replayed() { return nullptr; }
+    void ask_for_replay() noexcept { attention_ |= replay_asked; }
 
     /// Logs and drops it.
     void unexpected(message* m) noexcept;
@@ -156,6 +162,7 @@ private:
     duration idle_limit_{};
     std::unique_ptr<continuation> work_;
     exit_reason why_;
+    const start_common* starting_ = nullptr;
     std::unique_ptr<sys_state, sys_state_deleter> sys_;
 };
 

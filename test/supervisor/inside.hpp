@@ -1,0 +1,114 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <source_location>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <heirloom/heirloom.hpp>
+
+// Running a test's body inside a runtime. Processes do not use gtest: what a process finds wrong it throws, and the
+// test's own thread asserts.
+namespace heirloom::test {
+
+class found_wrong : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/// Throws, naming the line, unless `holds`.
+inline void require(bool holds, const std::string& what = "does not hold",
+                    std::source_location where = std::source_location::current()) {
+    if (!holds) throw found_wrong(std::string(where.file_name()) + ":" + std::to_string(where.line()) + ": " + what);
+}
+template <class A, class B>
+void require_eq(const A& got, const B& wanted, std::source_location where = std::source_location::current()) {
+    if (got == wanted) return;
+    std::ostringstream out;
+    if constexpr (requires { out << got << wanted; })
+        out << "got " << got << ", wanted " << wanted;
+    else
+        out << "values differ";
+    require(false, std::move(out).str(), where);
+}
+/// What `f` throws of type E; throws found_wrong if it does not.
+template <class E, class F>
+E thrown_by(F&& f, std::source_location where = std::source_location::current()) {
+    try {
+        f();
+    } catch (const E& e) {
+        return e;
+    }
+    require(false, "nothing was thrown", where);
+    std::abort();
+}
+/// The reason a call fails with.
+template <class F>
+exit_reason call_failure(F&& f, std::source_location where = std::source_location::current()) {
+    return thrown_by<call_failed>(std::forward<F>(f), where).reason();
+}
+
+/// Log events, kept until looked at.
+class log_keeper {
+public:
+    log_sink sink() {
+        return [this](const log_event& e) {
+            std::lock_guard lock(mutex_);
+            events_.push_back({std::string(e.event), e.text});
+            changed_.notify_all();
+        };
+    }
+    struct kept {
+        std::string event;
+        std::string text;
+    };
+    std::vector<kept> events() const {
+        std::lock_guard lock(mutex_);
+        return events_;
+    }
+    std::size_t count(std::string_view event) const {
+        std::lock_guard lock(mutex_);
+        std::size_t n = 0;
+        for (const kept& e : events_) n += e.event == event;
+        return n;
+    }
+    /// Waits until an event of this kind came whose text contains `text`; false after 20 s.
+    bool wait_for(std::string_view event, std::string_view text = {}) {
+        std::unique_lock lock(mutex_);
+        return changed_.wait_for(lock, std::chrono::seconds(20), [&] {
+            for (const kept& e : events_)
+                if (e.event == event && e.text.find(text) != std::string::npos) return true;
+            return false;
+        });
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    std::vector<kept> events_;
+};
+
+inline log_sink no_log() {
+    return [](const log_event&) {};
+}
+
+/// Runs `body` as a process on 1, 2 and 4 workers; what it throws fails the test.
+template <class F>
+void on_all_workers(F body) {
+    for (unsigned workers : {1u, 2u, 4u}) {
+        SCOPED_TRACE("workers: " + std::to_string(workers));
+        runtime rt({.workers = workers, .log = no_log()});
+        try {
+            rt.invoke(body);
+        } catch (const std::exception& e) {
+            ADD_FAILURE() << e.what();
+        }
+    }
+}
+
+}  // namespace heirloom::test

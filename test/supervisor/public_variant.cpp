@@ -1,0 +1,39 @@
+// The example itself, under test: its main is left out.
+#include <iostream>
+
+#include <heirloom/heirloom.hpp>
+
+#include "variants.hpp"
+
+namespace heirloom::test::public_variant {
+#define main public_main
+#include "../../examples/dont_lose/public_counter.cpp"
+#undef main
+}  // namespace heirloom::test::public_variant
+
+namespace heirloom::test {
+namespace {
+using namespace public_variant;
+result<server<supervisor>, start_error> start_tree(int restarts) {
+    return supervisor::start_link([restarts] {
+        auto what = init_public();
+        what.intensity.restarts = restarts;
+        return what;
+    });
+}
+}  // namespace
+
+const variant the_public_variant{
+    "public",
+    [] { dont_lose(); },
+    [](int restarts) { return start_tree(restarts).value(); },
+    [](duration limit) -> long {
+        auto n = try_call(the_counter, counter::increment{}, limit);
+        return n ? *n : -1;
+    },
+    [] { return pid(whereis(the_counter)); },
+    [](duration limit) -> exit_reason {
+        auto n = try_call(the_counter, counter::increment{}, limit);
+        return n ? reason::normal : n.error().reason;
+    }};
+}  // namespace heirloom::test
