@@ -38,10 +38,10 @@ public:
         auto& core = running_server("supervisor");
         const auto& signal = static_cast<typed_message<exit_signal>*>(m)->payload;
         if (!core.parent() || signal.from != core.parent()) return false;
-        message_ptr owner(m);
+        // It stays in the mailbox, where it finds us ending already.
         core.stop_after_callback(signal.reason);
         if (child) exit(child, reason::kill);
-        return true;
+        return false;
     }
 };
 
@@ -74,6 +74,21 @@ exit_reason failed_to_start(const std::string& id, const exit_reason& why) {
     return exit_reason("shutdown"_a,
                        exit_reason("failed_to_start_child"_a,
                                    exit_reason::of(failed_child{id, why}, id + ": " + to_string(why))));
+}
+
+duration next_wait(const child_data& spec, duration& last) {
+    if (!spec.more || spec.more->delay.initial <= duration::zero()) return {};
+    const back_off& d = spec.more->delay;
+    const auto times = [](duration t, double factor) {
+        return static_cast<double>(t.count()) * factor;
+    };
+    const auto whole = [](double ns) { return duration(static_cast<duration::rep>(ns)); };
+    if (last == duration::zero())
+        last = d.initial;
+    else
+        last = times(last, d.factor) >= times(d.maximum, 1) ? d.maximum : whole(times(last, d.factor));
+    const double share = static_cast<double>(random_bits() >> 11) * 0x1p-53 * d.jitter;
+    return last + whole(times(last, share));
 }
 
 duration shutdown_limit(const child_data& spec) noexcept {
@@ -150,50 +165,51 @@ child_start child_control::start(const child_data_ptr& spec) {
 
 child_control::ending child_control::begin_end(const child_data& spec, pid process) {
     // A monitor, because a child may have unlinked itself; unlinked, so that only the monitor speaks from now on.
-    ending e{process, monitor(process), time_point::max(), spec.shutdown == child_data::shutdown_brutal};
+    const bool brutal = spec.shutdown == child_data::shutdown_brutal;
+    ending e{process, monitor(process), time_point::max(), brutal, brutal};
     unlink(process);
-    if (e.killed) {
-        exit(process, reason::kill);
-        e.limit = deadline_after(grace_, "grace");
-    } else {
-        exit(process, reason::shutdown);
-        const duration limit = shutdown_limit(spec);
-        if (limit != forever) e.limit = deadline_after(limit, "shutdown");
-    }
+    exit(process, brutal ? reason::kill : reason::shutdown);
+    const duration limit = brutal ? grace_ : shutdown_limit(spec);
+    if (limit != forever) e.limit = deadline_after(limit, "shutdown");
     return e;
 }
 
-exit_reason child_control::finish_end(const child_data& spec, const ending& e) {
+bool child_control::insist(const child_data& spec, ending& e) {
+    if (!e.killed) {
+        e.killed = true;
+        e.limit = deadline_after(grace_, "grace");
+        exit(e.process, reason::kill);
+        return true;
+    }
+    // It computes, or sits in a system call, and cannot be ended. Its name and tables stay with it.
+    demonitor(e.watch, flush);
+    report_held(spec, e.process);
+    return false;
+}
+
+exit_reason child_control::finish_end(const child_data& spec, ending e) {
     std::optional<exit_reason> why;
-    auto wait_until = [&](time_point limit) {
-        const duration left = limit == time_point::max() ? forever
-                                                         : std::max(duration::zero(), limit - runtime_clock::now());
+    do {
+        const duration left = e.limit == time_point::max()
+                                  ? forever
+                                  : std::max(duration::zero(), e.limit - runtime_clock::now());
         why = receive(when(e.watch, [](const down& d) { return std::optional<exit_reason>(d.reason); }),
                       after(left, [] { return std::optional<exit_reason>(); }));
-        return why.has_value();
-    };
-    bool killed = e.killed;
-    if (!wait_until(e.limit) && !killed) {
-        killed = true;
-        exit(e.process, reason::kill);
-        wait_until(deadline_after(grace_, "grace"));
-    }
-    if (!why) {
-        // It computes, or sits in a system call, and cannot be ended. Its name and tables stay with it.
-        demonitor(e.watch, flush);
-        report_held(spec, e.process);
-        return "held"_a;
-    }
+    } while (!why && insist(spec, e));
+    if (!why) return "held"_a;
     if (*why == reason::no_process) {
         // It was dead before we looked; its exit signal, which is queued, says how it died.
         auto theirs = [&](const exit_signal& s) { return s.from == e.process; };
         why = receive(when(theirs, [](const exit_signal& s) { return s.reason; }),
                       after(duration::zero(), [] { return reason::no_process; }));
     }
-    if (e.killed ? *why != reason::killed
-                 : *why != reason::shutdown && (spec.restart == permanent || !why->is_orderly()))
-        report_shutdown(spec, e.process, *why, killed);
+    report_ended(spec, e, *why);
     return *why;
+}
+
+void child_control::report_ended(const child_data& spec, const ending& e, const exit_reason& why) const {
+    if (why == (e.by_request ? reason::killed : reason::shutdown)) return;
+    if (spec.restart == permanent || !why.is_orderly()) report_shutdown(spec, e.process, why, e.killed);
 }
 
 exit_reason child_control::end(const child_data& spec, pid process) {

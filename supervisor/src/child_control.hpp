@@ -43,10 +43,15 @@ public:
         pid process;
         monitor_ref watch;
         time_point limit;
-        bool killed = false;
+        bool killed;      // `limit` is that of the grace
+        bool by_request;  // the specification says to kill it
     };
     ending begin_end(const child_data& spec, pid process);
-    exit_reason finish_end(const child_data& spec, const ending& e);
+    exit_reason finish_end(const child_data& spec, ending e);
+    /// Its time is up: kills it and gives it the grace. False if that was over too: it is held, and left behind.
+    bool insist(const child_data& spec, ending& e);
+    /// Reports an end that was not what the shutdown asked for.
+    void report_ended(const child_data& spec, const ending& e, const exit_reason& why) const;
 
     void report_restart(const child_data& spec, pid old, const exit_reason& why,
                         const restart_window& window) const;
@@ -67,6 +72,9 @@ private:
     duration grace_;
     bool report_progress_;
 };
+
+/// The wait before the next attempt, after `last`; 0 where none is asked for.
+duration next_wait(const child_data& spec, duration& last);
 
 /// `{shutdown, {failed_to_start_child, V}}`.
 exit_reason failed_to_start(const std::string& id, const exit_reason& why);

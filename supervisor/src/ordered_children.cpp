@@ -9,7 +9,8 @@
 namespace heirloom::detail {
 
 ordered_children::ordered_children(supervisor::init_result what)
-    : supervision(what), strategy_(what.strategy), initial_(std::move(what.children)) {}
+    : supervision(what.intensity, what.auto_shutdown, what.grace, what.report_progress),
+      strategy_(what.strategy), initial_(std::move(what.children)) {}
 
 ordered_children::~ordered_children() {
     while (first_ != nullptr) delete std::exchange(first_, first_->next);
@@ -153,7 +154,7 @@ void ordered_children::restart_after(child& c, const exit_reason& why) {
     if (c.spec->more && runtime_clock::now() - c.started_at >= c.spec->more->delay.reset_after) c.last_wait = {};
     c.last_process = c.process;
     c.last_reason = why;
-    const duration wait = next_wait(c);
+    const duration wait = next_wait(*c.spec, c.last_wait);
     if (wait == duration::zero()) return attempt(c);
     control_.report_end(*c.spec, c.process, why, "to be restarted later");
     set_restarting(c, wait);
@@ -162,20 +163,6 @@ void ordered_children::restart_after(child& c, const exit_reason& why) {
 void ordered_children::retry(std::uint64_t serial) {
     const auto found = pending_.find(serial);
     if (found != pending_.end()) attempt(*found->second);  // else stopped or started by request meanwhile
-}
-
-duration ordered_children::next_wait(child& c) {
-    if (!c.spec->more || c.spec->more->delay.initial <= duration::zero()) return {};
-    const back_off& d = c.spec->more->delay;
-    const auto count = [](double ns) { return duration(static_cast<duration::rep>(ns)); };
-    if (c.last_wait == duration::zero())
-        c.last_wait = d.initial;
-    else if (static_cast<double>(c.last_wait.count()) * d.factor >= static_cast<double>(d.maximum.count()))
-        c.last_wait = d.maximum;
-    else
-        c.last_wait = count(static_cast<double>(c.last_wait.count()) * d.factor);
-    const double share = static_cast<double>(random_bits() >> 11) * 0x1p-53 * d.jitter;
-    return c.last_wait + count(static_cast<double>(c.last_wait.count()) * share);
 }
 
 // Every attempt counts, also one that fails (OTP: restart/2 calls add_restart first).
@@ -200,7 +187,7 @@ bool ordered_children::start_again(child& c) {
     if (s.how == child_start::kind::ignored) return true;
     control_.report_start_error(*c.spec, s.reason);
     c.last_reason = std::move(s.reason);
-    if (!stopping()) set_restarting(c, next_wait(c));
+    if (!stopping()) set_restarting(c, next_wait(*c.spec, c.last_wait));
     return false;
 }
 
@@ -242,6 +229,10 @@ result<started_child, child_error> ordered_children::start_child(child_spec spec
     control_.report_start_error(*c.spec, s.reason);
     forget(c);
     return refused(child_failure::start_failed, s.process, std::move(s.reason));
+}
+
+result<started_child, child_error> ordered_children::start_like(const std::any&) {
+    return refused(child_failure::bad_spec, {}, {}, "this supervisor's children have a specification each");
 }
 
 result<started_child, child_error> ordered_children::terminate(const std::string& id, pid process) {

@@ -83,14 +83,27 @@ supervisor::supervisor(init_result what) {
     }
     if (std::string fault = fault_of(what.children, what.auto_shutdown); !fault.empty())
         exit(bad("start_spec"_a, std::move(fault)));
-    impl_ = std::make_unique<detail::ordered_children>(std::move(what));
+    if (what.strategy == simple_one_for_one)
+        impl_ = std::make_unique<detail::like_children>(what);
+    else
+        impl_ = std::make_unique<detail::ordered_children>(std::move(what));
     impl_->start_all();
+}
+
+supervisor::supervisor(dynamic_children what) {
+    trap_exit(true);
+    if (std::string fault = fault_of({.intensity = what.intensity, .grace = what.grace}); !fault.empty())
+        exit(bad("supervisor_data"_a, std::move(fault)));
+    impl_ = std::make_unique<detail::like_children>(what);
 }
 
 supervisor::~supervisor() = default;
 
 detail::start_child_request::reply supervisor::handle_call(detail::start_child_request r) {
     return impl_->start_child(std::move(r.spec));
+}
+detail::start_like_request::reply supervisor::handle_call(detail::start_like_request r) {
+    return impl_->start_like(r.extra);
 }
 detail::child_verb_request::reply supervisor::handle_call(detail::child_verb_request r) {
     switch (r.what) {

@@ -65,6 +65,12 @@ public:
         : id(std::move(child_id)), identity(what) {}
     virtual ~child_data() = default;
     virtual std::shared_ptr<child_data> clone() const = 0;
+    /// The specification of one child of many (simple_one_for_one), given its own arguments, a tuple in `extra`.
+    /// Null: they are not of the types it takes.
+    virtual std::shared_ptr<const child_data> with_extra(const std::shared_ptr<const child_data>& self,
+                                                         const std::any& extra) const {
+        return extra.has_value() ? nullptr : self;
+    }
     /// Starts it, linked to the running process. `self` keeps the arguments alive while it starts.
     virtual start_end start(const std::shared_ptr<const child_data>& self, start_watch* watch,
                             std::any& info) const = 0;
@@ -120,6 +126,46 @@ public:
 
 private:
     atom name_;
+    std::tuple<A...> args_;
+};
+
+/// The specification that simple_one_for_one makes its children of: the constructor gets the arguments kept here,
+/// then those given to start_child, of the types Extra.
+template <class T, class ExtraTuple, class... A>
+class server_template;
+template <class T, class... Extra, class... A>
+class server_template<T, std::tuple<Extra...>, A...> final : public child_data {
+public:
+    template <class... B>
+    explicit server_template(std::string child_id, B&&... args)
+        : child_data(std::move(child_id), &identity_of<T>), args_(std::forward<B>(args)...) {}
+    std::shared_ptr<child_data> clone() const override { return std::make_shared<server_template>(*this); }
+
+    std::shared_ptr<const child_data> with_extra(const std::shared_ptr<const child_data>&,
+                                                 const std::any& extra) const override {
+        const auto* given = std::any_cast<std::tuple<Extra...>>(&extra);
+        if (given == nullptr) return nullptr;
+        return std::apply(
+            [&](const A&... a) {
+                return std::apply(
+                    [&](const Extra&... e) {
+                        auto made = std::make_shared<server_child<T, A..., Extra...>>(id, atom(), a..., e...);
+                        made->shutdown = shutdown;
+                        made->restart = restart;
+                        made->type = type;
+                        made->significant = significant;
+                        made->more = more;
+                        return std::shared_ptr<const child_data>(std::move(made));
+                    },
+                    *given);
+            },
+            args_);
+    }
+    start_end start(const std::shared_ptr<const child_data>&, start_watch*, std::any&) const override {
+        return {start_end::kind::failed, {}, {}, "no_arguments"_a};
+    }
+
+private:
     std::tuple<A...> args_;
 };
 
@@ -237,6 +283,20 @@ template <class T, class... A>
 template <class T>
 [[nodiscard]] child_spec child() {
     return detail::make_child<T>(std::string(), atom());
+}
+
+/// The one specification of a simple_one_for_one supervisor whose start_child gives each child further arguments:
+/// child_template<room, std::string>("room", lobby) makes room(lobby, name) by start_child(sup, name).
+template <class T, class... Extra, class... A>
+[[nodiscard]] child_spec child_template(std::string id, A&&... args) {
+    static_assert(((std::is_copy_constructible_v<detail::stored_t<A>> && ...) && ... &&
+                   std::is_copy_constructible_v<Extra>),
+                  "heirloom: a child is constructed again at every restart, so its arguments are kept and copied; "
+                  "this one can only be moved");
+    static_assert(std::is_constructible_v<T, const detail::stored_t<A>&..., const Extra&...>,
+                  "heirloom: the server has no constructor for these start arguments (passed as const&)");
+    return child_spec(std::make_shared<detail::server_template<T, std::tuple<Extra...>, detail::stored_t<A>...>>(
+        std::move(id), std::forward<A>(args)...));
 }
 
 /// A child that `f()` starts, linked to the supervisor that calls it. It returns a pid, a started_child, or the

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <any>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -108,6 +110,10 @@ struct start_child_request {
     using reply = result<started_child, child_error>;
     child_spec spec;
 };
+struct start_like_request {
+    using reply = result<started_child, child_error>;
+    std::any extra;  // a tuple; empty for no arguments
+};
 struct child_verb_request {
     using reply = result<started_child, child_error>;
     enum class verb : std::uint8_t { terminate, restart, remove } what;
@@ -131,6 +137,16 @@ struct find_child_request {
 };
 }  // namespace detail
 
+/// A supervisor whose children come by start_child alone, each with a specification of its own, ids not looked at
+/// (Elixir: DynamicSupervisor). They are restarted one for one, and stopped all at once.
+struct dynamic_children {
+    restart_intensity intensity = {};
+    /// 0: as many as there may be.
+    std::size_t max_children = 0;
+    duration grace = std::chrono::seconds(5);
+    bool report_progress = false;
+};
+
 class supervisor {
 public:
     /// What init returns. Everything has a default: a supervisor without children is one.
@@ -153,6 +169,12 @@ public:
     static result<server<supervisor>, start_error> start_link(supervisor_name name, init_result what) {
         return heirloom::start_link(name, std::move(what));
     }
+    static result<server<supervisor>, start_error> start_link(dynamic_children what) {
+        return heirloom::start_link<supervisor>(what);
+    }
+    static result<server<supervisor>, start_error> start_link(supervisor_name name, dynamic_children what) {
+        return heirloom::start_link(name, what);
+    }
     template <class Init, class... A>
         requires std::is_invocable_r_v<init_result, Init&, A...>
     static result<server<supervisor>, start_error> start_link(Init init, A&&... args) {
@@ -166,6 +188,7 @@ public:
 
     // --- As a server; users go through start_link, child<supervisor> and the functions below ---
     explicit supervisor(init_result what);
+    explicit supervisor(dynamic_children what);
     template <class Init, class... A>
         requires std::is_invocable_r_v<init_result, Init&, A...>
     explicit supervisor(Init init, A... args) : supervisor(init(std::move(args)...)) {}
@@ -173,6 +196,7 @@ public:
 
     using info = handles<exit_signal, detail::retry_child>;
     detail::start_child_request::reply handle_call(detail::start_child_request r);
+    detail::start_like_request::reply handle_call(detail::start_like_request r);
     detail::child_verb_request::reply handle_call(detail::child_verb_request r);
     std::vector<child_info> handle_call(detail::which_children_request);
     child_counts handle_call(detail::count_children_request);
@@ -216,9 +240,20 @@ private:
 /// Adds a child and starts it, after those that are there. All of these throw `call_failed` when there is no
 /// such supervisor, or at once with `would_deadlock` from a child that it is just starting.
 result<started_child, child_error> start_child(supervisor_ref sup, child_spec spec);
+/// Of a simple_one_for_one supervisor: one more child; the arguments are those its child_template names.
+template <class... A>
+    requires(sizeof...(A) == 0 || !std::is_same_v<std::tuple<std::decay_t<A>...>, std::tuple<child_spec>>)
+result<started_child, child_error> start_child(supervisor_ref sup, A&&... extra) {
+    std::any packed;
+    if constexpr (sizeof...(A) > 0) {
+        (detail::check_sendable<detail::stored_t<A>>(), ...);
+        packed = std::tuple<detail::stored_t<A>...>(std::forward<A>(extra)...);
+    }
+    return call(sup.get(), detail::start_like_request{std::move(packed)}, forever);
+}
 /// Stops a child by its shutdown; it stays known (not a temporary one) and is not restarted.
 result<void, child_error> terminate_child(supervisor_ref sup, std::string id);
-/// By pid: only of a simple_one_for_one supervisor.
+/// By pid: of a supervisor whose children have no ids (simple_one_for_one, dynamic_children).
 result<void, child_error> terminate_child(supervisor_ref sup, pid child);
 /// Starts a child that is stopped.
 result<started_child, child_error> restart_child(supervisor_ref sup, std::string id);
