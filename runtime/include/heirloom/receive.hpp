@@ -17,6 +17,8 @@ namespace heirloom {
 
 namespace detail {
 
+class process;
+
 /// One receive in progress: walks the mailbox in arrival order and waits at its end. Throws what ends the
 /// process; leaves no scan position behind, however it ends.
 class mailbox_scan {
@@ -26,19 +28,16 @@ public:
     mailbox_scan& operator=(const mailbox_scan&) = delete;
 
     /// The next message not yet seen by this scan, still in the mailbox; null when the deadline has passed.
-    message* next() {
-        if (link_ && *link_) return current();
-        return wait();
-    }
+    message* next() { return *link_ ? *link_ : wait(); }
     /// Skips the message that next() returned.
     void skip() noexcept { link_ = &(*link_)->next; }
     /// Takes the message that next() returned out of the mailbox.
     void take() noexcept;
 
 private:
-    message* current() noexcept { return *link_; }
     message* wait();
 
+    process* process_;
     message** link_;
     time_point deadline_;
 };

@@ -19,13 +19,12 @@ namespace {
 
 /// A place where a process may switch, migrate or be killed (R1).
 inline void safe_point_of(thread_context& t, process& p, unsigned reductions) {
-    if (p.urgent.load(std::memory_order_relaxed) || p.dying) take_signals(p);
-    t.role->budget -= static_cast<std::int32_t>(reductions);
-    if (t.role->budget <= 0) yield();
+    if (p.urgent.load(std::memory_order_relaxed) | p.dying) take_signals(p);
+    if ((t.role->budget -= static_cast<std::int32_t>(reductions)) <= 0) yield();
 }
 
 bool may_switch(const thread_context& t, const process& p) noexcept {
-    return t.role && !p.shields && !p.callbacks && !p.in_exit;
+    return t.role && !(p.shields | p.callbacks | p.in_exit);
 }
 
 }  // namespace
@@ -217,7 +216,7 @@ void yield() {
     if (!may_switch(t, *p)) return;
     take_signals(*p);
     t.role->budget = slice;
-    leave_running(farewell::requeue);
+    leave_running(t, *p, farewell::requeue);
     take_signals(*p);
 }
 
@@ -257,7 +256,7 @@ bool try_register_name(atom name, pid who) {
     if (!core || !p) return false;
     // Under this lock the exit reads which name to free, after it has said that it is exiting.
     std::lock_guard lock(p->side_lock);
-    if (!is_alive(who) || p->name) return false;
+    if (p->closed || !p->lives_as(who) || p->name) return false;
     if (core->names.insert(name, who) == name_table::outcome::taken) return false;
     p->name = name;
     return true;
@@ -330,29 +329,44 @@ room reserve_room(process& p, pid to) noexcept {
 
 }  // namespace
 
-bool deliver(pid to, message* m) noexcept {
-    process* p = resolve(to);
-    if (!p) {
-        m->type->destroy(m);
-        return false;
-    }
-    const message_kind kind = m->type->kind;
-    const auto outcome = p->inbox.push(p->generation, to, m, wakes_quiet(kind));
-    if (outcome.what == push_outcome::refused) {
-        m->type->destroy(m);
-        return false;
-    }
-    if (outcome.what == push_outcome::claimed) {
-        p->pending.append_reversed(outcome.older);
+namespace {
+
+/// Gives a message that claimed its receiver to it, and makes it runnable.
+inline void hand_over(thread_context& t, process* p, message* m, message* older) noexcept {
+    if (m->type->kind == message_kind::user && m->word == 0 && !older && p->pending.empty()) {
+        // Nothing came before it: it needs no sorting.
+        p->queue.append(m);
+        ++p->queued;
+    } else {
+        p->pending.append_reversed(older);
         p->pending.append(m);
-        if (is_urgent(kind)) p->urgent.store(true, std::memory_order_relaxed);
-        schedule_claimed(p);
+        if (is_urgent(m->type->kind)) p->urgent.store(true, std::memory_order_relaxed);
+    }
+    if (t.role && t.role->core.index == p->id.runtime_index())
+        t.role->hand_off(p);
+    else
+        runtime_core::find(p->id.runtime_index())->inject(p);
+}
+
+inline bool post(thread_context& t, process* p, pid to, message* m) noexcept {
+    const message_kind kind = m->type->kind;
+    const auto outcome =
+        p ? p->inbox.push(p->generation, to, m, wakes_quiet(kind)) : push_outcome{push_outcome::refused};
+    if (outcome.what == push_outcome::claimed) {
+        hand_over(t, p, m, outcome.older);
+    } else if (outcome.what == push_outcome::refused) {
+        m->type->destroy(m);
+        return false;
     } else if (is_urgent(kind)) {
         // release: after the push; see drain().
         p->urgent.store(true, std::memory_order_release);
     }
     return true;
 }
+
+}  // namespace
+
+bool deliver(pid to, message* m) noexcept { return post(this_thread(), resolve(to), to, m); }
 
 bool deliver(const reference& alias, message* m) noexcept {
     m->word = alias.id;
@@ -399,7 +413,7 @@ void send_message(pid to, message* m) {
     if (target && target->mailbox_bound != 0)
         send_bounded(*target, to, m);
     else
-        deliver(to, m);
+        post(t, target, to, m);
     if (may_switch(t, *p)) safe_point_of(t, *p, 4);
 }
 
@@ -421,30 +435,37 @@ void send_message(const reference& alias, message* m) {
 // --- Receiving -------------------------------------------------------------------------------------
 
 mailbox_scan::mailbox_scan(time_point deadline) : deadline_(deadline) {
-    thread_context& t = this_thread();
-    process* p = t.current;
-    if (!p) throw not_in_process("receive");
-    if (p->urgent.load(std::memory_order_relaxed) || p->dying) take_signals(*p);
-    link_ = p->queue.begin_link();
+    process_ = this_thread().current;
+    if (!process_) throw not_in_process("receive");
+    if (process_->urgent.load(std::memory_order_relaxed) | process_->dying) take_signals(*process_);
+    link_ = process_->queue.begin_link();
 }
 
 message* mailbox_scan::wait() {
-    process& p = *this_thread().current;
+    process& p = *process_;
+    thread_context* t = nullptr;
     for (;;) {
-        const bool was_empty = p.queue.empty();
-        drain(p);
-        throw_if_dying(p);
-        if (was_empty) link_ = p.queue.begin_link();
+        if (p.has_news()) {
+            drain(p);
+            throw_if_dying(p);
+        }
         if (*link_) return *link_;
-        refuse_wait_if_held(p);
-        const std::int64_t deadline = nanoseconds_of(deadline_);
-        if (deadline != timer_queue::never && runtime_core::current()->clock() >= deadline) return nullptr;
-        wait_once(p, false, deadline);
+        if (!t) t = &this_thread();
+        if (p.is_held() || !t->role) refuse_wait(p, "receive");
+        if (deadline_ == time_point::max()) {
+            p.waits_quietly = false;
+            t = leave_running(*t, p, farewell::park);
+        } else {
+            const std::int64_t deadline = nanoseconds_of(deadline_);
+            if (t->core->clock() >= deadline) return nullptr;
+            wait_once(p, false, deadline);
+            t = nullptr;
+        }
     }
 }
 
 void mailbox_scan::take() noexcept {
-    process& p = *this_thread().current;
+    process& p = *process_;
     message* m = p.queue.unlink(link_);
     --p.queued;
     if (p.mailbox_bound != 0 && m->type->kind == message_kind::user)
@@ -513,12 +534,18 @@ int current_runtime_index() noexcept {
 
 bool adopt(pid owner, estate_item& item) noexcept {
     process* p = resolve(owner);
-    return p && p->estate.adopt(owner.generation(), item);
+    if (!p) return false;
+    std::lock_guard lock(p->side_lock);
+    if (p->closed || !p->lives_as(owner)) return false;
+    p->estate.add(item);
+    return true;
 }
 
 bool disown(pid owner, estate_item& item) noexcept {
     process* p = resolve(owner);
-    return p && p->estate.disown(owner.generation(), item);
+    if (!p) return false;
+    std::lock_guard lock(p->side_lock);
+    return !p->closed && p->lives_as(owner) && p->estate.remove(item);
 }
 
 // --- Servers ---------------------------------------------------------------------------------------

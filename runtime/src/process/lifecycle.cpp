@@ -119,14 +119,17 @@ void exit_process(process& p, exit_reason why, bool by_signal) noexcept {
     end_body(p, why, by_signal);
     runtime_core& core = *runtime_core::current();
     if (!why.is_orderly() && !p.system) report_crash(core, p, why);
-    cancel_timers_of(p);
-    p.estate.settle(p.id, why);
-    atom name;
+    disarm_server_timer(p);
+    estate_item* items;
     {
+        // From here on nothing more is aimed at, adopted by, or named after this process.
         std::lock_guard lock(p.side_lock);
-        name = p.name;
+        p.closed = true;
+        items = p.estate.take_all();
     }
-    if (name) core.names.erase(name, p.id);
+    if (p.timers) cancel_timers_of(p);
+    if (items) estate::settle(items, p.id, why);
+    if (p.name) core.names.erase(p.name, p.id);
     drain_for_good(p, why);
     notify_relations(p, why);
     auto at_end = p.extras ? p.extras->at_end : nullptr;
@@ -229,7 +232,7 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
         if (first->type->kind == message_kind::call) static_cast<call_message*>(first)->server = p->id;
         p->pending.append(first);
     }
-    p->estate.open(p->id.generation());
+    p->closed = false;
     p->generation.store(p->id.generation(), std::memory_order_release);
     p->inbox.open(p->id.generation());
     if (core.choices) core.choices->trace(core.virtual_now, "spawn", p->id, p->entry());
@@ -244,12 +247,6 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
 }
 
 // --- Running ---------------------------------------------------------------------------------------
-
-void resume_process(thread_context& thread, process* p) noexcept {
-    thread.current = p;
-    p->home = thread.role;
-    set_status(*p, process_status::running);
-}
 
 thread_context* run_process(thread_context& thread, process* p) noexcept {
     resume_process(thread, p);
@@ -305,24 +302,22 @@ process& running_process(const char* function) {
 
 // --- Waiting ---------------------------------------------------------------------------------------
 
-void leave_running(farewell then) noexcept {
-    thread_context* thread = &this_thread();
-    worker* w = thread->role;
-    process* p = thread->current;
+thread_context* leave_running(thread_context& t, process& p, farewell then) noexcept {
+    worker* w = t.role;
     stack* mine = w->running;
-    p->own_stack = mine;
+    p.own_stack = mine;
     process* next = w->pick();
     stack* target;
     if (next && next->own_stack) {
-        resume_process(*thread, next);
+        resume_process(t, next);
         target = next->own_stack;
     } else {
-        thread->current = nullptr;
+        t.current = nullptr;
         w->direct = next;
         target = w->take_spare();
     }
-    const departure d = switch_context({thread, mine, target, p, then}, &base_loop);
-    d.thread->role->arrive(d);
+    const departure d = switch_context({&t, mine, target, &p, then}, &base_loop);
+    return d.thread->role->arrive(d);
 }
 
 void refuse_wait(process& p, const char* function) {
@@ -336,10 +331,6 @@ void throw_if_dying(process& p) {
     if (!p.dying || p.shields || p.callbacks || p.in_exit) return;
     if (this_thread().exceptions->uncaught > 0) return;  // a destructor during unwinding: later
     throw kill_unwind{};
-}
-
-void refuse_wait_if_held(process& p) {
-    if (p.shields | p.callbacks | p.in_exit | p.dying) refuse_wait(p, "receive");
 }
 
 void take_signals(process& p) {
@@ -356,7 +347,7 @@ void wait_once(process& p, bool quietly, std::int64_t deadline) {
         this_thread().role->timers.arm(timer, deadline);
         p.wait_timer = &timer;
     }
-    leave_running(farewell::park);
+    leave_running(this_thread(), p, farewell::park);
     if (deadline != timer_queue::never) {
         p.wait_timer = nullptr;
         timer.queue->cancel(timer);
@@ -365,11 +356,10 @@ void wait_once(process& p, bool quietly, std::int64_t deadline) {
 
 void schedule_claimed(process* p) noexcept {
     thread_context& t = this_thread();
-    runtime_core* home = runtime_core::find(p->id.runtime_index());
-    if (t.role && &t.role->core == home)
+    if (t.role && t.role->core.index == p->id.runtime_index())
         t.role->hand_off(p);
     else
-        home->inject(p);
+        runtime_core::find(p->id.runtime_index())->inject(p);
 }
 
 void wake_process(pid who) noexcept {
@@ -400,20 +390,15 @@ process* pick_seeded(runtime_core& core, worker& w) noexcept {
 
 // --- Estates ---------------------------------------------------------------------------------------
 
-bool estate::adopt(std::uint32_t generation, estate_item& item) noexcept {
-    std::lock_guard lock(lock_);
-    if (generation_.load(std::memory_order_relaxed) != generation) return false;
+void estate::add(estate_item& item) noexcept {
     item.prev_ = nullptr;
     item.next_ = first_;
     if (first_) first_->prev_ = &item;
     first_ = &item;
     ++size_;
-    return true;
 }
 
-bool estate::disown(std::uint32_t generation, estate_item& item) noexcept {
-    std::lock_guard lock(lock_);
-    if (generation_.load(std::memory_order_relaxed) != generation) return false;
+bool estate::remove(estate_item& item) noexcept {
     if (item.prev_)
         item.prev_->next_ = item.next_;
     else if (first_ == &item)
@@ -426,28 +411,26 @@ bool estate::disown(std::uint32_t generation, estate_item& item) noexcept {
     return true;
 }
 
-void estate::settle(pid owner, const exit_reason& why) noexcept {
-    estate_item* all;
-    {
-        std::lock_guard lock(lock_);
-        generation_.store(0, std::memory_order_relaxed);  // I2: closed
-        all = first_;
-        first_ = nullptr;
-        size_ = 0;
-    }
+estate_item* estate::take_all() noexcept {
     // The oldest first: what was acquired first passes on first.
+    estate_item* all = std::exchange(first_, nullptr);
     estate_item* oldest = nullptr;
     while (all) {
         estate_item* next = all->next_;
+        all->prev_ = nullptr;
         all->next_ = oldest;
         oldest = all;
         all = next;
     }
-    while (oldest) {
-        estate_item* next = oldest->next_;
-        oldest->prev_ = oldest->next_ = nullptr;
-        oldest->settle(owner, why);
-        oldest = next;
+    size_ = 0;
+    return oldest;
+}
+
+void estate::settle(estate_item* chain, pid owner, const exit_reason& why) noexcept {
+    while (chain) {
+        estate_item* next = std::exchange(chain->next_, nullptr);
+        chain->settle(owner, why);
+        chain = next;
     }
 }
 

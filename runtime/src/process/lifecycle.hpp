@@ -13,13 +13,6 @@ namespace heirloom::detail {
 class worker;
 class runtime_core;
 
-/// Thrown by exit(reason). Not a std::exception, so that handlers for errors let it pass.
-struct exit_unwind {
-    exit_reason why;
-};
-/// Thrown when a lethal signal has been taken. Swallowed, it is thrown again at the next safe point.
-struct kill_unwind {};
-
 struct birth {
     const spawn_options* options;
     activity* what;
@@ -34,7 +27,11 @@ struct birth {
 spawned_ids give_birth(runtime_core& core, const birth& b);
 
 /// Sets the thread up to continue a suspended process; the caller switches to its stack.
-void resume_process(thread_context& thread, process* p) noexcept;
+inline void resume_process(thread_context& thread, process* p) noexcept {
+    thread.current = p;
+    p->home = thread.role;
+    p->status.store(static_cast<std::uint8_t>(process_status::running), std::memory_order_relaxed);
+}
 /// Runs a fresh process, or a server that has work, on the current stack until it ends or is idle. Returns the thread it
 /// came back on.
 thread_context* run_process(thread_context& thread, process* p) noexcept;
@@ -45,14 +42,12 @@ void refuse_stack(process& p) noexcept;
 /// The running process, or throws not_in_process.
 process& running_process(const char* function);
 
-/// Switches away from the running process; returns when it is resumed.
-void leave_running(farewell then) noexcept;
+/// Switches away from the running process; returns when it is resumed, with the thread it is on by then.
+thread_context* leave_running(thread_context& t, process& p, farewell then) noexcept;
 /// Waits once: until a message (or, quietly, a reply or signal), the deadline, or for no reason at all.
 void wait_once(process& p, bool quietly, std::int64_t deadline);
 /// Throws if the running process must not wait here.
 void refuse_wait(process& p, const char* function);
-/// The cheap test before it, for a receive.
-void refuse_wait_if_held(process& p);
 std::int64_t nanoseconds_of(time_point t) noexcept;
 /// Takes signals that are due and throws if one is lethal and nothing holds it back.
 void take_signals(process& p);

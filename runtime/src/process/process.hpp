@@ -34,27 +34,22 @@ struct blocking_job;
 struct link_entry;
 struct monitor_entry;
 
-/// The things a process owns that end or pass on with it (R9).
-///   I1  An item is in one estate at a time; adopt and disown hold that estate's lock and no other.
+/// The things a process owns that end or pass on with it (R9). Guarded by the process's side_lock.
+///   I1  An item is in one estate at a time; adopt and disown hold that process's lock and no other.
 ///   I2  Closed is final for an incarnation: adopt after the closing is refused, so nothing is orphaned.
 class estate {
 public:
-    void open(std::uint32_t generation) noexcept {
-        // The spawner is the only one who can know this pid; a late adopt of an earlier incarnation compares
-        // generations under the lock.
-        generation_.store(generation, std::memory_order_release);
-    }
-    bool adopt(std::uint32_t generation, estate_item& item) noexcept;
-    bool disown(std::uint32_t generation, estate_item& item) noexcept;
-    /// Closes it and settles every item.
-    void settle(pid owner, const exit_reason& why) noexcept;
+    void add(estate_item& item) noexcept;
+    bool remove(estate_item& item) noexcept;
+    /// Empties it; the items are chained, oldest first.
+    estate_item* take_all() noexcept;
+    /// Settles a chain that take_all returned.
+    static void settle(estate_item* chain, pid owner, const exit_reason& why) noexcept;
     std::size_t size() const noexcept { return size_; }
 
 private:
-    spin_lock lock_;
-    std::atomic<std::uint32_t> generation_{0};  // 0: closed; written under lock_ or by the spawner
-    std::uint32_t size_ = 0;                    // guarded by lock_
-    estate_item* first_ = nullptr;              // guarded by lock_
+    std::uint32_t size_ = 0;
+    estate_item* first_ = nullptr;
 };
 
 /// What few processes have; made on first need.
@@ -129,8 +124,16 @@ public:
     const char* entry_text = nullptr;
     std::uint32_t entry_length = 0;
     std::uint32_t reductions = 0;          // in thousands
-    heirloom::detail::estate estate;
+    heirloom::detail::estate estate;       // guarded by side_lock
+    bool closed = true;                    // no more timers, name or estate: guarded by side_lock
     atom name;                             // guarded by side_lock; the owner reads it without
+
+    /// Something is in the mailbox, or was taken out and not looked at.
+    bool has_news() const noexcept {
+        return !inbox.looks_empty() || !pending.empty() || urgent.load(std::memory_order_relaxed);
+    }
+    /// Something keeps it from waiting or from dying.
+    bool is_held() const noexcept { return shields | callbacks | in_exit | dying; }
 
     bool lives_as(pid p) const noexcept {
         return generation.load(std::memory_order_acquire) == p.generation();

@@ -24,7 +24,7 @@ bool list_with_target(timer_node* node) noexcept {
     process* p = resolve(node->target);
     if (!p) return false;
     std::lock_guard lock(p->side_lock);
-    if (!is_alive(node->target)) return false;
+    if (p->closed || !p->lives_as(node->target)) return false;
     node->prev = nullptr;
     node->next = p->timers;
     if (p->timers) p->timers->prev = node;
@@ -82,7 +82,7 @@ timer_ref start(timer_ref ref, time_point when, timer_node* node) {
         delete_node(node);
         throw;
     }
-    if (node_target && !is_alive(node_target)) cancel(ref);  // it ended before it could see the timer armed
+    if (node_target && !is_alive(node_target)) heirloom::cancel(ref);  // it ended before it could see the timer armed
     // A sleeping worker must not sleep past it.
     thread_context& t = this_thread();
     if (earliest && (!t.role || &t.role->timers != queue)) runtime_core::current()->workers[ref.worker]->spot.unpark();
@@ -157,7 +157,6 @@ void fire_timer(worker& w, const expired_timer& e) noexcept {
 }
 
 void cancel_timers_of(process& p) noexcept {
-    disarm_server_timer(p);
     timer_node* mine = nullptr;
     {
         std::lock_guard lock(p.side_lock);

@@ -76,7 +76,7 @@ void run_blocking(void (*run)(void*), void* argument) {
     std::exception_ptr thrown;
     blocking_job job{&p, run, argument, &thrown};
     p.blocking = &job;
-    leave_running(farewell::block);
+    leave_running(this_thread(), p, farewell::block);
     if (job.refused) throw limit_reached("blocking threads", "heirloom: blocking: no thread can be started");
     if (thrown) std::rethrow_exception(thrown);
     take_signals(p);

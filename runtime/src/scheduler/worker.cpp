@@ -11,8 +11,7 @@
 namespace heirloom::detail {
 namespace {
 
-constexpr unsigned max_handoffs = 128;  // a chain of hand-offs before the ready list gets a turn
-constexpr unsigned look_interval = 61;  // dispatches between looks at injection and timers
+constexpr int look_interval = 61;       // dispatches between looks at the ready list, injection and timers
 constexpr unsigned cached_stacks = 32;
 constexpr unsigned announce_after = 4;  // dispatches that leave work behind before another worker is woken
 constexpr int spins_before_sleep = 2000;
@@ -20,7 +19,7 @@ constexpr int spins_before_sleep = 2000;
 }  // namespace
 
 worker::worker(runtime_core& c, unsigned i)
-    : core(c), index(i), quiescence(take_quiescence_slot()), to_injection_(c.injection),
+    : core(c), index(i), seeded(c.is_deterministic()), quiescence(take_quiescence_slot()), to_injection_(c.injection),
       from_injection_(c.injection), random_(i + 1) {}
 
 worker::~worker() { leave_quiescence_slot(quiescence); }
@@ -29,16 +28,9 @@ std::int64_t worker::read_clock() noexcept { return now = core.clock(); }
 
 // --- Making runnable -------------------------------------------------------------------------------
 
-void worker::hand_off(process* p) noexcept {
-    p->status.store(static_cast<std::uint8_t>(process_status::runnable), std::memory_order_relaxed);
-    if (core.is_deterministic()) return core.ready.push_back(p);
-    if (next_) enqueue(next_);
-    next_ = p;
-}
-
 void worker::enqueue(process* p) noexcept {
     p->status.store(static_cast<std::uint8_t>(process_status::runnable), std::memory_order_relaxed);
-    if (core.is_deterministic()) return core.ready.push_back(p);
+    if (seeded) return core.ready.push_back(p);
     if (!ring_.has_room()) return overflow(p);
     ring_.push(p);
 }
@@ -92,42 +84,30 @@ void worker::complete_deferred() noexcept {
     if (!p->inbox.park(true)) enqueue(p);
 }
 
-process* worker::pick_ring() noexcept { return ring_.pop(); }
-
-process* worker::pick() noexcept {
+process* worker::pick_slowly() noexcept {
     if (deferred) complete_deferred();
-    announce_quiescent(*quiescence);
-    dispatches.store(dispatches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    if (core.is_deterministic()) return pick_seeded(core, *this);
+    note_dispatch();
+    if (seeded) return pick_seeded(core, *this);
     process* p = nullptr;
-    if (++tick_ % look_interval == 0) {
+    if (countdown_ <= 0) {
+        // Others get a turn before the chain of hand-offs goes on.
+        countdown_ = look_interval;
+        budget = slice;
         run_timers(read_clock());
         if (anything_retired()) collect();
         if (core.injected.load(std::memory_order_relaxed) > 0 || core.overflow_any.load(std::memory_order_relaxed))
             p = look_elsewhere();
-        if (p) {
-            handoffs_ = 0;
+        if (!p) p = ring_.pop();
+    }
+    if (!p) {
+        p = std::exchange(next_, nullptr);
+        if (!p) {
             budget = slice;
-            return p;
+            --countdown_;
+            p = ring_.pop();
         }
     }
-    if (next_ && handoffs_ < max_handoffs) {
-        ++handoffs_;
-        p = next_;
-        next_ = nullptr;
-        if (ring_.size() > 0) announce_backlog();
-        if (budget <= 0) budget = slice;
-        return p;
-    }
-    handoffs_ = 0;
-    budget = slice;
-    p = pick_ring();
-    if (!p) {
-        p = next_;
-        next_ = nullptr;
-    } else if (ring_.size() > 0) {
-        announce_backlog();
-    }
+    if (ring_.size() > 0) announce_backlog();
     return p;
 }
 
@@ -230,8 +210,7 @@ void worker::run_timers(std::int64_t time) noexcept {
 
 // --- Stacks ----------------------------------------------------------------------------------------
 
-bool worker::secure_spare() noexcept {
-    if (spare_) return true;
+bool worker::refill_spare() noexcept {
     if (cached_stacks_) {
         spare_ = cached_stacks_;
         cached_stacks_ = spare_->next;
@@ -243,12 +222,9 @@ bool worker::secure_spare() noexcept {
     return spare_ != nullptr;
 }
 
-stack* worker::take_spare() noexcept {
-    const bool have = secure_spare();
+void worker::refill_spare_or_die() noexcept {
+    const bool have = refill_spare();
     HEIRLOOM_CHECK(have, "worker: out of stacks where one had been promised");
-    stack* s = spare_;
-    spare_ = nullptr;
-    return s;
 }
 
 void worker::release_stack(stack* s) noexcept {
@@ -266,8 +242,7 @@ void worker::release_stack(stack* s) noexcept {
 
 // --- Switching -------------------------------------------------------------------------------------
 
-thread_context* worker::arrive(const departure& d) noexcept {
-    running = d.to;
+void worker::finish_departure(const departure& d) noexcept {
     process* p = d.who;
     switch (d.then) {
         case farewell::nothing: break;
@@ -288,7 +263,6 @@ thread_context* worker::arrive(const departure& d) noexcept {
             break;
         case farewell::retire_stack: release_stack(d.from); break;
     }
-    return d.thread;
 }
 
 void base_loop(boost::context::detail::transfer_t transfer) noexcept {

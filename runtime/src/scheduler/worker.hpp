@@ -25,6 +25,8 @@ namespace heirloom::detail {
 
 class runtime_core;
 
+inline constexpr std::int32_t slice = 4000;  // reductions
+
 class worker {
 public:
     worker(runtime_core& core, unsigned index);
@@ -33,23 +35,50 @@ public:
     // --- Making processes runnable; the caller owns them (see process.hpp) ---
 
     /// Runs it next on this worker: its message is in this cache, and no other core is woken for it.
-    void hand_off(process* p) noexcept;
+    void hand_off(process* p) noexcept {
+        p->status.store(static_cast<std::uint8_t>(process_status::runnable), std::memory_order_relaxed);
+        if (seeded) return enqueue(p);
+        if (next_) enqueue(next_);
+        next_ = p;
+    }
     /// At the end of the ready list.
     void enqueue(process* p) noexcept;
 
     // --- The scheduler loop ---
 
     /// A runnable process, without waiting; null if this worker has none.
-    process* pick() noexcept;
+    process* pick() noexcept {
+        // The common step of a conversation: what was just handed off. Every so often the rest gets a look (countdown_).
+        process* p = next_;
+        if (p && !deferred && --countdown_ > 0) {
+            next_ = nullptr;
+            note_dispatch();
+            return p;
+        }
+        return pick_slowly();
+    }
     /// Waits until there is one; null when the thread is to leave the role.
     process* find_work() noexcept;
 
     /// What is left to do for the context that departed to here. Returns the thread.
-    thread_context* arrive(const departure& from) noexcept;
+    thread_context* arrive(const departure& d) noexcept {
+        running = d.to;
+        if (d.then == farewell::park && !d.who->wait_timer) {
+            process* p = d.who;
+            p->status.store(static_cast<std::uint8_t>(process_status::waiting), std::memory_order_relaxed);
+            if (!p->inbox.park(p->waits_quietly)) enqueue(p);
+        } else if (d.then != farewell::nothing) {
+            finish_departure(d);
+        }
+        return d.thread;
+    }
 
     /// A stack to run on, kept ready so that waiting cannot fail.
-    bool secure_spare() noexcept;
-    stack* take_spare() noexcept;
+    bool secure_spare() noexcept { return spare_ || refill_spare(); }
+    stack* take_spare() noexcept {
+        if (!spare_) refill_spare_or_die();
+        return std::exchange(spare_, nullptr);
+    }
     void release_stack(stack* s) noexcept;
 
     std::int64_t read_clock() noexcept;
@@ -60,6 +89,7 @@ public:
 
     runtime_core& core;
     const unsigned index;
+    const bool seeded;              // deterministic mode
     stack* running = nullptr;       // the stack the thread is on
     process* direct = nullptr;      // what the base context that is being switched to runs first
     process* deferred = nullptr;    // a caller whose park is put off until its server has had its turn
@@ -78,15 +108,22 @@ public:
 
 private:
     friend class runtime_core;
-    process* pick_ring() noexcept;
+    void note_dispatch() noexcept {
+        announce_quiescent(*quiescence);
+        dispatches.store(dispatches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        if (budget <= 0) budget = slice;
+    }
+    process* pick_slowly() noexcept;
+    void finish_departure(const departure& d) noexcept;
+    bool refill_spare() noexcept;
+    void refill_spare_or_die() noexcept;
     process* look_elsewhere() noexcept;
     void complete_deferred() noexcept;
     void overflow(process* p) noexcept;
     void announce_backlog() noexcept;
 
     process* next_ = nullptr;
-    unsigned handoffs_ = 0;
-    unsigned tick_ = 0;
+    int countdown_ = 0;         // dispatches until the next look at ready list, injection and timers
     unsigned backlog_ = 0;
     run_queue<process> ring_;
     stack* spare_ = nullptr;
@@ -99,7 +136,5 @@ private:
 
 /// The scheduler loop that every stack starts with.
 void base_loop(boost::context::detail::transfer_t transfer) noexcept;
-
-inline constexpr std::int32_t slice = 4000;  // reductions
 
 }  // namespace heirloom::detail

@@ -40,6 +40,13 @@ public:
     static void operator delete(void* block, std::size_t bytes) noexcept { free_block(block, bytes); }
 };
 
+/// Thrown by exit(reason). Not a std::exception, so that handlers for errors let it pass.
+struct exit_unwind {
+    exit_reason why;
+};
+/// Thrown when a lethal signal has been taken. Swallowed, it is thrown again at the next safe point.
+struct kill_unwind {};
+
 struct spawn_request {
     bool link = false;
     bool monitor = false;
@@ -206,8 +213,7 @@ public:
     /// name is freed and before anyone is told. Must not wait, throw or allocate.
     virtual void settle(pid owner, const exit_reason& why) noexcept = 0;
 
-protected:
-    ~estate_item() = default;
+    virtual ~estate_item() = default;
 
 private:
     friend class estate;
