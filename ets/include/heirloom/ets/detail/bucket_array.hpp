@@ -1,0 +1,246 @@
+#pragma once
+
+#include <heirloom/detail/activity.hpp>
+#include <heirloom/ets/detail/memory.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <utility>
+#include <vector>
+
+// The memory of a hash table: buckets of one cache line, in an array that grows and shrinks by one bucket at a time
+// (linear hashing), and the overflow buckets that chains borrow.
+//
+//   I1  `shape` says how many buckets are in use. Bucket i holds the rows whose hash ends in the bits of i.
+//   I2  A segment's memory is freed only after a grace period, and its pointer stays: who computed an index from an
+//       older shape still reads memory, finds nothing there, and sees by the shape that it must look again.
+//   I3  Overflow buckets never leave the array before its end, so a reader on a stale chain reads a bucket, if of
+//       another chain, and the sequence number of the chain it came from tells it so.
+//   I4  A chain changes only while its first bucket is marked `changing`, or by one store that readers can tell (see
+//       hash_rows.hpp); the sequence grows with every change but that of one word. Being locked alone changes nothing:
+//       readers pass.
+namespace heirloom::ets::detail {
+
+struct alignas(64) bucket {
+    static constexpr unsigned room = 6;
+    // bit 0        locked by a writer of a shared table     (these three in the first bucket of a chain only)
+    // bit 1        changing: readers wait or look again
+    // bits 2..31   sequence
+    // bits 32..37  which slots hold a row
+    // bits 40..63  an 8-bit tag for each of the first three slots
+    std::atomic<std::uint64_t> head;
+    std::atomic<std::uint64_t> word[room];
+    std::atomic<bucket*> next;
+};
+static_assert(sizeof(bucket) == 64);
+
+namespace head {
+inline constexpr std::uint64_t locked = 1;
+inline constexpr std::uint64_t changing = 2;
+inline constexpr std::uint64_t sequence = 0xffff'ffff;    // with the two bits below it
+inline constexpr unsigned occupancy_at = 32;
+inline constexpr unsigned tags_at = 40;
+constexpr std::uint32_t occupancy(std::uint64_t h) noexcept {
+    return static_cast<std::uint32_t>(h >> occupancy_at) & 0x3f;
+}
+/// The next sequence number, neither locked nor changing.
+constexpr std::uint64_t bumped(std::uint64_t h) noexcept {
+    return (h & ~sequence) | static_cast<std::uint32_t>((h & ~(locked | changing)) + 4);
+}
+}    // namespace head
+
+/// How many buckets there are, in a form that turns a hash into an index in three instructions.
+struct shape {
+    std::uint32_t buckets;
+    std::uint32_t mask;    // bit_ceil(buckets) - 1
+
+    static constexpr shape of(std::uint32_t buckets) noexcept { return {buckets, std::bit_ceil(buckets) - 1}; }
+    static constexpr shape unpack(std::uint64_t w) noexcept {
+        return {static_cast<std::uint32_t>(w), static_cast<std::uint32_t>(w >> 32)};
+    }
+    constexpr std::uint64_t pack() const noexcept { return std::uint64_t{mask} << 32 | buckets; }
+    constexpr std::uint32_t index(std::uint64_t hash) const noexcept {
+        const auto i = static_cast<std::uint32_t>(hash) & mask;
+        return i < buckets ? i : i & (mask >> 1);
+    }
+    /// How many low bits of the hash the rows of that bucket share.
+    constexpr unsigned level(std::uint32_t i) const noexcept {
+        const auto full = static_cast<unsigned>(std::popcount(mask));
+        const std::uint32_t half = (mask >> 1) + 1;
+        return i >= half || std::uint64_t{i} + half < buckets ? full : full - 1;
+    }
+};
+
+class bucket_array {
+public:
+    static constexpr std::uint32_t smallest = 8;
+    static constexpr std::uint32_t largest = std::uint32_t{1} << 31;
+
+    bucket_array() {
+        // In a constructor: nobody else sees it yet.
+        shape_.store(shape::of(smallest).pack(), std::memory_order_relaxed);
+        add_segment(0);
+    }
+    bucket_array(const bucket_array&) = delete;
+    bucket_array& operator=(const bucket_array&) = delete;
+    ~bucket_array() {
+        for (auto& s : present_) delete s;
+        for (auto& s : overflow_) delete s;
+    }
+
+    std::uint64_t packed_shape() const noexcept {
+        // acquire; pairs with the release in set_shape(): whoever sees a bucket counted sees its memory.
+        return shape_.load(std::memory_order_acquire);
+    }
+    shape current() const noexcept { return shape::unpack(packed_shape()); }
+    bucket* at(std::uint32_t i) const noexcept {
+        const auto s = segment_of(i);
+        // relaxed: published by the shape that let `i` be computed.
+        return reinterpret_cast<bucket*>(origin_[s].load(std::memory_order_relaxed) +
+                                         std::uint64_t{i} * sizeof(bucket));
+    }
+    bucket* of(std::uint64_t hash, std::uint64_t packed) const noexcept {
+        return at(shape::unpack(packed).index(hash));
+    }
+
+    // --- By whoever may change the structure: the owner alone, or the holder of `structure` ---
+
+    /// Makes sure that bucket `i` has memory. May throw bad_alloc.
+    void provide(std::uint32_t i) {
+        const auto s = segment_of(i);
+        if (!present_[s]) add_segment(s);
+    }
+    void set_shape(std::uint32_t buckets) noexcept {
+        shape_.store(shape::of(buckets).pack(), std::memory_order_release);    // pairs with packed_shape()
+    }
+    /// Gives up segments that are far above what is in use.
+    void trim(std::uint32_t buckets) noexcept {
+        for (auto s = segment_of(buckets) + 2; s < present_.size(); ++s)
+            if (present_[s]) retire_segment(std::exchange(present_[s], nullptr));
+    }
+    /// Only one may change the structure of a shared table.
+    bool try_lock_structure() noexcept {
+        // acquire; pairs with unlock_structure(): the next one sees what the last one did.
+        return structure_.load(std::memory_order_relaxed) == 0 &&
+               structure_.exchange(1, std::memory_order_acquire) == 0;
+    }
+    void unlock_structure() noexcept { structure_.store(0, std::memory_order_release); }    // see try_lock_structure
+
+    // --- Overflow buckets ---
+
+    /// An empty bucket, its sequence meaningless. Throws bad_alloc.
+    bucket* borrow(bool shared) {
+        overflow_lock guard(*this, shared);
+        if (!free_) refill();
+        bucket* b = free_;
+        // relaxed: only ever changed under the lock, or by the owner.
+        free_ = b->next.load(std::memory_order_relaxed);
+        b->head.store(0, std::memory_order_relaxed);
+        b->next.store(nullptr, std::memory_order_relaxed);    // published by whoever links it
+        return b;
+    }
+    void give_back(bucket* b, bool shared) noexcept {
+        overflow_lock guard(*this, shared);
+        b->head.store(0, std::memory_order_release);    // release: after its chain was marked changing
+        b->next.store(free_, std::memory_order_release);
+        free_ = b;
+    }
+
+    std::size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }    // a statistic
+
+    /// Gives pages back piecemeal; true when all big pieces are gone. Requires: nobody reads any more.
+    bool forget_some() noexcept {
+        constexpr std::size_t piece = std::size_t{8} << 20;
+        const auto forget = [&](segment* s) {
+            if (!s || s->forgotten >= s->bytes || s->bytes < piece) return false;
+            const auto n = std::min(piece, s->bytes - s->forgotten);
+            forget_pages(static_cast<char*>(s->memory) + s->forgotten, n);
+            s->forgotten += n;
+            return true;
+        };
+        for (auto* s : present_)
+            if (forget(s)) return false;
+        for (auto* s : overflow_)
+            if (forget(s)) return false;
+        return true;
+    }
+
+private:
+    struct segment {
+        explicit segment(std::size_t n) : memory(map_zeroed(n)), bytes(n) {}
+        segment(const segment&) = delete;
+        segment& operator=(const segment&) = delete;
+        ~segment() { unmap_zeroed(memory, bytes); }
+        void* memory;
+        std::size_t bytes;
+        std::size_t forgotten = 0;
+    };
+    class overflow_lock {
+    public:
+        overflow_lock(bucket_array& a, bool shared) noexcept : array_(shared ? &a : nullptr) {
+            if (!array_) return;
+            for (unsigned round = 0; array_->overflow_busy_.exchange(1, std::memory_order_acquire) != 0; ++round)
+                pause_in_spin(round);    // acquire; pairs with the release below
+        }
+        overflow_lock(const overflow_lock&) = delete;
+        overflow_lock& operator=(const overflow_lock&) = delete;
+        ~overflow_lock() {
+            if (array_) array_->overflow_busy_.store(0, std::memory_order_release);
+        }
+
+    private:
+        bucket_array* array_;
+    };
+
+    // Segment 0 has the first 8 buckets; segment s > 0 those from 4 << s on, as many as all before it together.
+    static constexpr unsigned segment_of(std::uint32_t i) noexcept {
+        return static_cast<unsigned>(std::bit_width(i | (smallest - 1))) - 3;
+    }
+    static constexpr std::uint32_t first_of(unsigned s) noexcept { return s == 0 ? 0 : (smallest / 2) << s; }
+
+    void add_segment(unsigned s) {
+        const std::size_t n = s == 0 ? smallest : first_of(s);
+        present_[s] = new segment(n * sizeof(bucket));
+        note(static_cast<std::ptrdiff_t>(present_[s]->bytes));
+        // relaxed: published by set_shape(). The origin is where bucket 0 would be if this segment reached down to it.
+        origin_[s].store(reinterpret_cast<std::uintptr_t>(present_[s]->memory) -
+                             std::uint64_t{first_of(s)} * sizeof(bucket),
+                         std::memory_order_relaxed);
+    }
+    void retire_segment(segment* s) noexcept {
+        note(-static_cast<std::ptrdiff_t>(s->bytes));
+        heirloom::detail::retire(s, [](void* p) noexcept { delete static_cast<segment*>(p); });
+    }
+    void note(std::ptrdiff_t change) noexcept {
+        // relaxed: a statistic. Changes are rare, so the RMW is no matter.
+        bytes_.fetch_add(static_cast<std::size_t>(change), std::memory_order_relaxed);
+    }
+    void refill() {
+        const std::size_t n = std::min<std::size_t>(std::size_t{16} << overflow_.size(), std::size_t{1} << 16);
+        overflow_.reserve(overflow_.size() + 1);
+        auto* s = new segment(n * sizeof(bucket));
+        overflow_.push_back(s);
+        note(static_cast<std::ptrdiff_t>(s->bytes));
+        auto* b = static_cast<bucket*>(s->memory);
+        for (std::size_t i = 0; i < n; ++i) {
+            b[i].next.store(free_, std::memory_order_relaxed);    // nobody else sees it yet
+            free_ = &b[i];
+        }
+    }
+
+    std::atomic<std::uint64_t> shape_{0};    // written by who may change the structure
+    std::array<std::atomic<std::uintptr_t>, 29> origin_{};
+    std::array<segment*, 29> present_{};
+    std::atomic<std::uint32_t> structure_{0};
+    std::atomic<std::uint32_t> overflow_busy_{0};
+    bucket* free_ = nullptr;
+    std::vector<segment*> overflow_;
+    std::atomic<std::size_t> bytes_{0};
+};
+
+}    // namespace heirloom::ets::detail

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <heirloom/ets/detail/core.hpp>
+
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+namespace heirloom::ets::detail {
+
+// The tables of one runtime: the live ones in the order they were made, and the names in use. Lives as long as its
+// runtime; a table leaves it before its owner's exit is over.
+class directory {
+public:
+    directory();
+    directory(const directory&) = delete;
+    directory& operator=(const directory&) = delete;
+    static directory& mine() { return heirloom::detail::runtime_local<directory>(); }
+
+    /// False, and nothing done, if the name is taken. May throw bad_alloc.
+    bool add(table_core& table);
+    /// Never allocates. The caller has closed the table's gate.
+    void remove(table_core& table) noexcept;
+    /// False if the name is taken. Requires: the table is listed.
+    bool rename(table_core& table, atom name);
+    table_ref find(atom name);
+    std::vector<table_ref> all();
+    /// Started by the first table.
+    pid reaper();
+
+private:
+    std::mutex lock_;
+    std::unordered_map<atom, table_core*> names_;
+    table_core* first_ = nullptr;
+    table_core* last_ = nullptr;
+    pid reaper_;
+};
+
+}    // namespace heirloom::ets::detail
