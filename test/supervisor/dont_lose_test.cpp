@@ -79,7 +79,7 @@ TEST_P(dont_lose, survives_two_thousand_kills_at_random_moments) {
     rt.invoke([&] {
         auto sup = v->start(1'000'000);
         std::vector<pid> all;
-        for (int i = 0; i < clients; ++i) all.push_back(spawn_link(client, v, self(), i));
+        for (int i = 0; i < clients; ++i) all.push_back(spawn_link([v, boss = self(), i] { client(v, boss, i); }));
         std::mt19937 random(workers());
         for (int killed = 0; killed < kills;) {
             for (auto pause = random() % 64; pause > 0; --pause) yield();
@@ -168,9 +168,9 @@ TEST_P(dont_lose, holds_for_every_seed) {
 INSTANTIATE_TEST_SUITE_P(each, dont_lose,
                          testing::Combine(testing::Values(&the_public_variant, &the_heir_variant),
                                           testing::Values(1u, 2u, 4u)),
-                         [](const auto& info) {
-                             return std::string(std::get<0>(info.param)->name) + "_workers_" +
-                                    std::to_string(std::get<1>(info.param));
+                         [](const auto& one) {
+                             return std::string(std::get<0>(one.param)->name) + "_workers_" +
+                                    std::to_string(std::get<1>(one.param));
                          });
 
 }  // namespace

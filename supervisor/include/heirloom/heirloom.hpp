@@ -13,9 +13,7 @@
 #include <heirloom/errors.hpp>
 #include <heirloom/log.hpp>
 
-#if __has_include(<heirloom/ets.hpp>)
 #include <heirloom/ets.hpp>         // tables that outlive who filled them
-#endif
 
 #include <heirloom/gen_server.hpp>  // servers, call, cast
 #include <heirloom/child_spec.hpp>
