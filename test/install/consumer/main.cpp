@@ -3,7 +3,10 @@
 // Uses something of each layer; main ends with 0 only if the answer is right.
 class adder {
 public:
-    struct add { using reply = long; long amount; };
+    struct add {
+        using reply = long;
+        long amount;
+    };
     explicit adder(heirloom::ets::set<int, long> table) : table_(table) {}
     long handle_call(add request) { return table_.update_counter(1, request.amount); }
 
