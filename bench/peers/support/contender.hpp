@@ -1,0 +1,103 @@
+#pragma once
+
+// What every C++ peer's program shares: the command line, the clock and the line it prints.
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace contender {
+
+/// The command line; `name` is the scenario without its parameters.
+struct request {
+    std::string scenario;
+    std::string name;
+    std::map<std::string, std::uint64_t> parameters;
+    std::uint64_t n = 0;
+    unsigned workers = 1;
+};
+
+struct outcome {
+    double nanoseconds = 0;
+    std::uint64_t operations = 0;
+    const char* unit = "";
+    bool right = false;
+};
+
+using scenario = std::function<outcome(const request&)>;
+
+/// How long `work` took, in nanoseconds.
+template <class Work>
+double timed(Work&& work) {
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start)
+        .count();
+}
+
+/// The generator every contender uses.
+constexpr std::uint64_t next_random(std::uint64_t x) {
+    return (x * 1103515245u + 12345u) & 0x7fffffffu;
+}
+
+inline request parse(int argc, char** argv) {
+    request r;
+    for (int i = 1; i + 1 < argc; i += 2) {
+        const std::string_view option = argv[i];
+        if (option == "--scenario") r.scenario = argv[i + 1];
+        if (option == "--n") r.n = std::strtoull(argv[i + 1], nullptr, 10);
+        if (option == "--workers") r.workers = static_cast<unsigned>(std::atoi(argv[i + 1]));
+    }
+    std::string rest = r.scenario;
+    while (!rest.empty()) {
+        const auto slash = rest.find('/');
+        const std::string part = rest.substr(0, slash);
+        rest = slash == std::string::npos ? "" : rest.substr(slash + 1);
+        if (const auto colon = part.find(':'); colon != std::string::npos)
+            r.parameters[part.substr(0, colon)] =
+                std::strtoull(part.c_str() + colon + 1, nullptr, 10);
+        else
+            r.name += (r.name.empty() ? "" : "/") + part;
+    }
+    if (r.n == 0 || r.workers == 0) {
+        std::fprintf(stderr, "usage: %s --scenario NAME --n N [--workers W]\n", argv[0]);
+        std::exit(2);
+    }
+    return r;
+}
+
+/// Warms up with a tenth, measures, prints. The exit status of the program.
+inline int run(const request& r, const char* name,
+               const std::map<std::string, scenario>& scenarios) {
+    const auto found = scenarios.find(r.name);
+    if (found == scenarios.end()) return 3;
+    request warm_up = r;
+    warm_up.n = r.n / 10 + 1;
+    found->second(warm_up);
+    const outcome result = found->second(r);
+    std::printf(
+        "{\"scenario\": \"%s\", \"contender\": \"%s\", \"ns_per_op\": %.3f, \"unit\": \"%s\", "
+        "\"check\": %s}\n",
+        r.scenario.c_str(), name, result.nanoseconds / static_cast<double>(result.operations),
+        result.unit, result.right ? "true" : "false");
+    return result.right ? 0 : 1;
+}
+
+/// Primes up to `n` by trial division: the sieve's answer by other means.
+inline std::uint64_t prime_count(std::uint64_t n) {
+    std::uint64_t count = n >= 2 ? 1 : 0;
+    for (std::uint64_t x = 3; x <= n; x += 2) {
+        bool prime = true;
+        for (std::uint64_t d = 3; prime && d * d <= x; d += 2) prime = x % d != 0;
+        count += prime ? 1 : 0;
+    }
+    return count;
+}
+
+}  // namespace contender
