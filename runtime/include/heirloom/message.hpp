@@ -137,7 +137,6 @@ enum class message_kind : std::uint8_t {
     demonitor,
     down,
     call_done,
-    alias_gone,
     inspect,    // process_info
     suspend,
     resume,

@@ -47,7 +47,7 @@ void exit(pid target, exit_reason why) {
     auto* m = new_message<typed_message<exit_signal>>(exit_type, exit_signal{p.id, std::move(why)});
     deliver(target, m);
     if (target == p.id) drain(p);
-    throw_if_dying(p);
+    obey_signals(p);
     safe_point();
 }
 
@@ -55,7 +55,7 @@ bool trap_exit(bool on) {
     process& p = running_process("trap_exit");
     // What has reached us counts by the old setting.
     drain(p);
-    throw_if_dying(p);
+    obey_signals(p);
     p.trapping_hint.store(on, std::memory_order_relaxed);
     return std::exchange(p.trapping, on);
 }
@@ -73,7 +73,7 @@ void link(pid target) {
     safe_point();
     if (target == p.id) return;
     drain(p);
-    throw_if_dying(p);
+    obey_signals(p);
     if (find_link(p, target)) return;
     link_entry* mine = new_link_entry(target);
     link_entry* theirs;
@@ -88,7 +88,7 @@ void link(pid target) {
     mine->type->destroy(mine);
     drain(p);  // its own link and end may have come in meanwhile
     if (!p.trapping) {
-        throw_if_dying(p);
+        obey_signals(p);
         throw no_such_process("link", to_string(target));
     }
     auto* m = new_message<typed_message<exit_signal>>(exit_type, exit_signal{target, reason::no_process});
@@ -115,9 +115,18 @@ monitor_ref monitor(pid target, alias_mode alias) {
         if (alias != alias_mode::none) p.more().aliases.emplace(ref.id, alias);
         return ref;
     }
+    const std::uint64_t id = start_monitor(p, target, alias);
+    return monitor_ref{{p.id, id}};
+}
+
+namespace detail {
+
+std::uint64_t watch_quietly(process& p, pid target) { return start_monitor(p, target, alias_mode::none); }
+
+std::uint64_t start_monitor(process& p, pid target, alias_mode alias) {
     monitor_entry* e = new_monitor_entry(p, target, alias);
-    const monitor_ref ref = e->payload.ref;
-    if (alias != alias_mode::none) p.more().aliases.emplace(ref.id, alias);
+    const std::uint64_t id = e->payload.ref.id;
+    if (alias != alias_mode::none) p.more().aliases.emplace(id, alias);
     add_monitor(p, e);
     process* t = resolve(target);
     const auto outcome = t ? t->inbox.push(t->generation, target, e, true) : push_outcome{push_outcome::refused};
@@ -130,8 +139,10 @@ monitor_ref monitor(pid target, alias_mode alias) {
         e->type = &down_type;
         deliver(p.id, e);
     }
-    return ref;
+    return id;
 }
+
+}  // namespace detail
 
 monitor_ref monitor(atom name, alias_mode alias) {
     process& p = running_process("monitor");
@@ -228,10 +239,10 @@ void sleep(duration limit) {
     take_signals(p);
     do {
         drain(p);
-        throw_if_dying(p);
+        obey_signals(p);
         wait_once(p, true, until);
         drain(p);
-        throw_if_dying(p);
+        obey_signals(p);
     } while (runtime_core::current()->clock() < until);
 }
 
@@ -244,6 +255,74 @@ shield::shield() noexcept {
 }
 shield::~shield() {
     if (process* p = this_thread().current) --p->shields;
+}
+
+// --- Asking and stopping others ----------------------------------------------------------------------
+
+namespace detail {
+namespace {
+
+struct nothing {};
+constexpr message_type signal_call_type(message_kind kind, std::string_view name) {
+    return {kind, &destroy_message<typed_call<nothing>>, name, nullptr, &gut_message<typed_call<nothing>>,
+            sizeof(typed_call<nothing>)};
+}
+constexpr message_type inspect_type = signal_call_type(message_kind::inspect, "process_info");
+constexpr message_type suspend_type = signal_call_type(message_kind::suspend, "suspend");
+constexpr message_type resume_type = signal_call_type(message_kind::resume, "resume");
+
+/// Sends a signal that is answered, and waits for the answer; null if the target has ended.
+reply_message* ask(const message_type& type, pid target, const char* function) {
+    process& p = running_process(function);
+    refuse_wait_if_held(p, function);
+    const std::uint64_t ref = begin_call();
+    auto* m = new_message<typed_call<nothing>>(type);
+    m->word = p.id.bits();
+    m->ref = ref;
+    m->server = p.waiting_for = target;
+    if (!deliver(target, m)) {  // dead: refused, and destroyed
+        end_call();
+        return nullptr;
+    }
+    return await_reply(ref, time_point::max());
+}
+
+}  // namespace
+}  // namespace detail
+
+std::optional<process_details> process_info(pid target) {
+    process& p = running_process("process_info");
+    safe_point();
+    if (target == p.id) {
+        drain(p);
+        obey_signals(p);
+        p.explaining_itself = true;
+        auto details = describe(p);
+        p.explaining_itself = false;
+        return details;
+    }
+    reply_message* r = ask(inspect_type, target, "process_info");
+    if (!r) return {};
+    message_ptr owner(r);
+    if (r->failed) return {};
+    return std::move(static_cast<typed_reply<process_details>*>(r)->payload);
+}
+
+void suspend(pid target) {
+    process& p = running_process("suspend");
+    if (target == p.id) throw bad_argument("suspend", "a process cannot suspend itself");
+    reply_message* r = ask(suspend_type, target, "suspend");
+    message_ptr owner(r);
+    if (!r || r->failed) throw no_such_process("suspend", to_string(target));
+}
+
+void resume(pid target) {
+    running_process("resume");
+    reply_message* r = ask(resume_type, target, "resume");
+    message_ptr owner(r);
+    if (!r || r->failed) throw no_such_process("resume", to_string(target));
+    if (!static_cast<typed_reply<bool>*>(r)->payload)
+        throw bad_argument("resume", to_string(target) + " was not suspended by this process");
 }
 
 // --- Names -----------------------------------------------------------------------------------------
@@ -311,7 +390,8 @@ bool is_urgent(message_kind kind) noexcept {
         case message_kind::exit:
         case message_kind::link_exit:
         case message_kind::inspect:
-        case message_kind::suspend: return true;
+        case message_kind::suspend:
+        case message_kind::resume: return true;
         default: return false;
     }
 }
@@ -447,7 +527,7 @@ message* mailbox_scan::wait() {
     for (;;) {
         if (p.has_news()) {
             drain(p);
-            throw_if_dying(p);
+            obey_signals(p);
         }
         if (*link_) return *link_;
         if (!t) t = &this_thread();
@@ -575,7 +655,7 @@ message* next_message() {
     process& p = *this_thread().current;
     if (p.dropped_calls) settle_dropped_calls(p);
     if (p.urgent.load(std::memory_order_relaxed) || p.queue.empty()) drain(p);
-    throw_if_dying(p);
+    obey_signals(p);
     message* m = p.queue.pop();
     if (!m) return nullptr;
     --p.queued;

@@ -55,7 +55,7 @@ reply_message* wait_for_reply(process& p, time_point until, call_interceptor* in
     for (;;) {
         const bool was_empty = p.queue.empty();
         drain(p);
-        throw_if_dying(p);
+        obey_signals(p);
         if (p.reply) break;
         if (interceptor) {
             if (was_empty) seen = p.queue.begin_link();
@@ -113,7 +113,7 @@ reply_message* poll_reply(std::uint64_t ref) {
     process& p = running_process("call");
     if (p.awaited != ref) return nullptr;
     drain(p);
-    throw_if_dying(p);
+    obey_signals(p);
     return std::exchange(p.reply, nullptr);
 }
 
@@ -125,7 +125,7 @@ reply_message* call_and_wait(pid server, call_message* request, duration limit) 
     if (limit < duration::zero())
         throw bad_argument("call", "a time of " + std::to_string(limit.count()) + " ns is negative");
     if (p->shields | p->callbacks | p->in_exit | p->dying) {
-        throw_if_dying(*p);
+        obey_signals(*p);
         refuse_wait(*p, "call");
     }
     if (t->pool_thread) refuse_wait(*p, "call");
@@ -179,7 +179,7 @@ reply_message* call_and_wait(pid server, call_message* request, duration limit) 
             if (p->urgent.load(std::memory_order_relaxed)) take_signals(*p);
             if (p->reply) return std::exchange(p->reply, nullptr);
             drain(*p);
-            throw_if_dying(*p);
+            obey_signals(*p);
             if (p->reply) return std::exchange(p->reply, nullptr);
             // Woken for another reason, or the limit has passed.
             if (timer.state == timer_state::out && timer.queue && runtime_core::current()->clock() >= timer.when)

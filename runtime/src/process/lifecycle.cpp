@@ -29,11 +29,11 @@ void reset(process& p) noexcept {
     p.urgent.store(false, std::memory_order_relaxed);
     p.trapping_hint.store(false, std::memory_order_relaxed);
     p.trapping = p.dying = p.started = p.system = false;
+    p.suspended = false;
     p.waits_quietly = p.in_exit = p.dropped_calls = false;
     p.level = priority::normal;
     p.when_full = mailbox_policy::refuse;
     p.shields = p.callbacks = 0;
-    p.suspensions.store(0, std::memory_order_relaxed);
     p.bounded_count.store(0, std::memory_order_relaxed);
     p.mailbox_bound = 0;
     p.bounded_dropped.store(0, std::memory_order_relaxed);
@@ -82,6 +82,7 @@ exit_reason reason_of_exception(process& p) {
 disposition run_body(process& p, exit_reason& why) noexcept {
     disposition d = disposition::finished;
     try {
+        if (p.suspended) obey_signals(p);
         d = p.body->run();
     } catch (thrown_stack_probe&) {
         // Never entered: its type matches nothing. The search for a handler asks it, while the throwing stack is intact.
@@ -118,7 +119,8 @@ void exit_process(process& p, exit_reason why, bool by_signal) noexcept {
     set_status(p, process_status::exiting);
     end_body(p, why, by_signal);
     runtime_core& core = *runtime_core::current();
-    if (!why.is_orderly() && !p.system) report_crash(core, p, why);
+    // As in OTP: who is ended by a signal has done nothing wrong; its supervisor reports it.
+    if (!by_signal && !why.is_orderly() && !p.system) report_crash(core, p, why);
     disarm_server_timer(p);
     estate_item* items;
     {
@@ -327,7 +329,12 @@ void refuse_wait(process& p, const char* function) {
     if (p.shields || p.in_exit || (p.dying && t.exceptions->uncaught > 0)) throw cannot_wait(function);
 }
 
-void throw_if_dying(process& p) {
+void obey_signals(process& p) {
+    while (p.suspended && !p.dying && !p.is_held() && this_thread().role) {
+        p.waits_quietly = true;
+        leave_running(this_thread(), p, farewell::park);
+        drain(p);
+    }
     if (!p.dying || p.shields || p.callbacks || p.in_exit) return;
     if (this_thread().exceptions->uncaught > 0) return;  // a destructor during unwinding: later
     throw kill_unwind{};
@@ -335,7 +342,7 @@ void throw_if_dying(process& p) {
 
 void take_signals(process& p) {
     if (p.urgent.load(std::memory_order_relaxed)) drain(p);
-    throw_if_dying(p);
+    obey_signals(p);
 }
 
 void wait_once(process& p, bool quietly, std::int64_t deadline) {

@@ -49,14 +49,21 @@ void wait_once(process& p, bool quietly, std::int64_t deadline);
 /// Throws if the running process must not wait here.
 void refuse_wait(process& p, const char* function);
 std::int64_t nanoseconds_of(time_point t) noexcept;
+/// The cheap test before it.
+inline void refuse_wait_if_held(process& p, const char* function) {
+    if (p.is_held() || !this_thread().role) refuse_wait(p, function);
+}
 /// Takes signals that are due and throws if one is lethal and nothing holds it back.
 void take_signals(process& p);
-void throw_if_dying(process& p);
+/// After a drain: throws if the process is to end and nothing holds it back; waits while it is suspended.
+void obey_signals(process& p);
 
 /// Wakes or hands over a claimed process from the calling thread.
 void schedule_claimed(process* p) noexcept;
 /// Claims a waiting process without a message.
 void wake_process(pid p) noexcept;
+/// Begins a monitor; returns its number.
+std::uint64_t start_monitor(process& p, pid target, alias_mode alias);
 
 /// Answers calls whose reply_to was dropped by a handler that then survived its exception.
 void settle_dropped_calls(process& p) noexcept;

@@ -9,7 +9,7 @@
 // mailbox: an intrusive stack of messages in one word, which also says whether the owner waits.
 //   Callers: any thread pushes; the owner (whoever runs the process, or claimed it) does the rest.
 //
-//   head = | generation tag 16 | address 42 | flags 6 |      blocks are aligned to 64 bytes
+//   head = | generation tag 16 | address 45 | flags 3 |      a message is aligned to 8 bytes: one may lie inside a block
 //
 //   state     flags            push(wakes)   push(quietly)   take_all      park / park_quietly
 //   open      0                -> open       -> open         -> open       -> parked / quiet if empty
@@ -112,7 +112,7 @@ private:
     static constexpr unsigned tag_shift = 48;
     static constexpr std::uint64_t tag_mask = 0xffff;
     static constexpr std::uint64_t payload_mask = (std::uint64_t{1} << tag_shift) - 1;
-    static constexpr std::uint64_t address_mask = payload_mask & ~std::uint64_t{63};
+    static constexpr std::uint64_t address_mask = payload_mask & ~std::uint64_t{7};
 
     static message* address(std::uint64_t head) noexcept {
         return reinterpret_cast<message*>(head & address_mask);

@@ -56,6 +56,11 @@ private:
 struct process_extras {
     boost::unordered_flat_map<std::uint64_t, link_entry*> link_index;        // by peer, beyond a few
     boost::unordered_flat_map<std::uint64_t, monitor_entry*> monitor_index;  // by ref id, beyond a few
+    struct suspension {
+        std::uint32_t count = 0;
+        std::uint64_t watch = 0;  // the monitor that ends it with its author
+    };
+    boost::unordered_flat_map<std::uint64_t, suspension> suspenders;         // by pid
     boost::unordered_flat_map<std::uint64_t, alias_mode> aliases;            // active ones, by id
     server_timeout_message* server_timer = nullptr;
     void (*at_end)(void*, const exit_reason&) noexcept = nullptr;  // for a thread that waits outside
@@ -114,8 +119,9 @@ public:
     std::uint8_t callbacks = 0;            // table callbacks and guards
     bool in_exit = false;
     bool waits_quietly = false;            // only for a reply
+    bool explaining_itself = false;        // process_info(self()), or at a safe point rather than in a wait
+    bool suspended = false;                // by at least one other process; see extras->suspenders
     bool dropped_calls = false;            // a reply_to was dropped while an exception was in flight
-    std::atomic<std::uint16_t> suspensions{0};
     std::uint32_t queued = 0;              // length of `queue`
     std::uint32_t stack_bytes = 0;         // class of its own stack, 0: the standard
     spin_lock side_lock;

@@ -85,9 +85,22 @@ void take_unlink(process& p, link_entry* m) noexcept {
     m->type->destroy(m);
 }
 
+/// The end of a process that had suspended this one counts as its resume, and is not told to the user.
+bool end_suspension(process& p, std::uint64_t watch) noexcept {
+    if (!p.extras || p.extras->suspenders.empty()) return false;
+    for (auto i = p.extras->suspenders.begin(); i != p.extras->suspenders.end(); ++i) {
+        if (i->second.watch != watch) continue;
+        p.extras->suspenders.erase(i);
+        p.suspended = !p.extras->suspenders.empty();
+        return true;
+    }
+    return false;
+}
+
 void take_down(process& p, monitor_entry* e) noexcept {
     if (e->demonitor.word & monitor_entry::given_up) return e->type->destroy(e);
     remove_monitor(p, e);
+    if (end_suspension(p, e->payload.ref.id)) return e->type->destroy(e);
     if (e->alias() == alias_mode::demonitor || e->alias() == alias_mode::reply_demonitor)
         drop_alias(p, e->payload.ref.id);
     e->type = &user_type<down>;
@@ -135,6 +148,53 @@ void take_inspect(process& p, call_message* m) noexcept {
     m->type->destroy(m);
 }
 
+void answer_with_bool(call_message* m, bool value) noexcept {
+    reply_message* answer = nullptr;
+    try {
+        answer = new_reply<bool>(value);
+    } catch (...) {
+        return bounce_call(m, reason::system_limit);
+    }
+    answer->word = m->ref;
+    deliver(pid::from_bits(m->word), answer);
+    m->type->destroy(m);
+}
+
+void take_suspend(process& p, call_message* m) noexcept {
+    const pid author = pid::from_bits(m->word);
+    try {
+        auto& suspension = p.more().suspenders[author.bits()];
+        if (suspension.count == 0) suspension.watch = watch_quietly(p, author);
+        ++suspension.count;
+        p.suspended = true;
+    } catch (...) {
+        if (p.extras) p.extras->suspenders.erase(author.bits());
+        return bounce_call(m, reason::system_limit);
+    }
+    answer_with_bool(m, true);
+}
+
+void take_resume(process& p, call_message* m) noexcept {
+    const std::uint64_t author = m->word;
+    bool was_suspended = false;
+    if (p.extras) {
+        auto found = p.extras->suspenders.find(author);
+        if (found != p.extras->suspenders.end()) {
+            was_suspended = true;
+            if (--found->second.count == 0) {
+                if (monitor_entry* e = find_monitor(p, found->second.watch)) {
+                    remove_monitor(p, e);
+                    e->demonitor.word |= monitor_entry::given_up;
+                    deliver(e->payload.from, &e->demonitor);
+                }
+                p.extras->suspenders.erase(found);
+            }
+            p.suspended = !p.extras->suspenders.empty();
+        }
+    }
+    answer_with_bool(m, was_suspended);
+}
+
 void take_timeout(process& p, message* m) noexcept {
     if (consume_server_timeout(p, static_cast<server_timeout_message*>(m)))
         append(p, m);
@@ -174,9 +234,8 @@ void take(process& p, message* m) noexcept {
         case message_kind::call_done: return take_call_done(p, static_cast<call_done_message*>(m));
         case message_kind::inspect: return take_inspect(p, static_cast<call_message*>(m));
         case message_kind::timeout: return take_timeout(p, m);
-        case message_kind::suspend:
-        case message_kind::resume:
-        case message_kind::alias_gone: return m->type->destroy(m);
+        case message_kind::suspend: return take_suspend(p, static_cast<call_message*>(m));
+        case message_kind::resume: return take_resume(p, static_cast<call_message*>(m));
     }
 }
 
@@ -184,6 +243,8 @@ void take(process& p, message* m) noexcept {
 void take_dead(process& p, message* m, const exit_reason& why) noexcept {
     switch (m->type->kind) {
         case message_kind::call:
+        case message_kind::suspend:
+        case message_kind::resume:
         case message_kind::inspect: return bounce_call(static_cast<call_message*>(m), why);
         case message_kind::reply: return drop_reply(static_cast<reply_message*>(m));
         case message_kind::link_exit: end_link(p, static_cast<link_entry*>(m)); return m->type->destroy(m);
@@ -264,6 +325,8 @@ void drain(process& p) noexcept {
         if (!m) break;
         take(p, m);
     }
+    // Keeps every safe point on the slow path until the last resume.
+    if (p.suspended) p.urgent.store(true, std::memory_order_relaxed);
 }
 
 void drain_for_good(process& p, const exit_reason& why) noexcept {
@@ -284,7 +347,10 @@ process_details describe(process& p) {
     d.name = p.name;
     d.entry = std::string(p.entry());
     d.parent = p.parent;
-    d.status = static_cast<process_status>(p.status.load(std::memory_order_relaxed));
+    // A process that answers while it waits was woken to do so; it is waiting all the same.
+    d.status = this_thread().current == &p && p.explaining_itself ? process_status::running
+               : p.suspended                                      ? process_status::suspended
+                                                                  : process_status::waiting;
     d.priority = p.level;
     d.trap_exit = p.trapping;
     for (link_entry* e = p.links; e; e = e->next_entry()) d.links.push_back(e->peer());

@@ -34,6 +34,9 @@ void unregister_open_call(process& p, call_message* m) noexcept;
 /// Ends an active alias of `p`; false if it was none.
 bool drop_alias(process& p, std::uint64_t id) noexcept;
 
+/// Makes `p` watch another process without being told as a user; returns the monitor's number.
+std::uint64_t watch_quietly(process& p, pid target);
+
 /// Everything process_info tells, by the process itself.
 process_details describe(process& p);
 

@@ -48,11 +48,11 @@ timer_ref timer_queue::reserve(std::uint32_t worker) {
         slots_.emplace_back();
         free_slots_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
     }
-    const std::uint32_t slot = free_slots_.back();
+    const std::uint32_t index = free_slots_.back();
     free_slots_.pop_back();
-    slots_[slot].id = ++next_id_;
-    slots_[slot].node = nullptr;
-    return {slots_[slot].id, worker, slot};
+    slots_[index].id = ++next_id_;
+    slots_[index].node = nullptr;
+    return {slots_[index].id, worker, index};
 }
 
 void timer_queue::attach(const timer_ref& ref, timer_node* node) noexcept {
