@@ -331,7 +331,7 @@ void refuse_wait(process& p, const char* function) {
 
 void obey_signals(process& p) {
     while (p.suspended && !p.dying && !p.is_held() && this_thread().role) {
-        p.waits_quietly = true;
+        p.waits_quietly = false;  // its author's end, a plain down, is a resume too
         leave_running(this_thread(), p, farewell::park);
         drain(p);
     }
