@@ -70,7 +70,10 @@ main_process_failed::main_process_failed(exit_reason why)
     : std::runtime_error("heirloom: the main process ended: " + to_string(why)), reason_(std::move(why)) {}
 
 runtime::runtime(options opts) : core_(std::make_unique<runtime_core>(std::move(opts))) {}
-runtime::~runtime() = default;
+runtime::~runtime() {
+    // Who does not end still uses the runtime: it is left to them.
+    if (!core_->shut_down()) (void)core_.release();
+}
 
 unsigned runtime::workers() const noexcept { return static_cast<unsigned>(core_->workers.size()); }
 

@@ -18,6 +18,7 @@ enum class farewell : std::uint8_t {
     park,      // make the process wait, unless a message came in between
     requeue,   // it stays runnable
     block,     // its job goes to the blocking pool
+    orphan,    // its thread has lost the worker's role: any worker may have it
     retire_stack,  // the base context's stack is to be released
 };
 

@@ -9,7 +9,7 @@ namespace heirloom::detail {
 namespace {
 
 struct owned_context {
-    thread_context context;
+    thread_context context{};
     owned_context() noexcept {
         context.exceptions = reinterpret_cast<exception_state*>(abi::__cxa_get_globals());
     }

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 
 #include "platform/sanitizers.hpp"
 
@@ -49,6 +51,10 @@ struct thread_context {
 #endif
     void* reader_slot = nullptr;  // see reclamation.hpp, for threads that drive no worker
     bool pool_thread = false;     // runs blocking(f): waits throw
+    std::atomic<bool> inside{false};   // see inside.hpp; written by the thread, read by the watchdog
+    std::atomic<bool> revoked{false};  // the reverse
+    clockid_t cpu_clock = 0;      // of this thread's CPU time
+    stack* orphaned = nullptr;    // after a revocation: the stack its process runs on
 };
 
 /// The calling thread's context. Never inlined and never cached by callers across a switch: a process may resume

@@ -6,6 +6,7 @@
 #include "heirloom/send.hpp"
 #include "heirloom/timer.hpp"
 #include "platform/check.hpp"
+#include "platform/inside.hpp"
 #include "process/lifecycle.hpp"
 #include "process/relations.hpp"
 #include "process/signals.hpp"
@@ -17,10 +18,19 @@ using namespace detail;
 
 namespace {
 
-/// A place where a process may switch, migrate or be killed (R1).
-inline void safe_point_of(thread_context& t, process& p, unsigned reductions) {
+/// A place where a process may switch, migrate or be killed (R1): whether there is reason to.
+inline bool is_due(thread_context& t, process& p, unsigned reductions) noexcept {
+    t.role->budget -= static_cast<std::int32_t>(reductions);
+    return p.urgent.load(std::memory_order_relaxed) | p.dying | (t.role->budget <= 0);
+}
+void take_turn(thread_context& t, process& p) {
     if (p.urgent.load(std::memory_order_relaxed) | p.dying) take_signals(p);
-    if ((t.role->budget -= static_cast<std::int32_t>(reductions)) <= 0) yield();
+    if (t.role->budget <= 0) yield();
+}
+inline void safe_point_of(inside_scope& scope, process& p, unsigned reductions) {
+    if (!is_due(scope.thread(), p, reductions)) return;
+    scope.may_move();
+    take_turn(scope.thread(), p);
 }
 
 bool may_switch(const thread_context& t, const process& p) noexcept {
@@ -43,6 +53,8 @@ void exit(exit_reason why) {
 }
 
 void exit(pid target, exit_reason why) {
+    inside_scope scope;
+    scope.may_move();
     process& p = running_process("exit");
     auto* m = new_message<typed_message<exit_signal>>(exit_type, exit_signal{p.id, std::move(why)});
     deliver(target, m);
@@ -52,6 +64,8 @@ void exit(pid target, exit_reason why) {
 }
 
 bool trap_exit(bool on) {
+    inside_scope scope;
+    scope.may_move();
     process& p = running_process("trap_exit");
     // What has reached us counts by the old setting.
     drain(p);
@@ -69,6 +83,8 @@ bool is_alive(pid target) noexcept {
 // --- Links and monitors ----------------------------------------------------------------------------
 
 void link(pid target) {
+    inside_scope scope;
+    scope.may_move();
     process& p = running_process("link");
     safe_point();
     if (target == p.id) return;
@@ -96,6 +112,7 @@ void link(pid target) {
 }
 
 void unlink(pid target) noexcept {
+    inside_scope scope;
     process* p = this_thread().current;
     if (!p) return;
     drain(*p);
@@ -108,6 +125,8 @@ void unlink(pid target) noexcept {
 }
 
 monitor_ref monitor(pid target, alias_mode alias) {
+    inside_scope scope;
+    scope.may_move();
     process& p = running_process("monitor");
     safe_point();
     if (target == p.id) {
@@ -145,6 +164,8 @@ std::uint64_t start_monitor(process& p, pid target, alias_mode alias) {
 }  // namespace detail
 
 monitor_ref monitor(atom name, alias_mode alias) {
+    inside_scope scope;
+    scope.may_move();
     process& p = running_process("monitor");
     const pid target = whereis(name);
     const monitor_ref ref = monitor(target, alias);
@@ -153,6 +174,7 @@ monitor_ref monitor(atom name, alias_mode alias) {
 }
 
 bool demonitor(const monitor_ref& ref, demonitor_mode mode) noexcept {
+    inside_scope scope;
     process* p = this_thread().current;
     if (!p || ref.owner != p->id) return false;
     drain(*p);
@@ -194,6 +216,7 @@ alias_ref alias() {
 }
 
 bool unalias(const alias_ref& ref) noexcept {
+    inside_scope scope;
     process* p = this_thread().current;
     if (!p || ref.owner != p->id) return false;
     drain(*p);
@@ -221,7 +244,9 @@ time_point deadline_after(duration limit, const char* function) {
 }  // namespace detail
 
 void yield() {
-    thread_context& t = this_thread();
+    inside_scope scope;
+    scope.may_move();
+    thread_context& t = scope.thread();
     process* p = t.current;
     if (!p) throw not_in_process("yield");
     if (!may_switch(t, *p)) return;
@@ -232,6 +257,8 @@ void yield() {
 }
 
 void sleep(duration limit) {
+    inside_scope scope;
+    scope.may_move();
     process& p = running_process("sleep");
     if (p.shields || p.in_exit || (p.dying && this_thread().exceptions->uncaught > 0)) return;
     refuse_wait(p, "sleep");
@@ -291,6 +318,8 @@ reply_message* ask(const message_type& type, pid target, const char* function) {
 }  // namespace detail
 
 std::optional<process_details> process_info(pid target) {
+    inside_scope scope;
+    scope.may_move();
     process& p = running_process("process_info");
     safe_point();
     if (target == p.id) {
@@ -309,6 +338,8 @@ std::optional<process_details> process_info(pid target) {
 }
 
 void suspend(pid target) {
+    inside_scope scope;
+    scope.may_move();
     process& p = running_process("suspend");
     if (target == p.id) throw bad_argument("suspend", "a process cannot suspend itself");
     reply_message* r = ask(suspend_type, target, "suspend");
@@ -317,6 +348,8 @@ void suspend(pid target) {
 }
 
 void resume(pid target) {
+    inside_scope scope;
+    scope.may_move();
     running_process("resume");
     reply_message* r = ask(resume_type, target, "resume");
     message_ptr owner(r);
@@ -446,7 +479,10 @@ inline bool post(thread_context& t, process* p, pid to, message* m) noexcept {
 
 }  // namespace
 
-bool deliver(pid to, message* m) noexcept { return post(this_thread(), resolve(to), to, m); }
+bool deliver(pid to, message* m) noexcept {
+    inside_scope scope;
+    return post(scope.thread(), resolve(to), to, m);
+}
 
 bool deliver(const reference& alias, message* m) noexcept {
     m->word = alias.id;
@@ -454,6 +490,7 @@ bool deliver(const reference& alias, message* m) noexcept {
 }
 
 bool try_send_message(pid to, message* m) noexcept {
+    inside_scope scope;
     process* p = resolve(to);
     if (p && reserve_room(*p, to) == room::no) {
         m->type->destroy(m);
@@ -483,18 +520,23 @@ void send_bounded(process& target, pid to, message* m) {
 }
 
 void send_message(pid to, message* m) {
-    thread_context& t = this_thread();
+    inside_scope scope;
+    thread_context& t = scope.thread();
     process* p = t.current;
     if (!p) {
         m->type->destroy(m);
         throw not_in_process("send");
     }
     process* target = resolve(to);
-    if (target && target->mailbox_bound != 0)
-        send_bounded(*target, to, m);
-    else
-        post(t, target, to, m);
-    if (may_switch(t, *p)) safe_point_of(t, *p, 4);
+    if (target && target->mailbox_bound != 0) {
+        scope.may_move();
+        return send_bounded(*target, to, m);
+    }
+    post(t, target, to, m);
+    if (may_switch(t, *p) && is_due(t, *p, 4)) {
+        scope.may_move();
+        take_turn(t, *p);
+    }
 }
 
 void send_message(atom name, message* m) {
@@ -517,12 +559,18 @@ void send_message(const reference& alias, message* m) {
 mailbox_scan::mailbox_scan(time_point deadline) : deadline_(deadline) {
     process_ = this_thread().current;
     if (!process_) throw not_in_process("receive");
-    if (process_->urgent.load(std::memory_order_relaxed) | process_->dying) take_signals(*process_);
+    if (process_->urgent.load(std::memory_order_relaxed) | process_->dying) {
+        inside_scope scope;
+        scope.may_move();
+        take_signals(*process_);
+    }
     link_ = process_->queue.begin_link();
 }
 
 message* mailbox_scan::wait() {
     process& p = *process_;
+    inside_scope scope;
+    scope.may_move();
     thread_context* t = nullptr;
     for (;;) {
         if (p.has_news()) {
@@ -560,9 +608,9 @@ guard_scope::~guard_scope() { --this_thread().current->callbacks; }
 // --- Safe points and callbacks ---------------------------------------------------------------------
 
 void safe_point(unsigned reductions) {
-    thread_context& t = this_thread();
-    process* p = t.current;
-    if (p && may_switch(t, *p)) safe_point_of(t, *p, reductions);
+    inside_scope scope;
+    process* p = scope.thread().current;
+    if (p && may_switch(scope.thread(), *p)) safe_point_of(scope, *p, reductions);
 }
 
 callback_scope::callback_scope() noexcept {
@@ -581,24 +629,47 @@ void refuse_in_callback(const char* function) {
     if (in_callback()) throw in_table_callback(function);
 }
 
+namespace {
+
+/// Enters the library until leave_verb(). Returns the running process; null on a plain thread.
+process* enter_verb(unsigned reductions) {
+    thread_context* t = &this_thread();
+    process* p = t->current;
+    if (!p) return nullptr;
+    if (p->callbacks) return p;  // nested in the callback of another verb
+    set_inside(*t);
+    if (__builtin_expect(t->revoked.load(inside_order), 0)) {
+        rejoin();
+        t = &this_thread();
+    }
+    if (may_switch(*t, *p) && is_due(*t, *p, reductions)) {
+        try {
+            take_turn(*t, *p);
+        } catch (...) {
+            leave_verb();
+            throw;
+        }
+    }
+    return p;
+}
+
+}  // namespace
+
 std::uint64_t enter_read() {
-    thread_context& t = this_thread();
-    process* p = t.current;
-    if (!p) return 0;
-    if (may_switch(t, *p)) safe_point_of(t, *p, 1);
-    return p->id.bits();
+    process* p = enter_verb(1);
+    return p ? p->id.bits() : 0;
 }
 
 std::uint64_t enter_write(const char* verb) {
-    thread_context& t = this_thread();
-    process* p = t.current;
-    if (!p) return 0;
-    if (p->callbacks) throw in_table_callback(verb);
-    if (may_switch(t, *p)) safe_point_of(t, *p, 2);
-    return p->id.bits();
+    refuse_in_callback(verb);
+    process* p = enter_verb(2);
+    return p ? p->id.bits() : 0;
 }
 
-void leave_verb() noexcept {}
+void leave_verb() noexcept {
+    thread_context& t = this_thread();
+    if (t.current && !t.current->callbacks) clear_inside(t);
+}
 
 std::uint64_t current_pid_bits() noexcept {
     process* p = this_thread().current;
@@ -638,7 +709,8 @@ activity* current_activity() noexcept {
 }
 
 spawned_ids spawn_activity(const spawn_options& options, activity* what, const spawn_request& request) {
-    thread_context& t = this_thread();
+    inside_scope scope;
+    thread_context& t = scope.thread();
     process* p = t.current;
     if (!p || !t.role) {
         delete what;
@@ -646,11 +718,13 @@ spawned_ids spawn_activity(const spawn_options& options, activity* what, const s
         throw not_in_process("spawn");
     }
     const spawned_ids ids = give_birth(t.role->core, {&options, what, request, p, t.role});
-    if (may_switch(t, *p)) safe_point_of(t, *p, 8);
+    if (may_switch(t, *p)) safe_point_of(scope, *p, 8);
     return ids;
 }
 
 message* next_message() {
+    inside_scope scope;
+    scope.may_move();
     safe_point();
     process& p = *this_thread().current;
     if (p.dropped_calls) settle_dropped_calls(p);
@@ -667,6 +741,7 @@ message* next_message() {
 }
 
 void unget_message(message* m) noexcept {
+    inside_scope scope;
     process& p = *this_thread().current;
     if (m->type->kind == message_kind::call)
         unregister_open_call(p, static_cast<call_message*>(m));

@@ -11,6 +11,7 @@
 #include <exception>
 
 #include "platform/check.hpp"
+#include "platform/inside.hpp"
 #include "process/lifecycle.hpp"
 #include "process/signals.hpp"
 #include "scheduler/runtime_core.hpp"
@@ -90,12 +91,14 @@ struct call_in_progress {
 }  // namespace
 
 std::uint64_t begin_call() {
+    inside_scope inside;
     process& p = running_process("call");
     if (p.reply) drop_reply(std::exchange(p.reply, nullptr));
     return p.awaited = ++p.next_ref;
 }
 
 void end_call() noexcept {
+    inside_scope inside;
     process& p = *this_thread().current;
     p.awaited = 0;
     p.waiting_for = pid();
@@ -103,6 +106,8 @@ void end_call() noexcept {
 }
 
 reply_message* await_reply(std::uint64_t ref, time_point deadline, call_interceptor* interceptor) {
+    inside_scope inside;
+    inside.may_move();
     process& p = running_process("call");
     HEIRLOOM_CHECK(p.awaited == ref, "await_reply: not the call in progress");
     call_in_progress scope{p};
@@ -110,6 +115,8 @@ reply_message* await_reply(std::uint64_t ref, time_point deadline, call_intercep
 }
 
 reply_message* poll_reply(std::uint64_t ref) {
+    inside_scope inside;
+    inside.may_move();
     process& p = running_process("call");
     if (p.awaited != ref) return nullptr;
     drain(p);
@@ -119,7 +126,9 @@ reply_message* poll_reply(std::uint64_t ref) {
 
 reply_message* call_and_wait(pid server, call_message* request, duration limit) {
     message_ptr owner(request);
-    thread_context* t = &this_thread();
+    inside_scope inside;
+    inside.may_move();
+    thread_context* t = &inside.thread();
     process* p = t->current;
     if (!p) throw not_in_process("call");
     if (limit < duration::zero())
@@ -196,6 +205,7 @@ reply_message* call_and_wait(pid server, call_message* request, duration limit) 
 // --- The server's side ------------------------------------------------------------------------------
 
 void answer_call(call_message* request, reply_message* answer) noexcept {
+    inside_scope inside;
     process& p = *this_thread().current;
     unregister_open_call(p, request);
     const pid caller = pid::from_bits(request->word);
@@ -205,6 +215,7 @@ void answer_call(call_message* request, reply_message* answer) noexcept {
 }
 
 void fail_call(call_message* request, exit_reason why) noexcept {
+    inside_scope inside;
     unregister_open_call(*this_thread().current, request);
     bounce_call(request, why);
 }
@@ -255,6 +266,7 @@ open_call& open_call::operator=(open_call&& other) noexcept {
 }
 
 void open_call::settle(reply_message* with) noexcept {
+    inside_scope inside;
     thread_context& t = this_thread();
     if (t.current && t.current->id == server_) {
         // The server itself: no need to be told.

@@ -6,6 +6,7 @@
 #include <typeinfo>
 
 #include "platform/check.hpp"
+#include "platform/inside.hpp"
 #include "process/crash.hpp"
 #include "process/relations.hpp"
 #include "process/signals.hpp"
@@ -79,16 +80,25 @@ exit_reason reason_of_exception(process& p) {
     }
 }
 
+/// After the user's code has returned or thrown: on the thread it is on by now, which may have lost its role meanwhile.
+void come_back_inside() noexcept {
+    thread_context& t = this_thread();
+    set_inside(t);
+    if (__builtin_expect(t.revoked.load(inside_order), 0)) rejoin();
+}
+
 disposition run_body(process& p, exit_reason& why) noexcept {
     disposition d = disposition::finished;
     try {
         if (p.suspended) obey_signals(p);
+        clear_inside(this_thread());
         d = p.body->run();
     } catch (thrown_stack_probe&) {
         // Never entered: its type matches nothing. The search for a handler asks it, while the throwing stack is intact.
     } catch (...) {
         why = reason_of_exception(p);
     }
+    come_back_inside();
     if (p.dying) {
         // A signal that was taken and swallowed, or that arrived while it was held back.
         why = p.lethal;

@@ -1,6 +1,7 @@
 // Timers seen by processes: send_after and its kin, the one timer of a server, and what their end does to them.
 #include "heirloom/timer.hpp"
 #include "platform/check.hpp"
+#include "platform/inside.hpp"
 #include "process/lifecycle.hpp"
 #include "process/signals.hpp"
 #include "scheduler/runtime_core.hpp"
@@ -64,6 +65,7 @@ timer_queue* queue_of(const timer_ref& ref) noexcept {
 }
 
 timer_ref start(timer_ref ref, time_point when, timer_node* node) {
+    inside_scope inside;
     timer_queue* queue = queue_of(ref);
     node->ref = ref;
     queue->attach(ref, node);
@@ -100,6 +102,7 @@ timer_node* make(message* m, const char* function) {
 }  // namespace
 
 timer_ref reserve_timer_ref() {
+    inside_scope inside;
     worker& w = timer_home("start_timer");
     return w.timers.reserve(w.index);
 }
@@ -184,6 +187,7 @@ void cancel_timers_of(process& p) noexcept {
 // the process has disarmed or armed again meanwhile.
 
 void set_server_timer(time_point deadline, std::uint64_t tag) {
+    inside_scope inside;
     process& p = running_process("set_server_timer");
     disarm_server_timer(p);
     if (deadline == time_point::max()) return;
@@ -217,6 +221,7 @@ bool consume_server_timeout(process& p, server_timeout_message* m) noexcept {
 }  // namespace detail
 
 std::optional<duration> cancel(const timer_ref& ref) noexcept {
+    detail::inside_scope inside;
     using namespace detail;
     timer_queue* queue = queue_of(ref);
     timer_node* node = queue ? queue->cancel(ref) : nullptr;
@@ -228,6 +233,7 @@ std::optional<duration> cancel(const timer_ref& ref) noexcept {
 }
 
 std::optional<duration> read_timer(const timer_ref& ref) noexcept {
+    detail::inside_scope inside;
     using namespace detail;
     timer_queue* queue = queue_of(ref);
     const auto when = queue ? queue->deadline(ref) : std::nullopt;

@@ -5,6 +5,7 @@
 
 #include "heirloom/blocking.hpp"
 #include "heirloom/errors.hpp"
+#include "platform/inside.hpp"
 #include "process/lifecycle.hpp"
 #include "scheduler/runtime_core.hpp"
 
@@ -65,6 +66,8 @@ void blocking_pool::thread_main() noexcept {
 }
 
 void run_blocking(void (*run)(void*), void* argument) {
+    inside_scope scope;
+    scope.may_move();
     process& p = running_process("blocking");
     refuse_wait(p, "blocking");
     take_signals(p);

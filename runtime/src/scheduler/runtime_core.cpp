@@ -7,6 +7,7 @@
 
 #include "heirloom/errors.hpp"
 #include "platform/check.hpp"
+#include "platform/inside.hpp"
 #include "process/lifecycle.hpp"
 #include "process/relations.hpp"
 #include "process/signals.hpp"
@@ -88,21 +89,24 @@ runtime_core::runtime_core(options o)
     for (auto& w : workers)
         if (!w->secure_spare()) throw limit_reached("stack memory", "heirloom: no memory for the workers' stacks");
     if (choices) return;
-    for (auto& w : workers) threads_.emplace_back([this, &w] { thread_main(*w); });
+    for (auto& w : workers) start_thread(w.get());
     watchdog_ = std::thread([this] { watch(); });
 }
 
 runtime_core::~runtime_core() {
-    shut_down();
     stopping.store(true, std::memory_order_seq_cst);
     heavy_fence();
     for (auto& w : workers) w->spot.unpark();
-    for (auto& t : threads_) t.join();
     {
         std::lock_guard lock(watchdog_mutex_);
         watchdog_wake_.notify_all();
     }
     if (watchdog_.joinable()) watchdog_.join();
+    {
+        std::lock_guard lock(spares_mutex_);
+        spares_wake_.notify_all();
+    }
+    for (auto& t : threads_) t.join();
     pool.stop();
     logs.flush();
     while (anything_retired()) {
@@ -168,40 +172,150 @@ void runtime_core::wake_one() noexcept {
 
 // --- Threads ---------------------------------------------------------------------------------------
 
-void runtime_core::thread_main(worker& w) noexcept {
-    pthread_setname_np(pthread_self(), ("heirloom " + std::to_string(w.index)).substr(0, 15).c_str());
+void runtime_core::start_thread(worker* w) {
+    threads_.emplace_back([this, w] { thread_main(w); });
+}
+
+void runtime_core::thread_main(worker* w) noexcept {
+    pthread_setname_np(pthread_self(), ("heirloom " + std::to_string(w->index)).substr(0, 15).c_str());
     thread_context& t = this_thread();
-    t.role = &w;
     t.core = this;
+    pthread_getcpuclockid(pthread_self(), &t.cpu_clock);
 #if HEIRLOOM_TSAN
     t.native_fiber = __tsan_get_current_fiber();
 #endif
-    go_online(*w.quiescence);
-    const departure d = switch_context({&t, nullptr, w.take_spare(), nullptr, farewell::nothing}, &base_loop);
-    w.arrive(d);
-    go_offline(*w.quiescence);
-    table.flush(w.slots);
+    while (w) {
+        set_inside(t);
+        t.role = w;
+        t.revoked.store(false, inside_order);
+        w->player.store(&t, std::memory_order_release);
+        go_online(*w->quiescence);
+        const departure d = switch_context({&t, nullptr, w->take_spare(), nullptr, farewell::nothing}, &base_loop);
+        if (d.then == farewell::orphan) {
+            // The role was taken away while the process computed; somebody else goes on with the process.
+            inject(d.who);
+            w = wait_for_role();
+            continue;
+        }
+        w->arrive(d);
+        w->player.store(nullptr, std::memory_order_release);
+        go_offline(*w->quiescence);
+        table.flush(w->slots);
+        w = nullptr;
+    }
     t.role = nullptr;
     t.core = nullptr;
+}
+
+worker* runtime_core::wait_for_role() noexcept {
+    std::unique_lock lock(spares_mutex_);
+    ++idle_spares_;
+    spares_wake_.wait(lock, [&] { return !free_roles_.empty() || stopping.load(std::memory_order_acquire); });
+    --idle_spares_;
+    if (free_roles_.empty()) return nullptr;
+    worker* w = free_roles_.back();
+    free_roles_.pop_back();
+    return w;
+}
+
+// --- The watchdog ----------------------------------------------------------------------------------
+
+struct spin_watch {
+    std::uint64_t dispatches = 0;
+    thread_context* player = nullptr;
+    int ticks = 0;                // milliseconds without a dispatch
+    std::int64_t cpu_before = 0;  // the thread's CPU time when they began
+};
+
+std::int64_t cpu_time_of(const thread_context& t) noexcept {
+    timespec time{};
+    if (clock_gettime(t.cpu_clock, &time) != 0) return 0;
+    return time.tv_sec * 1'000'000'000ll + time.tv_nsec;
+}
+
+/// R4. The role goes only if the thread is in the user's code; see inside.hpp for why that is decided safely.
+bool runtime_core::take_role(worker& w) noexcept {
+    thread_context* t = w.player.load(std::memory_order_acquire);
+    if (!t) return false;
+    process* culprit = nullptr;
+    {
+        std::lock_guard lock(revocation_mutex);
+        t->revoked.store(true, inside_order);
+        heavy_fence();
+        if (t->inside.load(std::memory_order_acquire) || w.player.load(std::memory_order_relaxed) != t) {
+            t->revoked.store(false, inside_order);
+            return false;
+        }
+        culprit = t->current;
+        t->orphaned = w.running;
+        t->role = nullptr;
+        w.player.store(nullptr, std::memory_order_release);
+    }
+    logs.push({.level = log_level::warning,
+               .event = "spinning",
+               .about = culprit->id,
+               .text = "process " + to_string(culprit->id) + " (" + std::string(culprit->entry()) +
+                       ") computes without calling the library; its worker goes on with another thread"});
+    return true;
+}
+
+void runtime_core::check_for_spin(worker& w, spin_watch& seen) noexcept {
+    constexpr int patience = 8;     // ticks of a millisecond
+    constexpr std::size_t most_threads = 64;
+    const auto dispatches = w.dispatches.load(std::memory_order_relaxed);
+    thread_context* player = w.player.load(std::memory_order_acquire);
+    if (dispatches != seen.dispatches || player != seen.player || w.asleep.load(std::memory_order_relaxed)) {
+        seen = {dispatches, player, 0, 0};
+        return;
+    }
+    if (!player) return;
+    if (seen.ticks == 0) seen.cpu_before = cpu_time_of(*player);
+    // Entries that wait behind a process which computes: others may have them.
+    if (w.has_queued_work()) wake_one();
+    if (++seen.ticks < patience || threads_.size() >= most_threads) return;
+    // By the thread's own time, so that a thread which the system does not let run is left alone; one that uses none for
+    // long sits in a blocking call.
+    const std::int64_t used = cpu_time_of(*player) - seen.cpu_before;
+    if (used < 5'000'000 && !(used < 200'000 && seen.ticks >= 4 * patience)) return;
+    seen.ticks = 0;
+    if (!take_role(w)) return;
+    std::lock_guard lock(spares_mutex_);
+    if (idle_spares_ > free_roles_.size()) {
+        free_roles_.push_back(&w);
+        spares_wake_.notify_one();
+        return;
+    }
+    try {
+        start_thread(&w);
+    } catch (const std::system_error&) {
+        free_roles_.push_back(&w);  // the next thread that comes back takes it
+    }
 }
 
 void runtime_core::watch() noexcept {
     pthread_setname_np(pthread_self(), "heirloom watch");
     std::unique_lock lock(watchdog_mutex_);
-    std::vector<std::uint64_t> seen(workers.size(), 0);
+    std::vector<spin_watch> seen(workers.size());
     while (!stopping.load(std::memory_order_acquire)) {
         watchdog_wake_.wait_for(lock, std::chrono::milliseconds(1));
-        // Entries that wait behind a process which computes: nobody has looked at that ring since last time.
-        for (std::size_t i = 0; i < workers.size(); ++i) {
-            worker& w = *workers[i];
-            const auto now = w.dispatches.load(std::memory_order_relaxed);
-            if (now == seen[i] && w.has_queued_work()) wake_one();
-            seen[i] = now;
-        }
+        for (std::size_t i = 0; i < workers.size(); ++i) check_for_spin(*workers[i], seen[i]);
         // Work that was injected while all were awake and busy.
         if (injected.load(std::memory_order_relaxed) > 0) wake_one();
         stacks.trim(4096, 256);
     }
+}
+
+void rejoin() noexcept {
+    thread_context& t = this_thread();
+    {
+        std::lock_guard lock(t.core->revocation_mutex);
+        if (t.role) return;  // the watchdog saw us inside after all
+    }
+    process* p = std::exchange(t.current, nullptr);
+    stack* mine = std::exchange(t.orphaned, nullptr);
+    p->own_stack = mine;
+    const departure d = switch_context({&t, mine, nullptr, p, farewell::orphan}, &base_loop);
+    d.thread->role->arrive(d);
 }
 
 // --- Deterministic mode ----------------------------------------------------------------------------
@@ -220,6 +334,7 @@ void runtime_core::drive_some() {
         if (earliest != timer_queue::never) virtual_now = std::max(virtual_now, earliest);
     }
     worker& w = *workers[choices->below(workers.size())];
+    set_inside(t);
     t.role = &w;
     go_online(*w.quiescence);
     for (auto& any : workers) any->run_timers(virtual_now);
@@ -230,6 +345,7 @@ void runtime_core::drive_some() {
     }
     go_offline(*w.quiescence);
     t.role = nullptr;
+    clear_inside(t);
     t.core = outer;
 }
 
@@ -262,7 +378,8 @@ std::vector<pid> list_processes(const runtime_core& core, bool with_system) {
     return found;
 }
 
-void runtime_core::shut_down() noexcept {
+bool runtime_core::shut_down() noexcept {
+    bool complete = true;
     // In order: first what nobody alive has started, asked to stop as a parent would; it takes its children along. Then
     // everybody who is left is killed, and last the system's own processes.
     thread_context& t = this_thread();
@@ -318,6 +435,7 @@ void runtime_core::shut_down() noexcept {
             ended = wait_until(none_left, opts.shutdown_limit);
         }
         if (!ended) {
+            complete = false;
             std::string who;
             for (pid p : list_processes(*this, false)) {
                 process* block = resolve(p);
@@ -334,8 +452,9 @@ void runtime_core::shut_down() noexcept {
     stopping_spawns.store(true, std::memory_order_relaxed);
     auto nobody = [&] { return list_processes(*this, true).empty(); };
     signal_all(list_processes(*this, true), reason::kill, false);
-    wait_until(nobody, opts.shutdown_limit);
+    if (!complete || !wait_until(nobody, opts.shutdown_limit)) complete = false;
     t.core = outer;
+    return complete;
 }
 
 // --- Things of a runtime ----------------------------------------------------------------------------

@@ -44,7 +44,8 @@ public:
 
     std::int64_t clock() const noexcept;
     std::int64_t live_processes() const noexcept;
-    void shut_down() noexcept;
+    /// Ends all processes; false, after saying who they are, if some do not end in time.
+    bool shut_down() noexcept;
 
     const options opts;
     const std::uint32_t index;
@@ -73,6 +74,9 @@ public:
     std::mutex locals_mutex;
     std::vector<std::pair<const runtime_local_key*, void*>> locals;  // guarded by locals_mutex
 
+    // Held by the watchdog while it decides about a role, and by a thread that finds itself revoked.
+    std::mutex revocation_mutex;
+
     // Foreign threads that spawn share one cache of slots.
     std::mutex foreign_mutex;
     slot_cache foreign_slots;
@@ -84,10 +88,19 @@ public:
 
 private:
     friend class worker;
-    void thread_main(worker& w) noexcept;
+    void thread_main(worker* w) noexcept;
     void watch() noexcept;
+    void check_for_spin(worker& w, struct spin_watch& seen) noexcept;
+    bool take_role(worker& w) noexcept;
+    worker* wait_for_role() noexcept;
+    void start_thread(worker* w);
 
-    std::vector<std::thread> threads_;
+
+    std::vector<std::thread> threads_;     // guarded by watchdog_mutex_ once running
+    std::vector<worker*> free_roles_;      // guarded by spares_mutex_: taken from a thread that computes
+    unsigned idle_spares_ = 0;             // guarded by spares_mutex_
+    std::mutex spares_mutex_;
+    std::condition_variable spares_wake_;
     std::thread watchdog_;
     std::mutex watchdog_mutex_;
     std::condition_variable watchdog_wake_;

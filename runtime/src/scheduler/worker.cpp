@@ -254,6 +254,7 @@ void worker::finish_departure(const departure& d) noexcept {
             break;
         }
         case farewell::requeue: enqueue(p); break;
+        case farewell::orphan: core.inject(p); break;
         case farewell::block:
             p->status.store(static_cast<std::uint8_t>(process_status::waiting), std::memory_order_relaxed);
             if (!core.pool.submit(p->blocking)) {

@@ -102,6 +102,7 @@ public:
     quiescence_slot* quiescence = nullptr;
     parking_spot spot;
     std::atomic<bool> asleep{false};
+    std::atomic<thread_context*> player{nullptr};  // the thread that plays the role
     std::atomic<std::uint64_t> dispatches{0};  // written by the role; read by the watchdog
     std::int64_t live = 0;          // spawned minus ended here; summed over workers
     std::atomic<std::int64_t> live_published{0};
