@@ -53,6 +53,12 @@ public:
         return boost::fibers::fiber(boost::fibers::launch::post, std::allocator_arg, stacks_,
                                     std::forward<Body>(body));
     }
+    /// The new fiber runs at once and its starter waits in the queue.
+    template <class Body>
+    boost::fibers::fiber start_first(Body&& body) {
+        return boost::fibers::fiber(boost::fibers::launch::dispatch, std::allocator_arg, stacks_,
+                                    std::forward<Body>(body));
+    }
     template <class Body>
     void start_detached(Body&& body) {
         start(std::forward<Body>(body)).detach();
