@@ -82,11 +82,14 @@ exit_reason runtime::run_to_end(std::function<void()> body, std::string_view ent
     runtime_scope scope(*core_);
     ending end;
     spawn_request request{.entry = entry};
-    give_birth(*core_, {&plain_options, new body_activity(std::move(body)), request, nullptr, nullptr,
-                        &ending::report, &end});
+    const pid main_process = give_birth(*core_, {&plain_options, new body_activity(std::move(body)), request, nullptr, nullptr,
+                        &ending::report, &end}).process;
     if (core_->is_deterministic()) {
-        if (core_->drive(end.ended) == runtime_core::drive_end::deadlock)
+        if (core_->drive(end.ended) == runtime_core::drive_end::deadlock) {
+            // The process lives on until the runtime ends; nobody waits for it any more.
+            resolve(main_process)->extras->at_end = nullptr;
             throw deadlock(describe_deadlock(*core_));
+        }
     } else {
         std::unique_lock lock(end.mutex);
         end.changed.wait(lock, [&] { return end.ended.load(std::memory_order_acquire); });

@@ -122,6 +122,7 @@ constexpr void check_sendable() {
                   "heirloom: a message must own what it holds; send std::string, std::vector or "
                   "shared_ptr<const T>");
     static_assert(std::is_move_constructible_v<T>, "heirloom: a message must be movable");
+    static_assert(std::is_nothrow_destructible_v<T>, "heirloom: a message's destructor must not throw");
 }
 
 enum class message_kind : std::uint8_t {
@@ -162,8 +163,10 @@ struct message_type {
 struct message {
     message* next = nullptr;
     const message_type* type = nullptr;
-    std::uint64_t word = 0;  // the sender's or caller's pid where one matters
+    std::uint64_t word = 0;  // the caller's pid; of a user message: alias id and whether its mailbox counted it
 };
+
+inline constexpr std::uint64_t counted_in = std::uint64_t{1} << 63;
 
 /// A block of at least `bytes` bytes. Throws std::bad_alloc. Any thread.
 [[nodiscard]] void* allocate_block(std::size_t bytes);

@@ -432,10 +432,13 @@ bool wakes_quiet(message_kind kind) noexcept { return kind == message_kind::repl
 
 enum class room : std::uint8_t { yes, no, dead };
 /// Counts a user message into a bounded mailbox.
-room reserve_room(process& p, pid to) noexcept {
+room reserve_room(process& p, pid to, message& m) noexcept {
     if (p.mailbox_bound == 0) return room::yes;
     if (!p.lives_as(to)) return room::dead;
-    if (p.bounded_count.fetch_add(1, std::memory_order_relaxed) < p.mailbox_bound) return room::yes;
+    if (p.bounded_count.fetch_add(1, std::memory_order_relaxed) < p.mailbox_bound) {
+        m.word |= counted_in;
+        return room::yes;
+    }
     p.bounded_count.fetch_sub(1, std::memory_order_relaxed);
     return room::no;
 }
@@ -492,7 +495,7 @@ bool deliver(const reference& alias, message* m) noexcept {
 bool try_send_message(pid to, message* m) noexcept {
     inside_scope scope;
     process* p = resolve(to);
-    if (p && reserve_room(*p, to) == room::no) {
+    if (p && reserve_room(*p, to, *m) == room::no) {
         m->type->destroy(m);
         return false;
     }
@@ -502,7 +505,7 @@ bool try_send_message(pid to, message* m) noexcept {
 void send_bounded(process& target, pid to, message* m) {
     message_ptr owner(m);
     for (;;) {
-        switch (reserve_room(target, to)) {
+        switch (reserve_room(target, to, *m)) {
             case room::yes: deliver(to, owner.release()); return;
             case room::dead: return;
             case room::no: break;
@@ -596,8 +599,7 @@ void mailbox_scan::take() noexcept {
     process& p = *process_;
     message* m = p.queue.unlink(link_);
     --p.queued;
-    if (p.mailbox_bound != 0 && m->type->kind == message_kind::user)
-        p.bounded_count.fetch_sub(1, std::memory_order_relaxed);
+    count_out(p, *m);
 }
 
 void exit_on_timeout::operator()() const { exit(reason::timeout); }
@@ -735,8 +737,8 @@ message* next_message() {
     --p.queued;
     if (m->type->kind == message_kind::call)
         register_open_call(p, static_cast<call_message*>(m));
-    else if (p.mailbox_bound != 0 && m->type->kind == message_kind::user)
-        p.bounded_count.fetch_sub(1, std::memory_order_relaxed);
+    else
+        count_out(p, *m);
     return m;
 }
 
@@ -745,7 +747,7 @@ void unget_message(message* m) noexcept {
     process& p = *this_thread().current;
     if (m->type->kind == message_kind::call)
         unregister_open_call(p, static_cast<call_message*>(m));
-    else if (p.mailbox_bound != 0 && m->type->kind == message_kind::user)
+    else if (m->type->kind == message_kind::user && (m->word & counted_in))
         p.bounded_count.fetch_add(1, std::memory_order_relaxed);
     p.queue.push_front(m);
     ++p.queued;

@@ -149,6 +149,7 @@ void exit_process(process& p, exit_reason why, bool by_signal) noexcept {
     delete p.extras;
     p.extras = nullptr;
     if (core.choices) core.choices->trace(core.virtual_now, "exit", p.id, to_string(why));
+    if (p.thrown) (void)take_thrown_stack();
     p.lethal = exit_reason();
     p.generation.store(0, std::memory_order_release);
     worker& w = *this_thread().role;

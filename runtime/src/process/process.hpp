@@ -31,6 +31,7 @@ struct timer_node;
 struct server_timeout_message;
 
 struct blocking_job;
+struct captured_stack;
 struct link_entry;
 struct monitor_entry;
 
@@ -132,6 +133,7 @@ public:
     std::uint32_t reductions = 0;          // in thousands
     heirloom::detail::estate estate;       // guarded by side_lock
     bool closed = true;                    // no more timers, name or estate: guarded by side_lock
+    captured_stack* thrown = nullptr;  // see throw_stack.hpp
     atom name;                             // guarded by side_lock; the owner reads it without
 
     /// Something is in the mailbox, or was taken out and not looked at.
@@ -150,5 +152,11 @@ public:
     }
     std::string_view entry() const noexcept { return {entry_text, entry_length}; }
 };
+
+/// A user message leaves a mailbox: it makes room only if it was counted in (signals turned messages were not).
+inline void count_out(process& p, const message& m) noexcept {
+    if (m.type->kind == message_kind::user && (m.word & counted_in))
+        p.bounded_count.fetch_sub(1, std::memory_order_relaxed);
+}
 
 }  // namespace heirloom::detail

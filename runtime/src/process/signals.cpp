@@ -116,13 +116,12 @@ void take_call_done(process& p, call_done_message* m) noexcept {
 }
 
 void take_user(process& p, message* m) noexcept {
-    if (m->word != 0) {  // through an alias
-        const std::uint64_t id = m->word;
-        m->word = 0;
+    if (const std::uint64_t id = m->word & ~counted_in) {  // through an alias
+        m->word &= counted_in;
         auto* aliases = p.extras ? &p.extras->aliases : nullptr;
         auto found = aliases ? aliases->find(id) : decltype(aliases->find(id)){};
         if (!aliases || found == aliases->end()) {
-            if (p.mailbox_bound) p.bounded_count.fetch_sub(1, std::memory_order_relaxed);
+            count_out(p, *m);
             return m->type->destroy(m);
         }
         if (found->second == alias_mode::reply_demonitor) {

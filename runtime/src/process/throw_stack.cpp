@@ -3,31 +3,29 @@
 #include <cstdlib>
 #include <cxxabi.h>
 #include <memory>
+#include <new>
 #include <typeinfo>
 #include <unwind.h>
 
 #include "platform/thread_context.hpp"
+#include "process/process.hpp"
 
 namespace heirloom::detail {
 namespace {
 
 constexpr unsigned deepest = 64;
 
-/// Captured between the search phase and the handler: both on one thread, with no wait in between.
+}  // namespace
+
+/// Belongs to the process: between the search for a handler and the handler its destructors may wait, change threads, and let
+/// others crash.
 struct captured_stack {
     void* frames[deepest];
     unsigned count = 0;
 };
 
-captured_stack& captured() noexcept {
-    static thread_local captured_stack mine;
-    return mine;
-}
-[[gnu::noinline]] captured_stack* captured_here() noexcept {
-    captured_stack* s = &captured();
-    asm volatile("" : "+r"(s));
-    return s;
-}
+namespace {
+
 
 _Unwind_Reason_Code note_frame(_Unwind_Context* context, void* argument) {
     auto* s = static_cast<captured_stack*>(argument);
@@ -43,9 +41,12 @@ class probe_type : public std::type_info {
 public:
     probe_type() : std::type_info("N8heirloom6detail18thrown_stack_probeE") {}
     bool __do_catch(const std::type_info*, void**, unsigned) const override {
-        captured_stack* s = captured_here();
-        s->count = 0;
-        _Unwind_Backtrace(&note_frame, s);
+        process* p = this_thread().current;
+        if (!p) return false;
+        if (!p->thrown) p->thrown = new (std::nothrow) captured_stack;
+        if (!p->thrown) return false;
+        p->thrown->count = 0;
+        _Unwind_Backtrace(&note_frame, p->thrown);
         return false;
     }
 };
@@ -55,12 +56,13 @@ extern const probe_type probe_type_info asm("_ZTIN8heirloom6detail18thrown_stack
 const probe_type probe_type_info;
 
 std::vector<void*> take_thrown_stack() {
-    captured_stack* s = captured_here();
+    process* p = this_thread().current;
+    std::unique_ptr<captured_stack> s(p ? std::exchange(p->thrown, nullptr) : nullptr);
+    if (!s) return {};
     // The innermost frames are this library's and the unwinder's own.
     unsigned first = 0;
     while (first < s->count && first < 4) ++first;
     std::vector<void*> frames(s->frames + first, s->frames + s->count);
-    s->count = 0;
     return frames;
 }
 
