@@ -2,6 +2,7 @@
 
 #include <heirloom/ets/bag.hpp>
 #include <heirloom/ets/errors.hpp>
+#include <heirloom/ets/file.hpp>
 #include <heirloom/ets/fixation.hpp>
 #include <heirloom/ets/hash.hpp>
 #include <heirloom/ets/options.hpp>
