@@ -245,7 +245,6 @@ protected:
     explicit bag_table(table_ref ref) noexcept : handle(std::move(ref)) {}
     explicit bag_table(const table_options& options)
         : handle(table_ref(table_core::create(Derived::table_type_of, options, "new", &make_rows))) {
-        check_row<K, V>();
         static_assert(std::equality_comparable<V>, "heirloom: the values of a bag can be compared with ==");
     }
 

@@ -53,8 +53,9 @@ struct packed_row {
     /// One store replaces the value.
     static constexpr bool one_word_value = first_value_word + 1 == words;
 
-    packed_row() = default;
+    packed_row() noexcept {}    // NOLINT: filled word by word
     packed_row(const K& key, const V& value) noexcept {
+        if constexpr (sizeof(K) + sizeof(V) != sizeof(byte)) std::memset(byte, 0, sizeof(byte));
         std::memcpy(byte, &key, sizeof(K));
         std::memcpy(byte + value_at, &value, sizeof(V));
     }
@@ -67,7 +68,7 @@ struct packed_row {
     }
     void set_word(unsigned i, std::uint64_t w) noexcept { std::memcpy(byte + 8 * i, &w, 8); }
 
-    alignas(8) unsigned char byte[words * 8] = {};
+    alignas(8) unsigned char byte[words * 8];    // every byte that is read has been written
 };
 
 template <class K, class V>
@@ -221,8 +222,9 @@ public:
     /// replace(), add() and erase() is called. Unlocks at its end, whatever happened.
     class place {
     public:
+        // Inlined, so that `shared` and the key stay in registers: half of a write's time.
         template <class Q>
-        place(hash_rows& rows, const Q& key, std::uint64_t hash, bool shared)
+        [[gnu::always_inline]] place(hash_rows& rows, const Q& key, std::uint64_t hash, bool shared)
             : rows_(rows), hash_(hash), shared_(shared) {
             for (unsigned round = 0;; ++round) {
                 if (round) pause_in_spin(round);
@@ -361,7 +363,7 @@ public:
 
     private:
         template <class Q>
-        void find(const Q& key) {
+        [[gnu::always_inline]] void find(const Q& key) {
             bucket* c = first_;
             std::uint64_t h = head_;
             for (;;) {
@@ -688,6 +690,7 @@ private:
         std::uint32_t m = 0;
         if constexpr (boxed) {
             const std::uint64_t tag = box_tag(hash);
+#pragma GCC unroll 6
             for (unsigned s = 0; s < slots; ++s)
                 m |= static_cast<std::uint32_t>(c->word[s].load(std::memory_order_acquire) >> 48 == tag) << s;
             return m;
@@ -697,6 +700,7 @@ private:
             std::uint64_t wanted = 0;
             const K exact = static_cast<K>(key);
             std::memcpy(&wanted, &exact, sizeof(K));
+#pragma GCC unroll 6
             for (unsigned s = 0; s < slots; ++s)
                 m |= static_cast<std::uint32_t>(
                          ((c->word[s * words].load(std::memory_order_acquire) ^ wanted) & mask) == 0)
@@ -704,6 +708,7 @@ private:
             return m & head::occupancy(h);
         } else if constexpr (tagged) {
             const std::uint64_t tag = tag_of(hash);
+#pragma GCC unroll 6
             for (unsigned s = 0; s < slots; ++s)
                 m |= static_cast<std::uint32_t>((h >> (head::tags_at + 8 * s) & 0xff) == tag) << s;
             return m & head::occupancy(h);
@@ -965,9 +970,9 @@ private:
         return true;
     }
 
-    // What every reader loads, together.
-    bucket_array array_;
+    // What every reader loads, together: the shape and the first origins follow the seed.
     const std::uint64_t seed_;
+    bucket_array array_;
     // The counting.
     alignas(64) std::atomic<std::int64_t> rows_{0};    // by the one writer of an unshared table
     std::atomic<stripe*> stripes_{nullptr};

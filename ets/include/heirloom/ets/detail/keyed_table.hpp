@@ -51,16 +51,6 @@ struct lookup_argument<Hash, K> {
     using type = typename Hash::lookup_type;
 };
 
-template <class K, class V>
-constexpr void check_row() {
-    static_assert(heirloom::detail::owns<K>() && heirloom::detail::owns<V>(),
-                  "heirloom: a table must own what it holds; use std::string, std::vector or shared_ptr<const T>");
-    static_assert(std::is_copy_constructible_v<K> && std::is_copy_constructible_v<V>,
-                  "heirloom: rows of a table are copied out to whoever reads them; hold what cannot be copied by "
-                  "shared_ptr<const T>");
-    static_assert(alignof(K) <= 64 && alignof(V) <= 64, "heirloom: rows of a table are aligned to a cache line at most");
-}
-
 /// `from` with `step` applied; nothing if it does not fit.
 template <class N>
 constexpr std::optional<N> count_on(N from, const counter_step<N>& step) noexcept {
@@ -366,9 +356,7 @@ protected:
     keyed_table() = default;
     explicit keyed_table(table_ref ref) noexcept : handle(std::move(ref)) {}
     explicit keyed_table(const table_options& options)
-        : handle(table_ref(table_core::create(Derived::table_type_of, options, "new", &make_rows))) {
-        check_row<K, V>();
-    }
+        : handle(table_ref(table_core::create(Derived::table_type_of, options, "new", &make_rows))) {}
     static contents_ptr make_rows(std::uint64_t seed) { return own_contents(std::make_unique<Rows>(seed)); }
     Rows& rows() const noexcept { return *static_cast<Rows*>(this->core_->rows()); }
 

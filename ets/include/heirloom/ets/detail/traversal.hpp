@@ -91,6 +91,14 @@ private:
 /// objects they changed; same_row(a, b): whether two keys met one after the other are one row (of a bag).
 template <class Derived, class K, class V>
 class traversal {
+    static_assert(heirloom::detail::owns<K>() && heirloom::detail::owns<V>(),
+                  "heirloom: a table must own what it holds; use std::string, std::vector or shared_ptr<const T>");
+    static_assert(std::is_copy_constructible_v<K> && std::is_copy_constructible_v<V>,
+                  "heirloom: rows of a table are copied out to whoever reads them; hold what cannot be copied by "
+                  "shared_ptr<const T>");
+    static_assert(alignof(K) <= 64 && alignof(V) <= 64,
+                  "heirloom: rows of a table are aligned to a cache line at most");
+
 public:
     /// All rows for which `predicate(key, value)` holds, as pairs (OTP: match_object). Not a snapshot: a row that is
     /// there throughout is found exactly once; one that comes or goes meanwhile may be found or not.
