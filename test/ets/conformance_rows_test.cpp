@@ -381,7 +381,7 @@ void clearing_leaves_top_segments() {
     for (long w = 0; w < writers; ++w)
         crowd[static_cast<std::size_t>(w)].begin([t, w, &over, &written]() mutable {
             long n = 0;
-            for (; !over; ++n) t.insert(w * 1'000'000'000 + n, n);
+            for (; !over && n < 20'000; ++n) t.insert(w * 1'000'000'000 + n, n);
             written[static_cast<std::size_t>(w)] = n;
         });
     for (int i = 0; i < 20; ++i) {

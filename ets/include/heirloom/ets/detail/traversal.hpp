@@ -187,7 +187,10 @@ protected:
     template <class F>
     void walk_all(const char* verb, F&& f, bool backwards = false) const {
         auto walk = derived().begin_walk(backwards);
-        while (!walk.end()) derived().walk_chunk(walk, verb, f);
+        while (!walk.end()) {
+            derived().walk_chunk(walk, verb, f);
+            heirloom::detail::safe_point(32);
+        }
     }
     void require_limit(std::size_t limit) const {
         if (limit == 0) throw bad_table_argument("select", derived().to_string(), "a limit is 1 or more");

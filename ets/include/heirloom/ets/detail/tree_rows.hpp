@@ -400,6 +400,7 @@ public:
                 insert_at(p, std::move(r.held));
             }
         }
+        rows_.store(rows_.load(std::memory_order_relaxed) + std::exchange(bulk_rows_, 0), std::memory_order_relaxed);
         bulk_.store(bulk + 2, std::memory_order_release);    // pairs with the acquire in read()
         for (const box* b : dead) discard(b);
         return true;
@@ -648,7 +649,10 @@ private:
             split_leaf(p, at, key, value);
         }
         if constexpr (boxed) fresh.release();    // NOLINT: the leaf's now
-        rows_.store(rows_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);    // one writer
+        if (bulk_.load(std::memory_order_relaxed) & 1)
+            ++bulk_rows_;    // counted when the others may see them
+        else
+            rows_.store(rows_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);    // one writer
     }
     static std::uint64_t word_of_key(const K& key) noexcept {
         if constexpr (key_in_node)
@@ -792,6 +796,7 @@ private:
     std::atomic<std::size_t> rows_{0};
     std::atomic<std::size_t> nodes_{1};
     node* reserve_ = nullptr;    // linked by their first value
+    std::size_t bulk_rows_ = 0;
     std::size_t reserved_ = 0;
 };
 
