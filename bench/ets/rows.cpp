@@ -1,5 +1,5 @@
 // What one operation on one row costs: hot and cold, by one process and by two, by the owner of a protected table and on a
-// public one, for small rows in place and for boxed ones. Not: how latency is spread, nor more cores than two.
+// public one, for small rows in place and for boxed ones. The scenarios shared with the peers are in set.cpp. Not: how latency is spread, nor more cores than two.
 #include "measure.hpp"
 
 #include <cmath>
@@ -35,12 +35,6 @@ std::vector<std::uint32_t> zipf(std::uint64_t rows) {
 
 void reads(std::uint64_t rows, unsigned processes) {
     const auto make = [rows] { return filled<numbers>(rows, ets::access::protected_); };
-    add(name_of("lookup", rows, processes), [=](benchmark::State& s) {
-        on_processes(s, processes, make, [rows](const numbers& t, std::uint64_t j, unsigned) {
-            const long k = key_of(j, rows);
-            return static_cast<std::uint64_t>(*t.lookup(k) != k);
-        }, unchecked);
-    });
     add(name_of("lookup_miss", rows, processes), [=](benchmark::State& s) {
         on_processes(s, processes, make, [rows](const numbers& t, std::uint64_t j, unsigned) {
             return static_cast<std::uint64_t>(t.member(-1 - key_of(j, rows)));
@@ -62,14 +56,13 @@ void writes(std::uint64_t rows, unsigned processes, ets::access access, const ch
             if (t.at(static_cast<long>(k)) != static_cast<long>(k)) return false;
         return t.size() == rows;
     };
-    for (const char* scenario : {"insert", "insert_over"})
-        add(name_of(scenario, rows, processes, more), [=](benchmark::State& s) {
-            on_processes(s, processes, make, [rows](numbers& t, std::uint64_t j, unsigned) {
-                const long k = key_of(j, rows);
-                t.insert(k, k);
-                return std::uint64_t{0};
-            }, same_rows);
-        });
+    add(name_of("insert_over", rows, processes, more), [=](benchmark::State& s) {
+        on_processes(s, processes, make, [rows](numbers& t, std::uint64_t j, unsigned) {
+            const long k = key_of(j, rows);
+            t.insert(k, k);
+            return std::uint64_t{0};
+        }, same_rows);
+    });
     add(name_of("insert_new_delete", rows, processes, more), [=](benchmark::State& s) {
         on_processes(s, processes, make, [rows](numbers& t, std::uint64_t j, unsigned who) {
             const long k = static_cast<long>(rows) * (who + 1) + key_of(j, rows);
@@ -159,8 +152,6 @@ const bool registered = [] {
     for (std::uint64_t rows : {1'000ull, 1'000'000ull}) {
         for (unsigned processes : {1u, 2u}) {
             reads(rows, processes);
-            // Unqualified: the owner where there is one process, a public table where there are two.
-            writes(rows, processes, processes == 1 ? ets::access::protected_ : ets::access::public_, "");
             other_types(rows, processes);
         }
         writes(rows, 1, ets::access::protected_, "/access:owner");
