@@ -1,137 +1,18 @@
 #pragma once
 
-#include <heirloom/ets/detail/core.hpp>
 #include <heirloom/ets/detail/hash_rows.hpp>
-#include <heirloom/ets/errors.hpp>
+#include <heirloom/ets/detail/keyed_table.hpp>
 #include <heirloom/ets/hash.hpp>
-#include <heirloom/ets/options.hpp>
-#include <heirloom/ets/transfer.hpp>
-#include <heirloom/message.hpp>
-#include <heirloom/result.hpp>
 
-#include <concepts>
 #include <cstddef>
 #include <functional>
-#include <initializer_list>
 #include <iosfwd>
-#include <limits>
 #include <optional>
-#include <ranges>
-#include <sstream>
 #include <string>
-#include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace heirloom::ets {
-
-/// One step of update_counter: adds, then replaces a result that went beyond the threshold (OTP: {Pos, Incr, Threshold,
-/// SetValue}): above it when `add` is zero or more, below it when `add` is negative.
-template <class N>
-struct counter_step {
-    N add = 0;
-    std::optional<N> threshold = {};
-    N reset = 0;
-};
-
-namespace detail {
-
-template <class T>
-std::string describe(const T& value) {
-    if constexpr (heirloom::detail::printable<T>) {
-        std::ostringstream text;
-        text << value;
-        return std::move(text).str();
-    } else {
-        return "(a " + std::string(heirloom::detail::type_name<T>()) + ")";
-    }
-}
-
-template <class Hash, class K>
-struct lookup_argument {
-    using type = const K&;
-};
-template <class Hash, class K>
-    requires requires { typename Hash::lookup_type; }
-struct lookup_argument<Hash, K> {
-    using type = typename Hash::lookup_type;
-};
-
-template <class K, class V>
-constexpr void check_row() {
-    static_assert(heirloom::detail::owns<K>() && heirloom::detail::owns<V>(),
-                  "heirloom: a table must own what it holds; use std::string, std::vector or shared_ptr<const T>");
-    static_assert(std::is_copy_constructible_v<K> && std::is_copy_constructible_v<V>,
-                  "heirloom: rows of a table are copied out to whoever reads them; hold what cannot be copied by "
-                  "shared_ptr<const T>");
-    static_assert(alignof(K) <= 64 && alignof(V) <= 64, "heirloom: rows of a table are aligned to a cache line at most");
-}
-
-/// `from` with `step` applied; nothing if it does not fit.
-template <class N>
-constexpr std::optional<N> count_on(N from, const counter_step<N>& step) noexcept {
-    N sum{};
-    const bool overflows = __builtin_add_overflow(from, step.add, &sum);
-    // Beyond the type is beyond the threshold too.
-    if (step.threshold) {
-        const bool up = !(step.add < N(0));
-        if (overflows || (up ? sum > *step.threshold : sum < *step.threshold)) return step.reset;
-    } else if (overflows) {
-        return std::nullopt;
-    }
-    return sum;
-}
-
-/// What all handles share, whatever the table's type: name, owner, heir, life.
-class handle {
-public:
-    /// False for a handle that names no table, or whose table is gone.
-    explicit operator bool() const noexcept { return core_->info().has_value(); }
-
-    std::uint64_t id() const noexcept { return core_->id(); }
-    atom name() const { return core_->name(); }
-    /// Nothing if the table is gone. Any process or thread, whatever the access.
-    std::optional<table_info> info() const { return core_->info(); }
-    /// Deletes the table. From the moment it begins nobody finds it; its memory goes in the background.
-    void delete_table() { core_->delete_table("delete_table"); }
-    /// Makes `to` the owner; it gets an ets::transfer. An error if it is dead: the table is then still the caller's.
-    /// Throws not_owner, already_owner.
-    heirloom::result<void, give_away_error> give_away(pid to, gift data = {}) {
-        return core_->give_away(to, std::move(data));
-    }
-    /// Changes access and heir, all or nothing. The owner alone.
-    void setopts(const table_changes& changes) { core_->set_options(changes); }
-    /// A new name. Throws name_taken, with nothing changed; also for the name it has.
-    void rename(atom name) { core_->rename(name); }
-    /// Fixes the table for the running process, or gives up one fixation of it; false if it had none. While a table
-    /// is fixed, `next` and `prev` take keys that have been erased. A process's end releases all it has fixed.
-    bool safe_fixtable(bool on) {
-        if (on) {
-            core_->fix("safe_fixtable");
-            return true;
-        }
-        return core_->unfix("safe_fixtable");
-    }
-
-    std::string to_string() const { return core_->label(); }
-    const table_ref& core() const noexcept { return core_; }
-    friend bool operator==(const handle&, const handle&) noexcept = default;
-
-protected:
-    handle() = default;
-    explicit handle(table_ref ref) noexcept : core_(std::move(ref)) {}
-    ~handle() = default;
-    handle(const handle&) = default;
-    handle(handle&&) noexcept = default;
-    handle& operator=(const handle&) = default;
-    handle& operator=(handle&&) noexcept = default;
-
-    table_ref core_;
-};
-std::ostream& operator<<(std::ostream& out, const handle& h);
-
-}    // namespace detail
 
 /// A table of unique keys in no order (OTP: set). The object is a handle: a small value, copied and sent freely, which
 /// outlives the table and then throws no_such_table. Every verb but `erase` is a safe point when it begins.
@@ -140,16 +21,18 @@ std::ostream& operator<<(std::ostream& out, const handle& h);
 /// threads may use public tables. Functions given to a verb run while the row is held: in them no call waits, tables
 /// may be read but not written (in_table_callback), and what they throw leaves the row as it was.
 template <class K, class V, class Hash = ets::hash<K>, class Equal = std::equal_to<>>
-class set : public detail::handle {
+class set : public detail::keyed_table<set<K, V, Hash, Equal>, K, V, detail::hash_rows<K, V, Hash, Equal>,
+                                       typename detail::lookup_argument<Hash, K>::type> {
     using rows_type = detail::hash_rows<K, V, Hash, Equal>;
-    using row = typename rows_type::row;
+    using base = detail::keyed_table<set, K, V, rows_type, typename detail::lookup_argument<Hash, K>::type>;
+    friend base;
+    friend class detail::traversal<set, K, V>;
+    template <class, class>
+    friend class detail::pager;
 
 public:
-    using key_type = K;
-    using mapped_type = V;
-    using value_type = std::pair<K, V>;
-    /// What a key is looked up by: std::string_view for strings.
-    using key_argument = typename detail::lookup_argument<Hash, K>::type;
+    using typename base::key_argument;
+    using typename base::value_type;
 
     static constexpr detail::table_type table_type_of{kind::set, heirloom::detail::type_name<K>(),
                                                       heirloom::detail::type_name<V>()};
@@ -157,333 +40,69 @@ public:
     /// Names no table.
     set() = default;
     /// Makes a table that the running process owns. Throws name_taken, not_in_process.
-    explicit set(const table_options& options)
-        : handle(detail::table_ref(
-              detail::table_core::create(table_type_of, options, "new", &make_rows))) {
-        detail::check_row<K, V>();
-    }
+    explicit set(const table_options& options) : base(options) {}
     static set create(const table_options& options = {}) { return set(options); }
-    /// Throws wrong_table_type.
-    static set from(const any_table& table) {
-        if (!table.is<set>()) {
-            const auto& type = table.core()->type();
-            throw wrong_table_type("as", table.to_string(), describe_type(table_type_of), describe_type(type));
-        }
-        return set(table.core());
-    }
-    operator any_table() const { return any_table(core_); }    // NOLINT(google-explicit-constructor)
 
-    // --- One row ---
+    // --- Going through the table, in an order that never changes: a walk meets every key that is there throughout
+    // exactly once, whatever else is inserted or erased. ---
 
-    /// Inserts the row, in place of the one with that key if there is one.
-    void insert(K key, V value) {
-        detail::writing scope(*core_, "insert");
-        auto& t = rows();
-        const auto hash = t.hash_of(key);
-        if constexpr (rows_type::boxed) {
-            std::unique_ptr<row> fresh(new row(hash, std::move(key), std::move(value)));
-            const K& its_key = fresh->key();
-            bool spilled;
-            {
-                typename rows_type::place p(t, its_key, hash, scope.shared());
-                if (p.found()) return p.replace(std::move(fresh));
-                p.add(std::move(fresh));
-                spilled = p.spilled();
-            }
-            t.added(scope.shared(), scope.self(), spilled);
-        } else {
-            bool spilled;
-            {
-                typename rows_type::place p(t, key, hash, scope.shared());
-                if (p.found()) return p.replace(row(key, value));
-                p.add(row(key, value));
-                spilled = p.spilled();
-            }
-            t.added(scope.shared(), scope.self(), spilled);
-        }
+    std::optional<K> first() const {
+        detail::reading scope(*this->core_, "first");
+        return detail::key_following<K, Equal>(this->rows(), *this->core_, 0, nullptr);
     }
-    /// Inserts the row if the key is absent; says whether it did.
-    bool insert_new(K key, V value) {
-        detail::writing scope(*core_, "insert_new");
-        auto& t = rows();
-        const auto hash = t.hash_of(key);
-        bool spilled;
-        {
-            typename rows_type::place p(t, key, hash, scope.shared());
-            if (p.found()) return false;
-            p.add(make(hash, std::move(key), std::move(value)));
-            spilled = p.spilled();
-        }
-        t.added(scope.shared(), scope.self(), spilled);
-        return true;
+    /// The key after `key`. Throws no_such_key if it is not there, unless the table is fixed.
+    std::optional<K> next(key_argument key) const {
+        detail::reading scope(*this->core_, "next");
+        const K exact(key);
+        return detail::key_following<K, Equal>(
+            this->rows(), *this->core_, detail::order_of(this->rows().hash_of(exact), 0), &exact);
     }
-    /// A copy of the value, if the key is there.
-    std::optional<V> lookup(key_argument key) const {
-        detail::reading scope(*core_, "lookup");
-        std::optional<V> found;
-        rows().read(key, [&](const V& value) { found.emplace(value); });
-        return found;
+    /// In a table without order the same as first and next.
+    std::optional<K> last() const { return first(); }
+    std::optional<K> prev(key_argument key) const { return next(key); }
+    /// The rows of one bucket; nothing for the index after the last (OTP: slot). Throws bad_table_argument beyond that.
+    std::optional<std::vector<value_type>> slot(std::size_t index) const {
+        detail::reading scope(*this->core_, "slot");
+        const auto buckets = this->rows().bucket_count();
+        if (index > buckets) throw bad_table_argument("slot", this->to_string(), "there is no slot " + std::to_string(index));
+        if (index == buckets) return std::nullopt;
+        std::vector<typename rows_type::seen> found;
+        this->rows().gather_bucket(static_cast<std::uint32_t>(index), found);
+        std::vector<value_type> result;
+        for (const auto& r : found) result.emplace_back(r.get().key(), r.get().value());
+        return result;
     }
-    /// A copy of the value. Throws no_such_key.
-    V at(key_argument key) const {
-        auto found = lookup(key);
-        if (!found) throw no_such_key("at", to_string(), detail::describe(key));
-        return *std::move(found);
-    }
-    bool member(key_argument key) const {
-        detail::reading scope(*core_, "member");
-        return rows().read(key, [](const V&) {});
-    }
-    /// Calls `f(const V&)` on the value; false if the key is absent. The reference ends with the call.
-    template <std::invocable<const V&> F>
-    bool visit(key_argument key, F&& f) const {
-        detail::reading scope(*core_, "visit");
-        heirloom::detail::callback_scope inside;
-        return rows().read(key, [&](const V& value) { std::invoke(f, value); });
-    }
-    /// One member of the value. Throws no_such_key.
-    template <class M, class C>
-        requires std::derived_from<V, C>
-    M lookup_element(key_argument key, M C::*member) const {
-        detail::reading scope(*core_, "lookup_element");
-        std::optional<M> found;
-        if (!rows().read(key, [&](const V& value) { found.emplace(value.*member); }))
-            throw no_such_key("lookup_element", to_string(), detail::describe(key));
-        return *std::move(found);
-    }
-    /// Removes the row and returns its value.
-    std::optional<V> take(key_argument key) {
-        detail::writing scope(*core_, "take");
-        return remove(key, scope, [](const V& value) { return std::optional<V>(value); });
-    }
-    /// Removes the row; says whether there was one. Never a safe point.
-    bool erase(key_argument key) {
-        detail::writing scope(*core_, "erase", detail::writing::quietly{});
-        return remove(key, scope, [](const V&) { return std::optional<bool>(true); }).has_value();
-    }
-    /// The same for destructors: false also when the table is gone or may not be written.
-    bool try_erase(key_argument key) noexcept {
-        try {
-            return erase(key);
-        } catch (const heirloom::error&) {
-            return false;
-        }
-    }
-    /// Removes the row if it has that value (OTP: delete_object).
-    bool erase_object(key_argument key, const V& value) {
-        detail::writing scope(*core_, "erase_object", detail::writing::quietly{});
-        return remove(key, scope, [&](const V& found) {
-                   heirloom::detail::callback_scope inside;
-                   return found == value ? std::optional<bool>(true) : std::nullopt;
-               }).has_value();
-    }
-    /// Changes one row atomically: `f` gets a copy of the value, runs once, and changes it (`V&`) or returns the new one.
-    /// False, and `f` not called, if the key is absent.
-    template <class F>
-        requires std::invocable<F&, V&>
-    bool update(key_argument key, F&& f) {
-        detail::writing scope(*core_, "update");
-        return change(key, scope, [&](V& value) {
-            heirloom::detail::callback_scope inside;
-            if constexpr (std::is_void_v<std::invoke_result_t<F&, V&>>)
-                std::invoke(f, value);
-            else
-                value = std::invoke(f, value);
-        });
-    }
-    /// Changes members of one value atomically: `update_element(k, &V::a, 1, &V::b, 2)`, in order. False if the key is absent.
-    template <class... A>
-    bool update_element(key_argument key, A&&... members_and_values) {
-        static_assert(sizeof...(A) % 2 == 0, "heirloom: update_element takes pairs of &V::member and a value");
-        detail::writing scope(*core_, "update_element");
-        return change(key, scope,
-                      [&](V& value) { assign(value, std::forward<A>(members_and_values)...); });
-    }
-
-    // --- Counters. Atomic; a sum that does not fit the type throws counter_overflow and nothing is added. ---
-
-    /// Adds to the value and returns the sum. Throws no_such_key.
-    V update_counter(key_argument key, std::type_identity_t<V> add)
-        requires std::integral<V>
-    {
-        return count(key, nullptr, [](V& v) -> V& { return v; }, counter_step<V>{.add = add});
-    }
-    V update_counter(key_argument key, const counter_step<std::type_identity_t<V>>& step)
-        requires std::integral<V>
-    {
-        return count(key, nullptr, [](V& v) -> V& { return v; }, step);
-    }
-    /// With a value to start from when the key is absent.
-    V update_counter(key_argument key, const counter_step<std::type_identity_t<V>>& step, const V& initial)
-        requires std::integral<V>
-    {
-        return count(key, &initial, [](V& v) -> V& { return v; }, step);
-    }
-    V update_counter(key_argument key, std::type_identity_t<V> add, const V& initial)
-        requires std::integral<V>
-    {
-        return count(key, &initial, [](V& v) -> V& { return v; }, counter_step<V>{.add = add});
-    }
-    /// The same for a member of the value: `update_counter(k, &V::hits, 1)`.
-    template <std::integral N, class C>
-        requires std::derived_from<V, C>
-    N update_counter(key_argument key, N C::*member, std::type_identity_t<N> add) {
-        return count(key, nullptr, [&](V& v) -> N& { return v.*member; }, counter_step<N>{.add = add});
-    }
-    template <std::integral N, class C>
-        requires std::derived_from<V, C>
-    N update_counter(key_argument key, N C::*member, const counter_step<std::type_identity_t<N>>& step) {
-        return count(key, nullptr, [&](V& v) -> N& { return v.*member; }, step);
-    }
-    template <std::integral N, class C>
-        requires std::derived_from<V, C>
-    N update_counter(key_argument key, N C::*member, const counter_step<std::type_identity_t<N>>& step,
-                     const V& initial) {
-        return count(key, &initial, [&](V& v) -> N& { return v.*member; }, step);
-    }
-    /// Several steps, in order, each on the result of the one before; returns every result. One atomic change.
-    std::vector<V> update_counter(key_argument key, std::initializer_list<counter_step<std::type_identity_t<V>>> steps)
-        requires std::integral<V>
-    {
-        std::vector<V> results;
-        count_all(key, nullptr, [&](V& value) {
-            for (const auto& step : steps) results.push_back(counted(key, value, step));
-        });
-        return results;
-    }
-    /// Several members: `update_counters(k, ets::step(&V::hits, 1), ets::step(&V::misses, {.add = 1, .threshold = 9}))`.
-    template <class... Step>
-        requires(sizeof...(Step) > 0)
-    auto update_counters(key_argument key, const Step&... steps) {
-        std::optional<std::tuple<typename Step::number...>> results;
-        count_all(key, nullptr, [&](V& value) {
-            results.emplace(std::tuple<typename Step::number...>{counted(key, value.*steps.member, steps.step)...});
-        });
-        return *results;
-    }
-
-    // --- The whole table ---
-
-    std::size_t size() const {
-        detail::reading scope(*core_, "size");
-        return rows().size();
-    }
-    /// Removes all rows at one moment.
-    void clear() { core_->delete_all("clear", make_rows(core_->seed())); }
 
     friend std::ostream& operator<<(std::ostream& out, const set& s) {
-        return out << static_cast<const handle&>(s);
+        return out << static_cast<const detail::handle&>(s);
     }
 
 private:
-    explicit set(detail::table_ref ref) noexcept : handle(std::move(ref)) {}
+    explicit set(detail::table_ref ref) noexcept : base(std::move(ref)) {}
 
-    static std::string describe_type(const detail::table_type& type) {
-        return std::string(to_string_view(type.kind)) + "<" + std::string(type.key) + ", " + std::string(type.value) + ">";
+    class walk {
+    public:
+        bool end() const noexcept { return at.end; }
+        detail::hash_position at;
+        unsigned bits = 0;
+    };
+    walk begin_walk(bool) const {
+        detail::reading scope(*this->core_, "select");
+        return {{}, this->rows().scan_bits()};
     }
-    static std::string_view to_string_view(ets::kind k) noexcept { return ets::to_string(k); }
-    static detail::contents_ptr make_rows(std::uint64_t seed) {
-        return detail::own_contents(std::make_unique<rows_type>(seed));
-    }
-    rows_type& rows() const noexcept { return *static_cast<rows_type*>(core_->rows()); }
-
-    static auto make(std::uint64_t hash, K key, V value) {
-        if constexpr (rows_type::boxed)
-            return std::unique_ptr<row>(new row(hash, std::move(key), std::move(value)));
-        else
-            return row(key, value);
-    }
-
-    /// Erases the row if `f` of its value has a value, and returns that.
     template <class F>
-    auto remove(key_argument key, const detail::writing& scope, F&& f) -> std::invoke_result_t<F&, const V&> {
-        auto& t = rows();
-        std::invoke_result_t<F&, const V&> result;
-        {
-            typename rows_type::place p(t, key, t.hash_of(key), scope.shared());
-            if (!p.found()) return result;
-            result = f(p.current().value());
-            if (!result) return result;
-            p.erase();
+    void walk_chunk(walk& w, const char* verb, F&& f) const {
+        std::vector<typename rows_type::seen> found;
+        detail::reading scope(*this->core_, verb);
+        const auto& t = this->rows();
+        heirloom::detail::callback_scope inside;
+        for (unsigned stretches = 0; stretches < 64 && !w.at.end; ++stretches) {
+            found.clear();
+            w.at = t.gather(w.at, w.bits, false, found);
+            for (const auto& r : found) f(r.get().key(), r.get().value());
         }
-        t.erased(scope.shared(), scope.self());
-        return result;
-    }
-    template <class F>
-    bool change(key_argument key, const detail::writing& scope, F&& f) {
-        auto& t = rows();
-        const auto hash = t.hash_of(key);
-        typename rows_type::place p(t, key, hash, scope.shared());
-        if (!p.found()) return false;
-        const row& now = p.current();
-        V value(now.value());
-        f(value);
-        p.replace(make(hash, now.key(), std::move(value)));
-        return true;
-    }
-
-    template <class A, class B, class... Rest>
-    static void assign(V& value, A member, B&& to, Rest&&... rest) {
-        value.*member = std::forward<B>(to);
-        if constexpr (sizeof...(Rest) > 0) assign(value, std::forward<Rest>(rest)...);
-    }
-    static void assign(V&) noexcept {}
-
-    template <class N>
-    N counted(key_argument key, N& number, const counter_step<N>& step) const {
-        const auto sum = detail::count_on(number, step);
-        if (!sum) throw counter_overflow("update_counter", to_string(), detail::describe(key));
-        return number = *sum;
-    }
-    template <class Member, class N>
-    N count(key_argument key, const V* initial, Member&& member, const counter_step<N>& step) {
-        N result{};
-        count_all(key, initial, [&](V& value) { result = counted(key, member(value), step); });
-        return result;
-    }
-    template <class F>
-    void count_all(key_argument key, const V* initial, F&& f) {
-        detail::writing scope(*core_, "update_counter");
-        auto& t = rows();
-        const auto hash = t.hash_of(key);
-        bool spilled;
-        {
-            typename rows_type::place p(t, key, hash, scope.shared());
-            if (p.found()) {
-                const row& now = p.current();
-                V value(now.value());
-                f(value);
-                p.replace(make(hash, now.key(), std::move(value)));
-                return;
-            }
-            if (!initial) {
-                p.unlock();
-                throw no_such_key("update_counter", to_string(), detail::describe(key));
-            }
-            V value(*initial);
-            f(value);
-            p.add(make(hash, K(key), std::move(value)));
-            spilled = p.spilled();
-        }
-        t.added(scope.shared(), scope.self(), spilled);
     }
 };
-
-/// One step of update_counters.
-template <class V, class N>
-struct member_step {
-    using number = N;
-    N V::*member;
-    counter_step<N> step;
-};
-template <class V, std::integral N>
-member_step<V, N> step(N V::*member, std::type_identity_t<N> add) {
-    return {member, {.add = add}};
-}
-template <class V, std::integral N>
-member_step<V, N> step(N V::*member, const counter_step<std::type_identity_t<N>>& s) {
-    return {member, s};
-}
 
 /// The table that has the name, if it is of that type: `if (auto t = ets::whereis<storage>("counter_storage"))`. A handle that
 /// names none if no table has the name; throws wrong_table_type if it is of another.

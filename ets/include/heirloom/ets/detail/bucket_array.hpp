@@ -199,7 +199,7 @@ private:
 
     // Segment 0 has the first 8 buckets; segment s > 0 those from 4 << s on, as many as all before it together.
     static constexpr unsigned segment_of(std::uint32_t i) noexcept {
-        return static_cast<unsigned>(std::bit_width(i | (smallest - 1))) - 3;
+        return (31u ^ static_cast<unsigned>(std::countl_zero(i | (smallest - 1)))) - 2;    // one instruction and a subtraction
     }
     static constexpr std::uint32_t first_of(unsigned s) noexcept { return s == 0 ? 0 : (smallest / 2) << s; }
 

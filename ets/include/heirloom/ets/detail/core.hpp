@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -275,7 +276,15 @@ private:
 };
 
 template <class T>
-std::string describe(const T& value);
+std::string describe(const T& value) {
+    if constexpr (heirloom::detail::printable<T>) {
+        std::ostringstream text;
+        text << value;
+        return std::move(text).str();
+    } else {
+        return "(a " + std::string(heirloom::detail::type_name<T>()) + ")";
+    }
+}
 
 }    // namespace detail
 }    // namespace heirloom::ets

@@ -14,6 +14,8 @@
 #include <limits>
 #include <memory>
 #include <new>
+#include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -51,8 +53,9 @@ struct packed_row {
     /// One store replaces the value.
     static constexpr bool one_word_value = first_value_word + 1 == words;
 
-    packed_row() = default;
+    packed_row() noexcept {}    // NOLINT: filled word by word
     packed_row(const K& key, const V& value) noexcept {
+        if constexpr (sizeof(K) + sizeof(V) != sizeof(byte)) std::memset(byte, 0, sizeof(byte));
         std::memcpy(byte, &key, sizeof(K));
         std::memcpy(byte + value_at, &value, sizeof(V));
     }
@@ -65,7 +68,7 @@ struct packed_row {
     }
     void set_word(unsigned i, std::uint64_t w) noexcept { std::memcpy(byte + 8 * i, &w, 8); }
 
-    alignas(8) unsigned char byte[words * 8] = {};
+    alignas(8) unsigned char byte[words * 8];    // every byte that is read has been written
 };
 
 template <class K, class V>
@@ -132,11 +135,23 @@ public:
     }
 
     template <class Q>
-    std::uint64_t hash_of(const Q& key) const {
+    static std::uint64_t hash_with(std::uint64_t seed, const Q& key) {
         if constexpr (std::is_invocable_v<const Hash&, const Q&, std::uint64_t>)
-            return Hash()(key, seed_);
+            return Hash()(key, seed);
         else
-            return fold_multiply(static_cast<std::uint64_t>(Hash()(key)) ^ seed_, odd_a);
+            return fold_multiply(static_cast<std::uint64_t>(Hash()(key)) ^ seed, odd_a);
+    }
+    template <class Q>
+    std::uint64_t hash_of(const Q& key) const {
+        return hash_with(seed_, key);
+    }
+
+    using held_row = std::conditional_t<boxed, std::unique_ptr<box>, packed>;
+    static held_row make(std::uint64_t hash, K key, V value) {
+        if constexpr (boxed)
+            return std::unique_ptr<box>(new box(hash, std::move(key), std::move(value)));
+        else
+            return packed(key, value);
     }
 
     // --- Reading ---
@@ -207,8 +222,9 @@ public:
     /// replace(), add() and erase() is called. Unlocks at its end, whatever happened.
     class place {
     public:
+        // Inlined, so that `shared` and the key stay in registers: half of a write's time.
         template <class Q>
-        place(hash_rows& rows, const Q& key, std::uint64_t hash, bool shared)
+        [[gnu::always_inline]] place(hash_rows& rows, const Q& key, std::uint64_t hash, bool shared)
             : rows_(rows), hash_(hash), shared_(shared) {
             for (unsigned round = 0;; ++round) {
                 if (round) pause_in_spin(round);
@@ -347,7 +363,7 @@ public:
 
     private:
         template <class Q>
-        void find(const Q& key) {
+        [[gnu::always_inline]] void find(const Q& key) {
             bucket* c = first_;
             std::uint64_t h = head_;
             for (;;) {
@@ -460,16 +476,10 @@ public:
         }
     }
 
-    std::unique_ptr<box> make_box(std::uint64_t hash, const K& key, const V& value) const
-        requires(boxed)
-    {
-        return std::unique_ptr<box>(new box(hash, key, value));
-    }
-
     // --- The whole table ---
 
     std::size_t size() const noexcept override {
-        const auto n = count();
+        const auto n = count() + extra_.load(std::memory_order_relaxed);    // as in count()
         return n > 0 ? static_cast<std::size_t>(n) : 0;
     }
     std::size_t memory() const noexcept override {
@@ -519,7 +529,7 @@ public:
                 return held;
         }
     };
-    hash_position gather(hash_position pos, unsigned j, std::vector<seen>& out) const {
+    hash_position gather(hash_position pos, unsigned j, bool with_order, std::vector<seen>& out) const {
         const std::size_t kept = out.size();
         for (unsigned round = 0;; ++round) {
             if (round) pause_in_spin(round);
@@ -537,7 +547,7 @@ public:
                     const auto s = static_cast<unsigned>(std::countr_zero(m));
                     if constexpr (boxed) {
                         const box* b = box_in(c->word[s].load(std::memory_order_acquire));    // as in read()
-                        if (b) out.push_back({order_of(b->hash, j), b});
+                        if (b) out.push_back({0, b});
                     } else {
                         out.emplace_back();
                         copy_words(out.back().held, c, s, 0, words);
@@ -558,14 +568,30 @@ public:
                 out.resize(kept);
                 continue;
             }
-            const std::uint64_t last = depth == 0 ? ~std::uint64_t{0} : pos.at | (~std::uint64_t{0} >> depth);
-            if constexpr (!boxed)
-                for (std::size_t i = kept; i < out.size(); ++i)
-                    out[i].order = order_of(hash_of(out[i].held.key()), j);
-            const auto outside = [&](const seen& r) { return r.order < pos.at || r.order > last; };
-            out.erase(std::remove_if(out.begin() + static_cast<std::ptrdiff_t>(kept), out.end(), outside), out.end());
+            const std::uint64_t last = pos.at | (~std::uint64_t{0} >> depth);
+            // From its beginning the stretch is the whole bucket, and needs no look at each row's hash.
+            const bool whole = depth == now.level(index) && (pos.at & (~std::uint64_t{0} >> depth)) == 0;
+            if (with_order || !whole) {
+                for (std::size_t i = kept; i < out.size(); ++i) {
+                    if constexpr (boxed)
+                        out[i].order = order_of(out[i].held->hash, j);
+                    else
+                        out[i].order = order_of(hash_of(out[i].held.key()), j);
+                }
+                const auto outside = [&](const seen& r) { return r.order < pos.at || r.order > last; };
+                out.erase(std::remove_if(out.begin() + static_cast<std::ptrdiff_t>(kept), out.end(), outside), out.end());
+            }
             return {last + 1, last == ~std::uint64_t{0}};
         }
+    }
+    std::uint32_t bucket_count() const noexcept { return array_.current().buckets; }
+    /// The rows of bucket `index`, if there is one.
+    void gather_bucket(std::uint32_t index, std::vector<seen>& out) const {
+        const shape now = array_.current();
+        if (index >= now.buckets) return;
+        // Where the bucket's stretch of hash order begins.
+        const hash_position begin{reverse_bits(index), false};
+        (void)gather(begin, 0, false, out);
     }
     /// Loads the bucket after next into the cache.
     void prefetch(hash_position pos, unsigned j) const noexcept {
@@ -577,7 +603,7 @@ public:
     /// Rows made ready: nothing that can throw is left but memory for chains.
     struct ready {
         std::uint64_t hash;
-        std::conditional_t<boxed, std::unique_ptr<box>, packed> held;
+        held_row held;
         const row& get() const noexcept {
             if constexpr (boxed)
                 return *held;
@@ -585,16 +611,27 @@ public:
                 return held;
         }
     };
-    ready make_ready(const K& key, const V& value) const {
-        const auto hash = hash_of(key);
-        if constexpr (boxed)
-            return {hash, make_box(hash, key, value)};
-        else
-            return {hash, packed(key, value)};
+    static ready make_ready(std::uint64_t seed, const K& key, const V& value) {
+        const auto hash = hash_with(seed, key);
+        return {hash, make(hash, key, value)};
     }
     /// Inserts all rows at one moment: every chain concerned is locked, in the order of its bucket, before the first is
     /// changed. With `only_new`, false and nothing changed if any key is there. May throw bad_alloc, with nothing changed.
-    bool insert_many(std::vector<ready>& rows, bool only_new, bool shared, std::uint64_t who);
+    bool insert_many(std::vector<ready>& rows, bool only_new, bool shared, std::uint64_t who) {
+        return insert_many(rows, only_new, shared, who, [](ready&, const row&) {});
+    }
+    /// `join(fresh, there)` may make the row that goes in of the fresh one and the one that is there. It may throw.
+    template <class Join>
+    bool insert_many(std::vector<ready>& rows, bool only_new, bool shared, std::uint64_t who, Join&& join);
+
+    /// Bags count their objects beyond one a key here.
+    void note_extra(std::int64_t change, bool shared) noexcept {
+        // relaxed: a count; alone there is one writer.
+        if (shared)
+            extra_.fetch_add(change, std::memory_order_relaxed);
+        else
+            extra_.store(extra_.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+    }
 
 private:
     friend class place;
@@ -653,6 +690,7 @@ private:
         std::uint32_t m = 0;
         if constexpr (boxed) {
             const std::uint64_t tag = box_tag(hash);
+#pragma GCC unroll 6
             for (unsigned s = 0; s < slots; ++s)
                 m |= static_cast<std::uint32_t>(c->word[s].load(std::memory_order_acquire) >> 48 == tag) << s;
             return m;
@@ -662,6 +700,7 @@ private:
             std::uint64_t wanted = 0;
             const K exact = static_cast<K>(key);
             std::memcpy(&wanted, &exact, sizeof(K));
+#pragma GCC unroll 6
             for (unsigned s = 0; s < slots; ++s)
                 m |= static_cast<std::uint32_t>(
                          ((c->word[s * words].load(std::memory_order_acquire) ^ wanted) & mask) == 0)
@@ -669,6 +708,7 @@ private:
             return m & head::occupancy(h);
         } else if constexpr (tagged) {
             const std::uint64_t tag = tag_of(hash);
+#pragma GCC unroll 6
             for (unsigned s = 0; s < slots; ++s)
                 m |= static_cast<std::uint32_t>((h >> (head::tags_at + 8 * s) & 0xff) == tag) << s;
             return m & head::occupancy(h);
@@ -930,18 +970,20 @@ private:
         return true;
     }
 
-    // What every reader loads, together.
-    bucket_array array_;
+    // What every reader loads, together: the shape and the first origins follow the seed.
     const std::uint64_t seed_;
+    bucket_array array_;
     // The counting.
     alignas(64) std::atomic<std::int64_t> rows_{0};    // by the one writer of an unshared table
     std::atomic<stripe*> stripes_{nullptr};
+    std::atomic<std::int64_t> extra_{0};
     std::uint32_t shredded_ = 0;
 };
 
 template <class K, class V, class Hash, class Equal>
+template <class Join>
 bool hash_rows<K, V, Hash, Equal>::insert_many(std::vector<ready>& rows, bool only_new, bool shared,
-                                               std::uint64_t who) {
+                                               std::uint64_t who, Join&& join) {
     // Later rows replace earlier ones of the same key, as single inserts in order would; the sort is stable.
     if (rows.empty()) return true;
     if (shared)
@@ -1011,8 +1053,12 @@ bool hash_rows<K, V, Hash, Equal>::insert_many(std::vector<ready>& rows, bool on
         std::uint64_t h = chain.head;
         for (const bucket* c = chain.first; c;) {
             free_slots += slots - static_cast<unsigned>(std::popcount(head::occupancy(h)));
-            for (std::size_t i = chain.begin; only_new && i < chain.end; ++i)
-                if (holds(c, h, rows[i]) != slots) return false;
+            for (std::size_t i = chain.begin; i < chain.end; ++i) {
+                const unsigned s = holds(c, h, rows[i]);
+                if (s == slots) continue;
+                if (only_new) return false;
+                if constexpr (boxed) join(rows[i], *box_in(c->word[s].load(std::memory_order_relaxed)));
+            }
             c = c->next.load(std::memory_order_relaxed);
             if (c) h = c->head.load(std::memory_order_relaxed);
         }
@@ -1076,6 +1122,45 @@ bool hash_rows<K, V, Hash, Equal>::insert_many(std::vector<ready>& rows, bool on
     if constexpr (boxed)
         for (const box* b : dead) discard(b);
     return true;
+}
+
+/// An order among keys of one hash, for traversal: by `<` if there is one, else by their bytes. Keys that have neither and
+/// share all 64 bits of their hash cannot be told apart by `next`.
+template <class K>
+bool key_before(const K& a, const K& b) {
+    if constexpr (requires { { a < b } -> std::convertible_to<bool>; })
+        return a < b;
+    else if constexpr (std::has_unique_object_representations_v<K>)
+        return std::memcmp(&a, &b, sizeof(K)) < 0;
+    else
+        return false;
+}
+
+/// The first key of `t`, in hash order, at or after `order`; with `after`, the first behind that key. Requires: a read scope.
+template <class K, class Equal, class Rows>
+std::optional<K> key_following(const Rows& t, const table_core& table, std::uint64_t order, const K* after) {
+    std::vector<typename Rows::seen> found;
+    bool met = !after || table.fixed();
+    hash_position at{order, false};
+    do {
+        found.clear();
+        const bool first_stretch = at.at == order;
+        at = t.gather(at, 0, true, found);
+        t.prefetch(at, 0);
+        const typename Rows::seen* best = nullptr;
+        for (const auto& r : found) {
+            if (after && r.order == order) {
+                if (Equal()(r.get().key(), *after)) met = true;
+                if (!key_before(*after, r.get().key())) continue;
+            }
+            if (!best || r.order < best->order ||
+                (r.order == best->order && key_before(r.get().key(), best->get().key())))
+                best = &r;
+        }
+        if (first_stretch && !met) throw no_such_key("next", table.label(), describe(*after));
+        if (best) return best->get().key();
+    } while (!at.end);
+    return std::nullopt;
 }
 
 }    // namespace heirloom::ets::detail

@@ -1,0 +1,767 @@
+// The catalogue's rows about making tables, names, access, owners and heirs, by their ids.
+#include "inside.hpp"
+
+#include <random>
+#include <thread>
+
+namespace heirloom::test {
+namespace {
+
+using storage = ets::set<atom, long>;
+using numbers = ets::set<long, long>;
+
+TEST(conformance_ets, new_defaults) {
+    on_all_workers([] {
+        auto t = numbers::create();
+        const auto info = t.info().value();
+        require_eq(info.kind, ets::kind::set);
+        require_eq(info.access, ets::access::protected_);
+        require(!info.heir && !info.named && !info.name);
+        require_eq(info.owner, self());
+        require_eq(info.size, 0u);
+    });
+}
+
+TEST(conformance_ets, new_bad_options) {
+    // What OTP refuses at run time the types exclude; what is left is that a refused table leaves nothing behind.
+    on_all_workers([] {
+        storage first{{.name = "taken"}};
+        const auto before = ets::all().size();
+        for (int i = 0; i < 100; ++i) require_throws<ets::name_taken>([] { storage{{.name = "taken"}}; });
+        require_eq(ets::all().size(), before);
+    });
+    EXPECT_THROW(numbers::create(), not_in_process);
+}
+
+TEST(conformance_ets, new_named_returns_name) {
+    on_all_workers([] {
+        storage t{{.name = "named"}};
+        t.insert("a"_a, 1);
+        require_eq(ets::whereis<storage>("named").at("a"_a), 1);
+        require_eq(t.name(), "named"_a);
+        require(t.info()->named);
+    });
+}
+
+TEST(conformance_ets, new_named_collision) {
+    on_all_workers([] {
+        storage t{{.name = "one"}};
+        t.insert("a"_a, 1);
+        const auto tables = ets::all().size();
+        require_throws<ets::name_taken>([] { numbers{{.name = "one"}}; });
+        require_eq(ets::all().size(), tables);
+        require_eq(t.at("a"_a), 1);
+        require(ets::whereis<storage>("one") == t);
+    });
+}
+
+TEST(conformance_ets, ids_unique) {
+    on_all_workers([] {
+        std::uint64_t last = 0;
+        for (int i = 0; i < 20'000; ++i) {
+            auto t = numbers::create();
+            require(t.id() > last);
+            last = t.id();
+            t.delete_table();
+        }
+        require_eq(ets::all().size(), 0u);
+    });
+}
+
+TEST(conformance_ets, whereis_stale) {
+    on_all_workers([] {
+        storage old{{.name = "again"}};
+        require(ets::whereis<storage>("again") == old);
+        old.delete_table();
+        require(ets::whereis<storage>("again").id() == 0);
+        storage fresh{{.name = "again"}};
+        require(ets::whereis<storage>("again") == fresh);
+        require_throws<ets::no_such_table>([&] { old.lookup("a"_a); });
+        require(!old.info());
+        require_throws<ets::wrong_table_type>([] { ets::whereis<numbers>("again"); });
+    });
+}
+
+TEST(conformance_ets, rename_unnamed) {
+    on_all_workers([] {
+        numbers t{{.name = "label", .named = false}};
+        require(ets::whereis_any("label").id() == 0);
+        t.rename("other");
+        require_eq(t.info()->name, "other"_a);
+        require(ets::whereis_any("other").id() == 0);
+    });
+}
+
+TEST(conformance_ets, rename_taken) {
+    on_all_workers([] {
+        storage a{{.name = "a"}};
+        storage b{{.name = "b"}};
+        require_throws<ets::name_taken>([&] { a.rename("b"); });
+        require_throws<ets::name_taken>([&] { a.rename("a"); });
+        require(ets::whereis<storage>("a") == a && ets::whereis<storage>("b") == b);
+        a.rename("c");
+        require(ets::whereis<storage>("c") == a);
+        require(ets::whereis<storage>("a").id() == 0);
+        storage again{{.name = "a"}};
+    });
+}
+
+TEST(conformance_ets, rename_under_load) {
+    on_all_workers([] {
+        numbers t{{.name = "r0", .access = ets::access::public_}};
+        const pid boss = self();
+        constexpr int fixers = 200;
+        for (int i = 0; i < fixers; ++i)
+            spawn([t, boss]() mutable {
+                t.safe_fixtable(true);
+                send(boss, 1);
+                receive<long>();
+            });
+        for (int i = 0; i < fixers; ++i) receive<int>();
+        worker inserter;
+        inserter.begin([t]() mutable {
+            std::vector<std::pair<long, long>> rows;
+            for (long i = 0; i < 20'000; ++i) rows.emplace_back(i, i);
+            t.insert(rows);
+        });
+        const atom names[] = {"r0"_a, "r1"_a};
+        for (int i = 1; i <= 500; ++i) {
+            t.rename(names[i % 2]);
+            require(ets::whereis<numbers>(names[i % 2]) == t);
+        }
+        inserter.finish();
+        require_eq(t.size(), 20'000u);
+        require_eq(t.info()->fixations.size(), std::size_t{fixers});
+    });
+}
+
+TEST(conformance_ets, name_table_random) {
+    on_all_workers([] {
+        // One process against a model, then many against each other on names of their own class.
+        const atom names[] = {"n1"_a, "n2"_a, "n3"_a, "n4"_a};
+        std::map<int, numbers> model;
+        std::mt19937 random(7);
+        for (int i = 0; i < 4'000; ++i) {
+            const int n = static_cast<int>(random() % 4);
+            const int m = static_cast<int>(random() % 4);
+            switch (random() % 3) {
+                case 0:
+                    if (model.contains(n))
+                        require_throws<ets::name_taken>([&] { numbers{{.name = names[n]}}; });
+                    else
+                        model[n] = numbers{{.name = names[n]}};
+                    break;
+                case 1:
+                    if (model.contains(n)) {
+                        model[n].delete_table();
+                        model.erase(n);
+                    }
+                    break;
+                default:
+                    if (!model.contains(n)) break;
+                    if (model.contains(m)) {
+                        require_throws<ets::name_taken>([&] { model[n].rename(names[m]); });
+                    } else {
+                        model[n].rename(names[m]);
+                        model[m] = model[n];
+                        model.erase(n);
+                    }
+            }
+            for (int k = 0; k < 4; ++k) {
+                const auto found = ets::whereis<numbers>(names[k]);
+                require(model.contains(k) ? found == model[k] : found.id() == 0);
+            }
+        }
+        for (auto& [n, t] : model) t.delete_table();
+        std::vector<worker> crowd(4);
+        for (auto& w : crowd)
+            w.begin([&names] {
+                std::mt19937 mine(static_cast<unsigned>(self().slot()));
+                for (int i = 0; i < 1'000; ++i) {
+                    try {
+                        numbers t{{.name = names[mine() % 4]}};
+                        t.insert(1, i);
+                        require(t.at(1) == i);
+                        t.delete_table();
+                    } catch (const ets::name_taken&) {
+                        yield();
+                    }
+                }
+            });
+        for (auto& w : crowd) w.finish();
+        for (const atom n : names) require(ets::whereis_any(n).id() == 0);
+    });
+}
+
+TEST(conformance_ets, acc_public) {
+    on_all_workers([] {
+        numbers t{{.name = "open", .access = ets::access::public_}};
+        worker other;
+        other.run([t]() mutable {
+            t.insert(1, 2);
+            require_eq(t.at(1), 2);
+            t.rename("renamed");
+        });
+        require_eq(t.name(), "renamed"_a);
+        other.run([t]() mutable { t.delete_table(); });
+        require(!t.info());
+    });
+}
+
+TEST(conformance_ets, acc_protected) {
+    on_all_workers([] {
+        auto t = numbers::create();
+        t.insert(1, 1);
+        worker other;
+        other.run([t]() mutable {
+            require_eq(t.at(1), 1);
+            require_throws<ets::access_denied>([&] { t.insert(1, 2); });
+            require_throws<ets::access_denied>([&] { t.insert({{1, 2}, {3, 4}}); });
+            require_throws<ets::access_denied>([&] { t.insert_new(2, 2); });
+            require_throws<ets::access_denied>([&] { t.erase(1); });
+            require_throws<ets::access_denied>([&] { t.take(1); });
+            require_throws<ets::access_denied>([&] { t.update_counter(1, 1); });
+            require_throws<ets::access_denied>([&] { t.update(1, [](long& v) { ++v; }); });
+            require_throws<ets::access_denied>([&] { t.clear(); });
+            require_throws<ets::access_denied>([&] { t.rename("x"); });
+            require_throws<ets::access_denied>([&] { t.delete_table(); });
+            require_throws<ets::access_denied>([&] { t.select_delete([](long, long) { return true; }); });
+            require(!t.try_erase(1));
+        });
+        require_eq(t.at(1), 1);
+        require_eq(t.size(), 1u);
+    });
+}
+
+TEST(conformance_ets, acc_private) {
+    on_all_workers([] {
+        numbers t{{.name = "mine", .access = ets::access::private_}};
+        t.insert(1, 1);
+        worker other;
+        other.run([t]() mutable {
+            require_throws<ets::access_denied>([&] { t.lookup(1); });
+            require_throws<ets::access_denied>([&] { t.member(1); });
+            require_throws<ets::access_denied>([&] { t.insert(1, 2); });
+            require_throws<ets::access_denied>([] { ets::whereis<numbers>("mine").at(1); });
+            require(t.info().has_value());
+        });
+        require_eq(t.at(1), 1);
+    });
+}
+
+TEST(conformance_ets, acc_read_ops) {
+    on_all_workers([] {
+        ets::ordered_set<long, long> t{{.access = ets::access::private_}};
+        numbers s{{.access = ets::access::private_}};
+        t.insert(1, 1);
+        s.insert(1, 1);
+        const auto refused = [](auto table) {
+            const auto all = [](long, long) { return true; };
+            require_throws<ets::access_denied>([&] { table.first(); });
+            require_throws<ets::access_denied>([&] { table.last(); });
+            require_throws<ets::access_denied>([&] { table.next(1); });
+            require_throws<ets::access_denied>([&] { table.prev(1); });
+            require_throws<ets::access_denied>([&] { table.lookup(1); });
+            require_throws<ets::access_denied>([&] { table.member(1); });
+            require_throws<ets::access_denied>([&] { table.visit(1, [](long) {}); });
+            require_throws<ets::access_denied>([&] { table.slot(0); });
+            require_throws<ets::access_denied>([&] { table.select(all); });
+            require_throws<ets::access_denied>([&] { table.select(all, [](long k, long) { return k; }, 1); });
+            require_throws<ets::access_denied>([&] { table.select_count(all); });
+            require_throws<ets::access_denied>([&] { table.fold(0L, [](long, long, long a) { return a; }); });
+            require_throws<ets::access_denied>([&] { table.to_vector(); });
+            require_throws<ets::access_denied>([&] { (void)ets::tab2file(table, "/tmp/never_written"); });
+            require_throws<ets::access_denied>([&] { table.safe_fixtable(true); });
+        };
+        worker other;
+        other.run([=] { refused(t); });
+        other.run([=] { refused(s); });
+    });
+}
+
+TEST(conformance_ets, acc_setopts_protection) {
+    on_all_workers([] {
+        numbers t{{.name = "p"}};
+        t.insert(1, 1);
+        worker other;
+        t.setopts({.access = ets::access::private_});
+        other.run([t]() mutable { require_throws<ets::access_denied>([&] { t.lookup(1); }); });
+        t.setopts({.access = ets::access::public_});
+        other.run([] { ets::whereis<numbers>("p").insert(1, 2); });
+        require_eq(t.at(1), 2);
+        t.setopts({.access = ets::access::protected_});
+        other.run([t]() mutable {
+            require_eq(t.at(1), 2);
+            require_throws<ets::access_denied>([&] { t.insert(1, 3); });
+            require_throws<ets::not_owner>([&] { t.setopts({.access = ets::access::public_}); });
+        });
+        t.insert(1, 4);
+        require_eq(t.at(1), 4);
+    });
+}
+
+TEST(conformance_ets, setopts_bad) {
+    // Malformed options do not compile. Left: whoever may not change anything changes nothing.
+    on_all_workers([] {
+        numbers t{{.access = ets::access::public_}};
+        worker other;
+        other.run([t]() mutable {
+            require_throws<ets::not_owner>(
+                [&] { t.setopts({.access = ets::access::private_, .heir = ets::heir{self(), 1}}); });
+        });
+        require_eq(t.info()->access, ets::access::public_);
+        require(!t.info()->heir);
+        require_throws<ets::bad_table_argument>([&] { t.rename(atom()); });
+    });
+}
+
+TEST(conformance_ets, own_creator) {
+    on_all_workers([] {
+        auto t = numbers::create();
+        require_eq(t.info()->owner, self());
+        worker other;
+        numbers theirs;
+        other.run([&theirs] { theirs = numbers::create(); });
+        require_eq(theirs.info()->owner, other.id());
+    });
+}
+
+TEST(conformance_ets, own_death_destroys) {
+    on_all_workers([] {
+        for (const auto& why : {reason::kill, reason::shutdown, exit_reason("crash"_a)}) {
+            worker owner;
+            numbers t;
+            owner.run([&t] { t = numbers{{.name = "dies"}}; });
+            require(t.info().has_value());
+            owner.end(why);
+            require_throws<ets::no_such_table>([&] { t.lookup(1); });
+            require(!t.info());
+            numbers again{{.name = "dies"}};
+            again.delete_table();
+        }
+        auto normal = spawn_monitor([] { numbers t{{.name = "dies"}}; });
+        receive(when(normal.ref, [](down d) { require(d.reason == reason::normal); }));
+        require(ets::whereis_any("dies").id() == 0);
+    });
+}
+
+TEST(conformance_ets, own_death_order) {
+    on_all_workers([] {
+        for (int i = 0; i < 200; ++i) {
+            trap_exit(true);
+            const pid boss = self();
+            auto owner = spawn_monitor({.name = "the_owner"}, [boss] {
+                link(boss);
+                numbers t{{.name = "the_table"}};
+                send(boss, t);
+                receive<int>();
+            });
+            auto t = receive<numbers>();
+            exit(owner.pid, reason::kill);
+            // Whoever finds the name free, or hears of the end, finds no table.
+            while (whereis("the_owner"_a)) yield();
+            require(!t.info() && ets::whereis_any("the_table").id() == 0);
+            receive(when(owner.ref, [](down) {}));
+            receive([](exit_signal) {});
+        }
+    });
+}
+
+TEST(conformance_ets, own_not_collected) {
+    on_all_workers([] {
+        { storage t{{.name = "forgotten"}}; t.insert("a"_a, 1); }
+        require_eq(ets::whereis<storage>("forgotten").at("a"_a), 1);
+    });
+}
+
+TEST(conformance_ets, own_many_large) {
+    on_all_workers([] {
+        // One owner with many rows, one with many tables, five with tables that others have fixed.
+        worker large;
+        large.run([] {
+            ets::set<long, std::string> t{{.name = "large"}};
+            for (long i = 0; i < 50'000; ++i) t.insert(i, "a value that does not fit a word");
+        });
+        large.end();
+        require(ets::whereis_any("large").id() == 0);
+        worker many;
+        many.run([] {
+            for (int i = 0; i < 1'000; ++i) numbers::create().insert(1, i);
+        });
+        require_eq(ets::all().size(), 1'000u);
+        many.end();
+        require_eq(ets::all().size(), 0u);
+        std::vector<worker> owners(5);
+        std::vector<worker> fixers(5);
+        std::vector<numbers> tables;
+        for (auto& o : owners)
+            o.run([&tables] {
+                for (int i = 0; i < 200; ++i) tables.push_back(numbers::create());
+            });
+        for (auto& f : fixers)
+            f.run([&tables] {
+                for (auto& t : tables) t.safe_fixtable(true);
+            });
+        require_eq(tables.front().info()->fixations.size(), 5u);
+        for (auto& o : owners) exit(o.id(), reason::kill);
+        while (!ets::all().empty()) yield();
+        for (auto& f : fixers) f.run([] {});
+    });
+}
+
+TEST(conformance_ets, heir_becomes_owner) {
+    on_all_workers([] {
+        const pid heir = self();
+        worker owner;
+        numbers t;
+        owner.run([&t, heir] {
+            t = numbers{{.access = ets::access::private_, .heir = {heir, "data"_a}}};
+            t.insert(1, 7);
+        });
+        require_throws<ets::access_denied>([&] { t.lookup(1); });
+        owner.end();
+        const auto got = receive<ets::transfer>();
+        require(got.as<numbers>() == t);
+        require_eq(t.info()->owner, self());
+        require_eq(t.info()->heir, self());
+        require_eq(t.at(1), 7);
+        t.insert(1, 8);
+        require_eq(t.info()->ownership_epoch, 1u);
+    });
+}
+
+TEST(conformance_ets, heir_before_signals) {
+    on_all_workers([] {
+        trap_exit(true);
+        for (int i = 0; i < 300; ++i) {
+            const pid heir = self();
+            const bool linked = i % 3 == 1;
+            auto owner = spawn_monitor([heir, linked] {
+                if (linked) link(heir);
+                numbers t{{.heir = {heir, "data"_a}}};
+                send(heir, 1);
+                receive<int>();
+            });
+            receive<int>();
+            exit(owner.pid, reason::kill);
+            // In arrival order, whatever comes first.
+            int position = 0;
+            int transfer_at = -1;
+            for (; position < (linked ? 3 : 2); ++position)
+                receive([&](ets::transfer x) { transfer_at = position; require(x.from == owner.pid); },
+                        [&](down) { require(transfer_at >= 0, "down before transfer"); },
+                        [&](exit_signal) { require(transfer_at >= 0, "exit before transfer"); });
+            require_eq(transfer_at, 0);
+        }
+    });
+}
+
+TEST(conformance_ets, heir_data) {
+    on_all_workers([] {
+        struct compound {
+            pid who;
+            std::vector<std::string> words;
+        };
+        const pid heir = self();
+        const auto inherit = [&](auto data) {
+            worker owner;
+            owner.run([heir, data] { numbers{{.heir = {heir, data}}}; });
+            exit(owner.id(), reason::kill);
+            for (;;)    // busy polling
+                if (auto x = receive_for<ets::transfer>(0ms))
+                    return *x;
+                else
+                    yield();
+        };
+        require(inherit("an atom"_a).data.is("an atom"_a));
+        require(*inherit(std::string("text")).data.template get<std::string>() == "text");
+        require(*inherit(42L).data.template get<long>() == 42);
+        auto x = inherit(compound{heir, {"a", "b"}});
+        require(x.data.template get<compound>()->words.size() == 2 && x.data.template get<compound>()->who == heir);
+        require(x.data.template get<long>() == nullptr);
+    });
+}
+
+TEST(conformance_ets, heir_none) {
+    on_all_workers([] {
+        worker owner;
+        numbers t;
+        owner.run([&t] { t = numbers::create(); });
+        owner.end();
+        require(!t.info());
+        require(!receive_for<ets::transfer>(0ms));
+    });
+}
+
+TEST(conformance_ets, heir_already_dead) {
+    on_all_workers([] {
+        worker dead;
+        dead.end();
+        const pid heir = dead.id();
+        worker owner;
+        numbers t;
+        owner.run([&t, heir] {
+            t = numbers{{.heir = {heir, 1}}};
+            require(!t.info()->heir);
+            t.setopts({.heir = ets::heir{heir, 2}});
+            require(!t.info()->heir);
+        });
+        owner.end();
+        require(!t.info());
+    });
+}
+
+TEST(conformance_ets, heir_dies_first) {
+    on_all_workers([] {
+        worker heir;
+        worker owner;
+        numbers t;
+        const pid heir_pid = heir.id();
+        owner.run([&t, heir_pid] { t = numbers{{.heir = {heir_pid, 1}}}; });
+        heir.end();
+        require(t.info().has_value());
+        owner.end();
+        require(!t.info());
+    });
+}
+
+TEST(conformance_ets, heir_pid_reuse) {
+    on_all_workers([] {
+        worker heir;
+        worker owner;
+        numbers t;
+        const pid dead = heir.id();
+        owner.run([&t, dead] { t = numbers{{.heir = {dead, 1}}}; });
+        heir.end();
+        // Until another process has the dead heir's slot.
+        for (int i = 0; i < 5'000; ++i) {
+            auto next = spawn_monitor([] { receive<int>(); });
+            const bool reused = next.pid.slot() == dead.slot();
+            if (!reused) {
+                exit(next.pid, reason::kill);
+                receive(when(next.ref, [](down) {}));
+                continue;
+            }
+            owner.end();
+            require(!t.info(), "a stranger inherited");
+            exit(next.pid, reason::kill);
+            receive(when(next.ref, [](down) {}));
+            return;
+        }
+        owner.end();    // slots are reused late; then at least nobody inherits
+        require(!t.info());
+    });
+}
+
+TEST(conformance_ets, heir_is_owner) {
+    on_all_workers([] {
+        worker owner;
+        numbers t;
+        owner.run([&t] {
+            t = numbers{{.heir = {self(), 1}}};
+            require_eq(t.info()->heir, self());
+        });
+        owner.end();
+        require(!t.info());
+    });
+}
+
+TEST(conformance_ets, heir_no_chain) {
+    on_all_workers([] {
+        worker heir;
+        worker owner;
+        numbers t;
+        const pid heir_pid = heir.id();
+        owner.run([&t, heir_pid] { t = numbers{{.heir = {heir_pid, 1}}}; });
+        owner.end();
+        require_eq(t.info()->owner, heir_pid);
+        heir.run([] { receive<ets::transfer>(); });
+        heir.end();
+        require(!t.info());
+    });
+}
+
+TEST(conformance_ets, heir_each_table) {
+    on_all_workers([] {
+        worker owner;
+        const pid heir = self();
+        std::vector<numbers> with;
+        std::vector<numbers> without;
+        owner.run([&, heir] {
+            for (int i = 0; i < 20; ++i) {
+                with.push_back(numbers{{.heir = {heir, i}}});
+                without.push_back(numbers::create());
+            }
+        });
+        owner.end();
+        std::set<int> seen;
+        for (int i = 0; i < 20; ++i) {
+            auto x = receive_for<ets::transfer>(0ms);
+            require(x.has_value(), "the transfers came before the down");
+            seen.insert(*x->data.get<int>());
+        }
+        require_eq(seen.size(), 20u);
+        for (auto& t : with) require(t.info()->owner == heir);
+        for (auto& t : without) require(!t.info());
+    });
+}
+
+TEST(conformance_ets, give_away) {
+    on_all_workers([] {
+        numbers t{{.access = ets::access::private_}};
+        t.insert(1, 1);
+        worker other;
+        const pid giver = self();
+        require(bool(t.give_away(other, "gift"_a)));
+        require_throws<ets::access_denied>([&] { t.lookup(1); });
+        require_throws<ets::access_denied>([&] { t.insert(1, 5); });
+        other.run([t, giver] {
+            auto x = receive<ets::transfer>();
+            require(x.from == giver && x.data.is("gift"_a));
+            auto mine = x.as<numbers>();
+            require(mine == t && mine.at(1) == 1);
+            mine.insert(2, 2);
+        });
+        require_eq(t.info()->owner, other.id());
+    });
+}
+
+TEST(conformance_ets, give_away_back) {
+    on_all_workers([] {
+        auto t = numbers::create();
+        worker other;
+        const pid boss = self();
+        for (int i = 0; i < 100; ++i) {
+            require(bool(t.give_away(other, i)));
+            other.run([boss, i] {
+                auto x = receive<ets::transfer>();
+                require_eq(*x.data.get<int>(), i);
+                require(bool(x.as<numbers>().give_away(boss, i + 1)));
+            });
+            require_eq(*receive<ets::transfer>().data.get<int>(), i + 1);
+        }
+        require_eq(t.info()->ownership_epoch, 200u);
+    });
+}
+
+TEST(conformance_ets, give_away_keeps_heir) {
+    on_all_workers([] {
+        numbers t{{.heir = {self(), "back"_a}}};
+        for (int i = 1; i <= 20; ++i) {
+            worker other;
+            require(bool(t.give_away(other)));
+            require_eq(t.info()->heir, self());
+            other.run([t, i]() mutable { t.insert(1, i); });
+            other.end();
+            auto x = receive<ets::transfer>();
+            require(x.from == other.id() && x.data.is("back"_a));
+            require_eq(t.at(1), i);
+        }
+    });
+}
+
+TEST(conformance_ets, give_away_errors) {
+    on_all_workers([] {
+        numbers t{{.access = ets::access::public_}};
+        t.insert(1, 1);
+        worker dead;
+        dead.end();
+        const auto refused = t.give_away(dead.id());
+        require(!refused && refused.error().receiver == dead.id());
+        require(!t.give_away(pid()));
+        require_throws<ets::already_owner>([&] { (void)t.give_away(self()); });
+        worker other;
+        other.run([t]() mutable {
+            require_throws<ets::not_owner>([&] { (void)t.give_away(self()); });
+            require_throws<ets::not_owner>([&] { (void)t.give_away(parent()); });
+        });
+        require_eq(t.info()->owner, self());
+        t.insert(1, 2);
+        require_eq(t.info()->ownership_epoch, 2u);    // there and back
+        t.delete_table();
+        require_throws<ets::no_such_table>([&] { (void)t.give_away(other); });
+    });
+}
+
+TEST(conformance_ets, give_away_mid_select) {
+    on_all_workers([] {
+        auto t = numbers::create();
+        for (long i = 0; i < 2'000; ++i) t.insert(i, i);
+        worker other;
+        auto page = t.select([](long, long) { return true; }, [](long k, long) { return k; }, 500);
+        std::set<long> seen(page.rows().begin(), page.rows().end());
+        require(bool(t.give_away(other)));
+        for (page.next(); page; page.next()) seen.insert(page.rows().begin(), page.rows().end());
+        require_eq(seen.size(), 2'000u);
+        require(!t.info()->fixed);
+    });
+}
+
+TEST(ownership, plain_threads_use_public_tables_only) {
+    runtime rt({.workers = 2, .log = [](const log_event&) {}});
+    numbers open;
+    numbers closed;
+    rt.spawn([&] {
+        open = numbers{{.name = "open", .access = ets::access::public_}};
+        closed = numbers{{.name = "closed"}};
+        receive<int>();
+    });
+    while (!closed.info()) std::this_thread::yield();
+    for (long i = 0; i < 1'000; ++i) open.insert(i, i);
+    EXPECT_EQ(open.at(7), 7);
+    EXPECT_EQ(open.size(), 1'000u);
+    EXPECT_THROW(closed.lookup(1), ets::access_denied);
+    EXPECT_THROW(closed.insert(1, 1), ets::access_denied);
+    EXPECT_THROW(open.safe_fixtable(true), not_in_process);
+    EXPECT_THROW((void)open.give_away(pid()), not_in_process);
+}
+
+TEST(ownership, a_handle_outlives_the_runtime) {
+    numbers t;
+    {
+        runtime rt({.workers = 1, .log = [](const log_event&) {}});
+        rt.run([&] { t = numbers::create(); });
+    }
+    EXPECT_FALSE(t.info());
+    EXPECT_THROW(t.lookup(1), ets::no_such_table);
+    EXPECT_THROW(numbers().lookup(1), ets::no_such_table);
+    EXPECT_EQ(numbers().to_string(), "#table<none>");
+}
+
+TEST(ownership, two_deaths_at_once_lose_no_table_and_keep_none) {
+    // Owner and heir are killed together: the table goes to the heir first or not at all, and then goes.
+    on_all_workers([] {
+        for (int i = 0; i < 500; ++i) {
+            worker heir;
+            worker owner;
+            numbers t;
+            const pid heir_pid = heir.id();
+            owner.run([&t, heir_pid] { t = numbers{{.name = "both", .heir = {heir_pid, 1}}}; });
+            exit(i % 2 ? heir.id() : owner.id(), reason::kill);
+            exit(i % 2 ? owner.id() : heir.id(), reason::kill);
+            heir.end();
+            owner.end();
+            require(!t.info());
+            require(ets::whereis_any("both").id() == 0);
+        }
+    });
+}
+
+TEST(ownership, giving_to_the_dying_loses_no_table) {
+    on_all_workers([] {
+        for (int i = 0; i < 500; ++i) {
+            numbers t{{.heir = {self(), "back"_a}}};
+            t.insert(1, i);
+            worker other;
+            exit(other.id(), reason::kill);
+            if (t.give_away(other.id())) receive<ets::transfer>();
+            require_eq(t.info()->owner, self());
+            require_eq(t.at(1), i);
+            other.end();
+            t.delete_table();
+        }
+    });
+}
+
+}    // namespace
+}    // namespace heirloom::test
