@@ -313,7 +313,10 @@ reply_message* ask(pid server, call_message* request, duration limit, const char
         request->type->destroy(request);
         throw bad_argument(function, "a negative limit");
     }
-    return call_and_wait(server, request, limit);
+    reply_message* got = call_and_wait(server, request, limit);
+    // A loop around a call that fails at once still lets others run.
+    if (got != nullptr && got->failed) [[unlikely]] safe_point(100);
+    return got;
 }
 
 void raise_call_failed(exit_reason why, pid server, std::string_view request) {
