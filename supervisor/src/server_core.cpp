@@ -89,9 +89,11 @@ void server_core::handle(message* m) {
 void server_core::handle_info(message* m) {
     last_ = m->type;
     if (m->type->kind == message_kind::timeout) return on_timeout(m);
-    if (m->type == &user_type<exit_signal> && parent_) {
+    if (m->type == &user_type<exit_signal>) {
         const auto& signal = static_cast<typed_message<exit_signal>*>(m)->payload;
-        if (signal.from == parent_) {
+        // A server that nobody is linked to has no parent; a runtime that shuts down tells it in its spawner's name.
+        if (parent_ ? signal.from == parent_
+                    : signal.from == heirloom::parent() && signal.reason.is("shutdown"_a)) {
             message_ptr owner(m);
             return stop_after_callback(signal.reason);
         }
@@ -167,6 +169,8 @@ void server_core::unexpected(message* m) noexcept {
 exit_reason server_core::on_exit(const exit_reason& given) {
     // The loop ends with `finished` when a callback asked to stop; the reason is in why_ then.
     const exit_reason why = (attention_ & stop_asked) != 0 && given == reason::normal ? why_ : given;
+    // Before terminate, which may spoil it.
+    const std::string state = why.is_orderly() ? std::string() : describe();
     if (made_) terminate(why);
     if (!why.is_orderly()) {
         log_event event{.level = log_level::error,
@@ -175,6 +179,7 @@ exit_reason server_core::on_exit(const exit_reason& given) {
                         .text = "server " + std::string(identity_->name) + " " + to_string(heirloom::self()) +
                                 " ends: " + to_string(why) + "; last message: " +
                                 (last_ != nullptr ? std::string(last_->name) : std::string("none"))};
+        if (!state.empty()) event.text += "; state: " + state;
         event.stack = why.stack();
         log(std::move(event));
     }
@@ -314,8 +319,11 @@ reply_message* ask(pid server, call_message* request, duration limit, const char
         throw bad_argument(function, "a negative limit");
     }
     reply_message* got = call_and_wait(server, request, limit);
+    if (got == nullptr || !got->failed) [[likely]] return got;
     // A loop around a call that fails at once still lets others run.
-    if (got != nullptr && got->failed) [[unlikely]] safe_point(100);
+    message_ptr owner(got);
+    safe_point(100);
+    owner.release();
     return got;
 }
 

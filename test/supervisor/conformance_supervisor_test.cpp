@@ -390,7 +390,7 @@ public:
     }
 };
 moody::storage mood() {
-    moody::storage t{{.name = "mood", .access = ets::access::public_}};
+    moody::storage t{{.access = ets::access::public_}};
     t.insert("fail"_a, 0);
     return t;
 }

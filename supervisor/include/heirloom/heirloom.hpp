@@ -16,6 +16,7 @@
 #include <heirloom/ets.hpp>         // tables that outlive who filled them
 
 #include <heirloom/gen_server.hpp>  // servers, call, cast
+#include <heirloom/request.hpp>     // asking without waiting
 #include <heirloom/child_spec.hpp>
 #include <heirloom/supervisor.hpp>  // what crashes is started again
 #include <heirloom/task.hpp>        // async, await

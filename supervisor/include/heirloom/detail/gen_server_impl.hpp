@@ -186,6 +186,17 @@ public:
         made_ = true;
         object_made();
     }
+    std::string describe() noexcept override {
+        if constexpr (requires { { object_.format_status() } -> std::convertible_to<std::string>; }) {
+            if (!made_) return {};
+            try {
+                return object_.format_status();
+            } catch (...) {
+                return "(its format_status failed)";
+            }
+        }
+        return {};
+    }
 
 protected:
     virtual void object_made() {}

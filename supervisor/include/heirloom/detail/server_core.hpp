@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -116,6 +117,8 @@ public:
     bool suspended() const noexcept { return (attention_ & suspend_asked) != 0; }
     void set_observed(bool on) noexcept;
     const message_type* last_message() const noexcept { return last_; }
+    /// What the object's format_status() says; empty if it has none, and a remark if it fails.
+    virtual std::string describe() noexcept = 0;
 
 protected:
     /// A message that is no request. Consumes it.
