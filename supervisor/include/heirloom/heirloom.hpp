@@ -22,3 +22,9 @@
 #include <heirloom/task.hpp>        // async, await
 #include <heirloom/gen_statem.hpp>  // state machines
 #include <heirloom/sys.hpp>         // looking into running servers
+#include <heirloom/agent.hpp>
+#include <heirloom/gen_event.hpp>
+#include <heirloom/registry.hpp>
+#include <heirloom/partition_supervisor.hpp>
+#include <heirloom/supervisor_bridge.hpp>
+#include <heirloom/application.hpp> // whole programs
