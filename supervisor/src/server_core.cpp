@@ -35,6 +35,10 @@ disposition server_core::run() {
 
 // What a callback asked for. Returns whether the server ends.
 bool server_core::attend() {
+    if ((attention_ & dropped_asked) != 0) {
+        attention_ &= static_cast<std::uint8_t>(~dropped_asked);
+        for (const alias_ref& asker : std::exchange(sys_->dropped, {})) send_response_failed(asker, reason::no_reply);
+    }
     if ((attention_ & stop_asked) == 0 && (attention_ & continue_asked) != 0) {
         // A continuation may ask for another one, which runs after those that wait already.
         while (work_ != nullptr && (attention_ & stop_asked) == 0) {
@@ -168,6 +172,7 @@ void server_core::unexpected(message* m) noexcept {
 
 exit_reason server_core::on_exit(const exit_reason& given) {
     // The loop ends with `finished` when a callback asked to stop; the reason is in why_ then.
+    gone_ = true;
     const exit_reason why = (attention_ & stop_asked) != 0 && given == reason::normal ? why_ : given;
     // Before terminate, which may spoil it.
     const std::string state = why.is_orderly() ? std::string() : describe();
@@ -364,6 +369,24 @@ void send_response_failed(const alias_ref& to, exit_reason why) noexcept {
         deliver(to, new_user_message<response_failed>(response_failed{to, std::move(why)}));
     } catch (const std::bad_alloc&) {
         // Nothing left to say it with; the asker's own limit ends its wait.
+    }
+}
+
+void drop_response(const alias_ref& to) noexcept {
+    auto* core = in_process() ? dynamic_cast<server_core*>(current_activity()) : nullptr;
+    if (core == nullptr || !core->leaving(to)) send_response_failed(to, reason::no_reply);
+}
+
+bool server_core::leaving(const alias_ref& dropped) noexcept {
+    if (gone_) return true;
+    if (std::uncaught_exceptions() == 0) return false;
+    try {
+        // If the handler survives its exception, the loop tells the asker after all.
+        sys().dropped.push_back(dropped);
+        attention_ |= dropped_asked;
+        return true;
+    } catch (const std::bad_alloc&) {
+        return false;
     }
 }
 

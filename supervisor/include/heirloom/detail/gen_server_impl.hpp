@@ -353,6 +353,8 @@ void send_response(const alias_ref& to, stored_reply<T> value) {
     deliver_through(to, new_user_message<response<T>>(response<T>{to, std::move(value)}));
 }
 void send_response_failed(const alias_ref& to, exit_reason why) noexcept;
+/// Nobody will answer. A server that is on its way out says nothing: its end tells the asker why.
+void drop_response(const alias_ref& to) noexcept;
 
 // --- Starting -------------------------------------------------------------------------------------------
 

@@ -96,6 +96,8 @@ public:
     void stop_after_callback(exit_reason why) noexcept;
     void continue_after_callback(std::unique_ptr<continuation> work);
     void set_idle_timeout(duration limit);
+    /// Whether the server is ending, or an exception may end it: then who asked hears why, not `no_reply`.
+    bool leaving(const alias_ref& dropped) noexcept;
     bool stopping() const noexcept { return (attention_ & stop_asked) != 0; }
 
     // --- Starting ---
@@ -147,6 +149,7 @@ private:
         suspend_asked = 16,
         observe_asked = 32,
         replay_asked = 64,  // messages set aside while suspended wait to be handled
+        dropped_asked = 128,
     };
     message* next();
     bool attend();
@@ -158,6 +161,7 @@ private:
     void wrong_server(message* m, const request_type& type) noexcept;
 
     std::uint8_t attention_ = 0;
+    bool gone_ = false;
     std::uint32_t idle_tag_ = 0;
     const server_identity* identity_;
     pid parent_;
