@@ -20,6 +20,15 @@ void print_request(std::ostream& out, const message* m) { out << m->type->name; 
 
 server_core::~server_core() = default;
 
+server_extras& server_core::extras() {
+    if (extras_ == nullptr) extras_ = std::make_unique<server_extras>();
+    return *extras_;
+}
+
+void server_core::drop_extras() noexcept {
+    if (extras_->sys == nullptr && (attention_ & (idle_asked | idle_armed)) == 0) extras_.reset();
+}
+
 disposition server_core::run() {
     for (;;) {
         if (attention_ != 0 && attend()) return disposition::finished;
@@ -37,16 +46,19 @@ disposition server_core::run() {
 bool server_core::attend() {
     if ((attention_ & dropped_asked) != 0) {
         attention_ &= static_cast<std::uint8_t>(~dropped_asked);
-        for (const alias_ref& asker : std::exchange(sys_->dropped, {})) send_response_failed(asker, reason::no_reply);
+        for (const alias_ref& asker : std::exchange(sys().dropped, {})) send_response_failed(asker, reason::no_reply);
     }
     if ((attention_ & stop_asked) == 0 && (attention_ & continue_asked) != 0) {
         // A continuation may ask for another one, which runs after those that wait already.
-        while (work_ != nullptr && (attention_ & stop_asked) == 0) {
-            auto now = std::move(work_);
-            work_ = std::move(now->next);
+        while (extras_->work != nullptr && (attention_ & stop_asked) == 0) {
+            auto now = std::move(extras_->work);
+            extras_->work = std::move(now->next);
             (*now)();
         }
-        if (work_ == nullptr) attention_ &= static_cast<std::uint8_t>(~continue_asked);
+        if (extras_->work == nullptr) {
+            attention_ &= static_cast<std::uint8_t>(~continue_asked);
+            drop_extras();
+        }
     }
     if ((attention_ & stop_asked) == 0) return false;
     before_stop(why_);
@@ -56,7 +68,7 @@ bool server_core::attend() {
 message* server_core::next() {
     if ((attention_ & (suspend_asked | replay_asked)) == replay_asked) [[unlikely]] {
         if (message* m = replayed()) return m;
-        if (message* m = sys_ != nullptr ? sys_->set_aside.pop() : nullptr) return m;
+        if (message* m = has_sys() ? sys().set_aside.pop() : nullptr) return m;
         attention_ &= static_cast<std::uint8_t>(~replay_asked);
     }
     return next_message();
@@ -72,7 +84,7 @@ void server_core::handle(message* m) {
             const bool from_parent =
                 m->type == &user_type<exit_signal> && parent_ &&
                 static_cast<typed_message<exit_signal>*>(m)->payload.from == parent_;
-            if (!from_parent) return sys_->set_aside.push(m);
+            if (!from_parent) return sys().set_aside.push(m);
         }
         if (!system && (attention_ & (idle_asked | idle_armed)) != 0) {
             if ((attention_ & idle_armed) != 0) set_server_timer(time_point::max(), 0);
@@ -109,7 +121,7 @@ void server_core::handle_info(message* m) {
 void server_core::handle_observed(message* m) {
     const std::string_view name = m->type->name;
     const pid client = m->type->kind == message_kind::call ? pid::from_bits(m->word) : pid();
-    sys_->event(sys_event_kind::in, name, client);
+    sys().event(sys_event_kind::in, name, client);
     const bool call = m->type->kind == message_kind::call;
     const request_type* request = as_request(m);
     if (request != nullptr && (request->server == identity_ || request->server == nullptr)) {
@@ -120,7 +132,7 @@ void server_core::handle_observed(message* m) {
     } else {
         handle_info(m);
     }
-    if (sys_ != nullptr) sys_->event(call ? sys_event_kind::handled_call : sys_event_kind::handled, name, client);
+    if (has_sys()) sys().event(call ? sys_event_kind::handled_call : sys_event_kind::handled, name, client);
 }
 
 void server_core::on_timeout(message* m) {
@@ -140,9 +152,10 @@ void server_core::on_timeout(message* m) {
 bool server_core::arm_idle() {
     if (suspended()) return true;
     attention_ &= static_cast<std::uint8_t>(~idle_asked);
-    if (idle_limit_ <= duration::zero()) return false;
+    const duration limit = extras_->idle_limit;
+    if (limit <= duration::zero()) return false;
     attention_ |= idle_armed;
-    set_server_timer(deadline_after(idle_limit_, "set_idle_timeout"), ++idle_tag_);
+    set_server_timer(deadline_after(limit, "set_idle_timeout"), ++idle_tag_);
     return true;
 }
 
@@ -183,7 +196,7 @@ exit_reason server_core::on_exit(const exit_reason& given) {
                         .about = heirloom::self(),
                         .text = "server " + std::string(identity_->name) + " " + to_string(heirloom::self()) +
                                 " ends: " + to_string(why) + "; last message: " +
-                                (last_ != nullptr ? std::string(last_->name) : std::string("none"))};
+                                (!starting_ && last_ != nullptr ? std::string(last_->name) : std::string("none"))};
         if (!state.empty()) event.text += "; state: " + state;
         event.stack = why.stack();
         log(std::move(event));
@@ -206,7 +219,7 @@ void server_core::stop_after_callback(exit_reason why) noexcept {
 }
 
 void server_core::continue_after_callback(std::unique_ptr<continuation> work) {
-    auto* last = &work_;
+    auto* last = &extras().work;
     while (*last != nullptr) last = &(*last)->next;
     *last = std::move(work);
     attention_ |= continue_asked;
@@ -214,18 +227,20 @@ void server_core::continue_after_callback(std::unique_ptr<continuation> work) {
 
 void server_core::set_idle_timeout(duration limit) {
     if (limit < duration::zero()) throw bad_argument("set_idle_timeout", "a negative limit");
-    idle_limit_ = limit;
-    if (limit == forever)
+    if (limit == forever) {
         attention_ &= static_cast<std::uint8_t>(~idle_asked);
-    else
+    } else {
+        extras().idle_limit = limit;
         attention_ |= idle_asked;
+    }
 }
 
 // --- Starting, in the new process ---------------------------------------------------------------------------
 
 bool server_core::enter(call_message* start, const start_common& common) {
     parent_ = common.parent;
-    starting_ = &common;
+    starting_ = true;
+    common_ = &common;
     if (!common.name || try_register_name(common.name, heirloom::self())) return true;
     answer_call(start, new_reply<start_ack>(start_ack{start_word::already_started, whereis(common.name)}));
     stop_after_callback(reason::normal);
@@ -233,14 +248,16 @@ bool server_core::enter(call_message* start, const start_common& common) {
 }
 
 void server_core::entered(call_message* start) {
-    starting_ = nullptr;
+    starting_ = false;
+    last_ = nullptr;
     // A constructor that asked to stop: the start stays open, so the starter hears the reason when the process has
     // ended and its name is free.
     if (!stopping()) answer_call(start, new_reply<start_ack>(start_ack{start_word::started, {}}));
 }
 
 void server_core::ignored(call_message* start, atom name) {
-    starting_ = nullptr;
+    starting_ = false;
+    last_ = nullptr;
     if (name) unregister_name(name);  // free before the starter goes on
     answer_call(start, new_reply<start_ack>(start_ack{start_word::ignored, {}}));
     stop_after_callback(reason::normal);

@@ -12,8 +12,9 @@ namespace heirloom::detail {
 void sys_state_deleter::operator()(sys_state* s) const noexcept { delete s; }
 
 sys_state& server_core::sys() {
-    if (sys_ == nullptr) sys_.reset(new sys_state);
-    return *sys_;
+    server_extras& mine = extras();
+    if (mine.sys == nullptr) mine.sys.reset(new sys_state);
+    return *mine.sys;
 }
 
 void server_core::set_suspended(bool on) {
