@@ -1,6 +1,7 @@
 // The catalogue's rows from Elixir (el-) about tasks, agents and registries, the bridge, and what no row names: state
 // machines, event managers, partitions, applications, back-off and budgets.
 #include <algorithm>
+#include <atomic>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -654,6 +655,61 @@ TEST(budget, of_one_child_stops_that_child_alone) {
         require(!receive_for<time_point>(5ms));
         require(which_children(sup)[0].status == child_status::running);
         stop(sup);
+    });
+}
+
+std::atomic<bool> let_go{false};
+class spins {
+public:
+    struct spin {};
+    void handle_cast(spin) {
+        while (!let_go.load()) {}   // no safe point: it cannot be killed
+    }
+};
+inline constexpr server_name<spins> the_spinner{"spinner"};
+
+TEST(held, a_child_that_cannot_be_killed_is_reported_and_left_behind) {
+    let_go = false;
+    log_keeper log;
+    runtime rt({.workers = 2, .log = log.sink()});
+    rt.invoke([&] {
+        auto sup = supervisor::start_link({.children = {child<spins>(the_spinner).shutdown(5ms), child<cell>("other")},
+                                           .grace = 20ms}).value();
+        const pid spinner = whereis(the_spinner);
+        cast(the_spinner, spins::spin{});
+        terminate_child(sup, "spinner").value();
+        require(log.wait_for("child_held", "spinner"));
+        require_eq(count_children(sup).active, 1u);
+        // Its name stays with it until it unwinds; a start that needs the name fails.
+        require_eq(whereis(the_spinner), server<spins>(spinner));
+        require(restart_child(sup, "spinner").error().kind == child_failure::start_failed);
+        let_go = true;
+        const auto ref = monitor(spinner);
+        down_of(ref);
+        restart_child(sup, "spinner").value();
+        require(whereis(the_spinner) && whereis(the_spinner) != server<spins>(spinner));
+        stop(sup);
+    });
+}
+
+class never_up {
+public:
+    explicit never_up(pid boss) {
+        send(boss, self());
+        receive<atom>();
+    }
+};
+
+TEST(starting_child, does_not_keep_its_supervisor_from_ending) {
+    on_all_workers([] {
+        trap_exit(true);
+        auto sup = dynamic_supervisor::start_link().value();
+        spawn([sup, boss = self()] { (void)start_child(sup, child<never_up>("slow", boss)); });
+        const pid starting = receive<pid>();
+        const auto ref = monitor(starting);
+        exit(sup, reason::shutdown);
+        require_eq(down_of(ref), reason::killed);
+        require_eq(receive<exit_signal>().reason, reason::shutdown);
     });
 }
 
