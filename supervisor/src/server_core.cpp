@@ -20,6 +20,15 @@ void print_request(std::ostream& out, const message* m) { out << m->type->name; 
 
 server_core::~server_core() = default;
 
+server_extras& server_core::extras() {
+    if (extras_ == nullptr) extras_ = std::make_unique<server_extras>();
+    return *extras_;
+}
+
+void server_core::drop_extras() noexcept {
+    if (extras_->sys == nullptr && (attention_ & (idle_asked | idle_armed)) == 0) extras_.reset();
+}
+
 disposition server_core::run() {
     for (;;) {
         if (attention_ != 0 && attend()) return disposition::finished;
@@ -35,14 +44,21 @@ disposition server_core::run() {
 
 // What a callback asked for. Returns whether the server ends.
 bool server_core::attend() {
+    if ((attention_ & dropped_asked) != 0) {
+        attention_ &= static_cast<std::uint8_t>(~dropped_asked);
+        for (const alias_ref& asker : std::exchange(sys().dropped, {})) send_response_failed(asker, reason::no_reply);
+    }
     if ((attention_ & stop_asked) == 0 && (attention_ & continue_asked) != 0) {
         // A continuation may ask for another one, which runs after those that wait already.
-        while (work_ != nullptr && (attention_ & stop_asked) == 0) {
-            auto now = std::move(work_);
-            work_ = std::move(now->next);
+        while (extras_->work != nullptr && (attention_ & stop_asked) == 0) {
+            auto now = std::move(extras_->work);
+            extras_->work = std::move(now->next);
             (*now)();
         }
-        if (work_ == nullptr) attention_ &= static_cast<std::uint8_t>(~continue_asked);
+        if (extras_->work == nullptr) {
+            attention_ &= static_cast<std::uint8_t>(~continue_asked);
+            drop_extras();
+        }
     }
     if ((attention_ & stop_asked) == 0) return false;
     before_stop(why_);
@@ -52,7 +68,7 @@ bool server_core::attend() {
 message* server_core::next() {
     if ((attention_ & (suspend_asked | replay_asked)) == replay_asked) [[unlikely]] {
         if (message* m = replayed()) return m;
-        if (message* m = sys_ != nullptr ? sys_->set_aside.pop() : nullptr) return m;
+        if (message* m = has_sys() ? sys().set_aside.pop() : nullptr) return m;
         attention_ &= static_cast<std::uint8_t>(~replay_asked);
     }
     return next_message();
@@ -68,7 +84,7 @@ void server_core::handle(message* m) {
             const bool from_parent =
                 m->type == &user_type<exit_signal> && parent_ &&
                 static_cast<typed_message<exit_signal>*>(m)->payload.from == parent_;
-            if (!from_parent) return sys_->set_aside.push(m);
+            if (!from_parent) return sys().set_aside.push(m);
         }
         if (!system && (attention_ & (idle_asked | idle_armed)) != 0) {
             if ((attention_ & idle_armed) != 0) set_server_timer(time_point::max(), 0);
@@ -89,9 +105,11 @@ void server_core::handle(message* m) {
 void server_core::handle_info(message* m) {
     last_ = m->type;
     if (m->type->kind == message_kind::timeout) return on_timeout(m);
-    if (m->type == &user_type<exit_signal> && parent_) {
+    if (m->type == &user_type<exit_signal>) {
         const auto& signal = static_cast<typed_message<exit_signal>*>(m)->payload;
-        if (signal.from == parent_) {
+        // A server that nobody is linked to has no parent; a runtime that shuts down tells it in its spawner's name.
+        if (parent_ ? signal.from == parent_
+                    : signal.from == heirloom::parent() && signal.reason.is("shutdown"_a)) {
             message_ptr owner(m);
             return stop_after_callback(signal.reason);
         }
@@ -103,7 +121,7 @@ void server_core::handle_info(message* m) {
 void server_core::handle_observed(message* m) {
     const std::string_view name = m->type->name;
     const pid client = m->type->kind == message_kind::call ? pid::from_bits(m->word) : pid();
-    sys_->event(sys_event_kind::in, name, client);
+    sys().event(sys_event_kind::in, name, client);
     const bool call = m->type->kind == message_kind::call;
     const request_type* request = as_request(m);
     if (request != nullptr && (request->server == identity_ || request->server == nullptr)) {
@@ -114,7 +132,7 @@ void server_core::handle_observed(message* m) {
     } else {
         handle_info(m);
     }
-    if (sys_ != nullptr) sys_->event(call ? sys_event_kind::handled_call : sys_event_kind::handled, name, client);
+    if (has_sys()) sys().event(call ? sys_event_kind::handled_call : sys_event_kind::handled, name, client);
 }
 
 void server_core::on_timeout(message* m) {
@@ -134,9 +152,10 @@ void server_core::on_timeout(message* m) {
 bool server_core::arm_idle() {
     if (suspended()) return true;
     attention_ &= static_cast<std::uint8_t>(~idle_asked);
-    if (idle_limit_ <= duration::zero()) return false;
+    const duration limit = extras_->idle_limit;
+    if (limit <= duration::zero()) return false;
     attention_ |= idle_armed;
-    set_server_timer(deadline_after(idle_limit_, "set_idle_timeout"), ++idle_tag_);
+    set_server_timer(deadline_after(limit, "set_idle_timeout"), ++idle_tag_);
     return true;
 }
 
@@ -166,7 +185,10 @@ void server_core::unexpected(message* m) noexcept {
 
 exit_reason server_core::on_exit(const exit_reason& given) {
     // The loop ends with `finished` when a callback asked to stop; the reason is in why_ then.
+    gone_ = true;
     const exit_reason why = (attention_ & stop_asked) != 0 && given == reason::normal ? why_ : given;
+    // Before terminate, which may spoil it.
+    const std::string state = why.is_orderly() ? std::string() : describe();
     if (made_) terminate(why);
     if (!why.is_orderly()) {
         log_event event{.level = log_level::error,
@@ -174,7 +196,8 @@ exit_reason server_core::on_exit(const exit_reason& given) {
                         .about = heirloom::self(),
                         .text = "server " + std::string(identity_->name) + " " + to_string(heirloom::self()) +
                                 " ends: " + to_string(why) + "; last message: " +
-                                (last_ != nullptr ? std::string(last_->name) : std::string("none"))};
+                                (!starting_ && last_ != nullptr ? std::string(last_->name) : std::string("none"))};
+        if (!state.empty()) event.text += "; state: " + state;
         event.stack = why.stack();
         log(std::move(event));
     }
@@ -196,7 +219,7 @@ void server_core::stop_after_callback(exit_reason why) noexcept {
 }
 
 void server_core::continue_after_callback(std::unique_ptr<continuation> work) {
-    auto* last = &work_;
+    auto* last = &extras().work;
     while (*last != nullptr) last = &(*last)->next;
     *last = std::move(work);
     attention_ |= continue_asked;
@@ -204,18 +227,20 @@ void server_core::continue_after_callback(std::unique_ptr<continuation> work) {
 
 void server_core::set_idle_timeout(duration limit) {
     if (limit < duration::zero()) throw bad_argument("set_idle_timeout", "a negative limit");
-    idle_limit_ = limit;
-    if (limit == forever)
+    if (limit == forever) {
         attention_ &= static_cast<std::uint8_t>(~idle_asked);
-    else
+    } else {
+        extras().idle_limit = limit;
         attention_ |= idle_asked;
+    }
 }
 
 // --- Starting, in the new process ---------------------------------------------------------------------------
 
 bool server_core::enter(call_message* start, const start_common& common) {
     parent_ = common.parent;
-    starting_ = &common;
+    starting_ = true;
+    common_ = &common;
     if (!common.name || try_register_name(common.name, heirloom::self())) return true;
     answer_call(start, new_reply<start_ack>(start_ack{start_word::already_started, whereis(common.name)}));
     stop_after_callback(reason::normal);
@@ -223,14 +248,16 @@ bool server_core::enter(call_message* start, const start_common& common) {
 }
 
 void server_core::entered(call_message* start) {
-    starting_ = nullptr;
+    starting_ = false;
+    last_ = nullptr;
     // A constructor that asked to stop: the start stays open, so the starter hears the reason when the process has
     // ended and its name is free.
     if (!stopping()) answer_call(start, new_reply<start_ack>(start_ack{start_word::started, {}}));
 }
 
 void server_core::ignored(call_message* start, atom name) {
-    starting_ = nullptr;
+    starting_ = false;
+    last_ = nullptr;
     if (name) unregister_name(name);  // free before the starter goes on
     answer_call(start, new_reply<start_ack>(start_ack{start_word::ignored, {}}));
     stop_after_callback(reason::normal);
@@ -313,7 +340,13 @@ reply_message* ask(pid server, call_message* request, duration limit, const char
         request->type->destroy(request);
         throw bad_argument(function, "a negative limit");
     }
-    return call_and_wait(server, request, limit);
+    reply_message* got = call_and_wait(server, request, limit);
+    if (got == nullptr || !got->failed) [[likely]] return got;
+    // A loop around a call that fails at once still lets others run.
+    message_ptr owner(got);
+    safe_point(100);
+    owner.release();
+    return got;
 }
 
 void raise_call_failed(exit_reason why, pid server, std::string_view request) {
@@ -353,6 +386,24 @@ void send_response_failed(const alias_ref& to, exit_reason why) noexcept {
         deliver(to, new_user_message<response_failed>(response_failed{to, std::move(why)}));
     } catch (const std::bad_alloc&) {
         // Nothing left to say it with; the asker's own limit ends its wait.
+    }
+}
+
+void drop_response(const alias_ref& to) noexcept {
+    auto* core = in_process() ? dynamic_cast<server_core*>(current_activity()) : nullptr;
+    if (core == nullptr || !core->leaving(to)) send_response_failed(to, reason::no_reply);
+}
+
+bool server_core::leaving(const alias_ref& dropped) noexcept {
+    if (gone_) return true;
+    if (std::uncaught_exceptions() == 0) return false;
+    try {
+        // If the handler survives its exception, the loop tells the asker after all.
+        sys().dropped.push_back(dropped);
+        attention_ |= dropped_asked;
+        return true;
+    } catch (const std::bad_alloc&) {
+        return false;
     }
 }
 

@@ -54,6 +54,7 @@ struct sys_state {
     };
 
     message_shelf set_aside;
+    std::vector<alias_ref> dropped;  // askers whose reply_to an exception took along
     std::vector<observer> observers;
     bool counting = false;
     time_point counting_since;

@@ -719,10 +719,17 @@ TEST(conformance_behaviours, gs_continue) {
         require_eq(call(s, continues::seen{}), list{"call", "queued before call"});
         call(s, continues::from_late_call{});
         require_eq(call(s, continues::seen{}), list{"late", "queued before late"});
+        // The note is queued when the callback runs, which may be after our next question.
+        auto two_seen = [&] {
+            list all;
+            while (all.size() < 2)
+                for (auto& text : call(s, continues::seen{})) all.push_back(text);
+            return all;
+        };
         cast(s, continues::from_cast{});
-        require_eq(call(s, continues::seen{}), list{"cast", "queued before cast"});
+        require_eq(two_seen(), list{"cast", "queued before cast"});
         send(s, continues::info_message{});
-        require_eq(call(s, continues::seen{}), list{"info", "queued before info"});
+        require_eq(two_seen(), list{"info", "queued before info"});
     });
 }
 

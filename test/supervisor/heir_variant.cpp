@@ -25,7 +25,7 @@ result<server<supervisor>, start_error> start_tree(int restarts) {
 
 const variant the_heir_variant{
     "heir",
-    [] { dont_lose(); },
+    [](std::ostream& out) { dont_lose(out); },
     [](int restarts) { return start_tree(restarts).value(); },
     [](duration limit) -> long {
         auto n = try_call(the_counter, counter::increment{}, limit);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <iosfwd>
+
 #include <heirloom/heirloom.hpp>
 
 namespace heirloom::test {
@@ -7,7 +9,7 @@ namespace heirloom::test {
 /// One of the two counters of examples/dont_lose, as the tests use it.
 struct variant {
     const char* name;
-    void (*program)();                              // what main runs
+    void (*program)(std::ostream& out);             // what main runs
     server<supervisor> (*start)(int restarts);      // the same tree, with another intensity
     long (*increment)(duration limit);              // -1: no answer
     pid (*counter)();                               // the counter's process just now

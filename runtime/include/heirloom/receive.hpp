@@ -43,7 +43,10 @@ private:
 };
 
 template <class T>
-struct handler_argument : handler_argument<decltype(&T::operator())> {};
+struct handler_argument {};  // takes no one parameter: check_handler says so
+template <class T>
+    requires requires { &T::operator(); }
+struct handler_argument<T> : handler_argument<decltype(&T::operator())> {};
 template <class R, class C, class A>
 struct handler_argument<R (C::*)(A)> {
     using type = A;

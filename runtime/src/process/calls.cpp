@@ -75,6 +75,7 @@ reply_message* wait_for_reply(process& p, time_point until, call_interceptor* in
                 }
                 seen = &(*seen)->next;
             }
+            if (p.reply) break;  // the interceptor may have reached a safe point
         }
         if (deadline != timer_queue::never && runtime_core::current()->clock() >= deadline) break;
         refuse_wait(p, "call");

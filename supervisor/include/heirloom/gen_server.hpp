@@ -282,7 +282,7 @@ void reply_failed(reply_to<T> to, exit_reason why) noexcept {
 }
 template <class T>
 void reply_to<T>::give_up() noexcept {
-    if (alias_) detail::send_response_failed(std::exchange(alias_, {}), reason::no_reply);
+    if (alias_) detail::drop_response(std::exchange(alias_, {}));
 }
 
 /// For runtime::call.

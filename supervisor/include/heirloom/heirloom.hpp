@@ -16,8 +16,15 @@
 #include <heirloom/ets.hpp>         // tables that outlive who filled them
 
 #include <heirloom/gen_server.hpp>  // servers, call, cast
+#include <heirloom/request.hpp>     // asking without waiting
 #include <heirloom/child_spec.hpp>
 #include <heirloom/supervisor.hpp>  // what crashes is started again
 #include <heirloom/task.hpp>        // async, await
 #include <heirloom/gen_statem.hpp>  // state machines
 #include <heirloom/sys.hpp>         // looking into running servers
+#include <heirloom/agent.hpp>
+#include <heirloom/gen_event.hpp>
+#include <heirloom/registry.hpp>
+#include <heirloom/partition_supervisor.hpp>
+#include <heirloom/supervisor_bridge.hpp>
+#include <heirloom/application.hpp> // whole programs

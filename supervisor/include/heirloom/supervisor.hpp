@@ -169,12 +169,6 @@ public:
     static result<server<supervisor>, start_error> start_link(supervisor_name name, init_result what) {
         return heirloom::start_link(name, std::move(what));
     }
-    static result<server<supervisor>, start_error> start_link(dynamic_children what) {
-        return heirloom::start_link<supervisor>(what);
-    }
-    static result<server<supervisor>, start_error> start_link(supervisor_name name, dynamic_children what) {
-        return heirloom::start_link(name, what);
-    }
     template <class Init, class... A>
         requires std::is_invocable_r_v<init_result, Init&, A...>
     static result<server<supervisor>, start_error> start_link(Init init, A&&... args) {
@@ -225,6 +219,16 @@ protected:
 template <>
 struct behaviour_of<supervisor> : server_behaviour<supervisor, supervisor_driver> {};
 }  // namespace detail
+
+/// Starts supervisors with dynamic_children; as a child, one is child<supervisor>(name, dynamic_children{...}).
+struct dynamic_supervisor {
+    static result<server<supervisor>, start_error> start_link(dynamic_children what = {}) {
+        return heirloom::start_link<supervisor>(what);
+    }
+    static result<server<supervisor>, start_error> start_link(supervisor_name name, dynamic_children what = {}) {
+        return heirloom::start_link(name, what);
+    }
+};
 
 /// A running supervisor, however it is known.
 class supervisor_ref {

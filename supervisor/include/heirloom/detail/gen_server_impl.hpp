@@ -186,6 +186,17 @@ public:
         made_ = true;
         object_made();
     }
+    std::string describe() noexcept override {
+        if constexpr (requires { { object_.format_status() } -> std::convertible_to<std::string>; }) {
+            if (!made_) return {};
+            try {
+                return object_.format_status();
+            } catch (...) {
+                return "(its format_status failed)";
+            }
+        }
+        return {};
+    }
 
 protected:
     virtual void object_made() {}
@@ -342,6 +353,8 @@ void send_response(const alias_ref& to, stored_reply<T> value) {
     deliver_through(to, new_user_message<response<T>>(response<T>{to, std::move(value)}));
 }
 void send_response_failed(const alias_ref& to, exit_reason why) noexcept;
+/// Nobody will answer. A server that is on its way out says nothing: its end tells the asker why.
+void drop_response(const alias_ref& to) noexcept;
 
 // --- Starting -------------------------------------------------------------------------------------------
 

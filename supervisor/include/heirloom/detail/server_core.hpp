@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -79,6 +80,13 @@ struct sys_state_deleter {
     void operator()(sys_state* s) const noexcept;
 };
 
+/// What few servers have, and most of those for a moment: kept apart, so that a small server is one cache line.
+struct server_extras {
+    duration idle_limit{};
+    std::unique_ptr<continuation> work;
+    std::unique_ptr<sys_state, sys_state_deleter> sys;
+};
+
 class server_core : public activity {
 public:
     explicit server_core(const server_identity& identity) noexcept : identity_(&identity) {}
@@ -95,6 +103,8 @@ public:
     void stop_after_callback(exit_reason why) noexcept;
     void continue_after_callback(std::unique_ptr<continuation> work);
     void set_idle_timeout(duration limit);
+    /// Whether the server is ending, or an exception may end it: then who asked hears why, not `no_reply`.
+    bool leaving(const alias_ref& dropped) noexcept;
     bool stopping() const noexcept { return (attention_ & stop_asked) != 0; }
 
     // --- Starting ---
@@ -107,15 +117,16 @@ public:
     void ignored(call_message* start, atom name);
 
     /// The name it was started with; known while the constructor runs.
-    atom given_name() const noexcept { return starting_ != nullptr ? starting_->name : atom(); }
+    atom given_name() const noexcept { return starting_ ? common_->name : atom(); }
 
     // --- Looking in: sys.hpp ---
     sys_state& sys();
-    bool has_sys() const noexcept { return sys_ != nullptr; }
+    bool has_sys() const noexcept { return extras_ != nullptr && extras_->sys != nullptr; }
     void set_suspended(bool on);
     bool suspended() const noexcept { return (attention_ & suspend_asked) != 0; }
     void set_observed(bool on) noexcept;
-    const message_type* last_message() const noexcept { return last_; }
+    /// What the object's format_status() says; empty if it has none, and a remark if it fails.
+    virtual std::string describe() noexcept = 0;
 
 protected:
     /// A message that is no request. Consumes it.
@@ -144,6 +155,7 @@ private:
         suspend_asked = 16,
         observe_asked = 32,
         replay_asked = 64,  // messages set aside while suspended wait to be handled
+        dropped_asked = 128,
     };
     message* next();
     bool attend();
@@ -154,16 +166,21 @@ private:
     bool arm_idle();
     void wrong_server(message* m, const request_type& type) noexcept;
 
+    server_extras& extras();
+    void drop_extras() noexcept;
+
+    bool gone_ = false;
+    bool starting_ = false;
     std::uint8_t attention_ = 0;
     std::uint32_t idle_tag_ = 0;
     const server_identity* identity_;
     pid parent_;
-    const message_type* last_ = nullptr;
-    duration idle_limit_{};
-    std::unique_ptr<continuation> work_;
+    union {
+        const message_type* last_ = nullptr;  // the last message, once it has started
+        const start_common* common_;          // while starting_
+    };
     exit_reason why_;
-    const start_common* starting_ = nullptr;
-    std::unique_ptr<sys_state, sys_state_deleter> sys_;
+    std::unique_ptr<server_extras> extras_;
 };
 
 /// The server that the running process is. Throws `bad_argument` if it is none.

@@ -188,14 +188,15 @@ public:
     std::optional<task_end<value>> next() {
         fill();
         if (running_.empty()) return std::nullopt;
-        std::size_t chosen = options_.ordered ? 0 : first_done();
-        running& r = running_[chosen];
-        auto end = wait_for_task(r.work, r.deadline);
+        std::size_t chosen = 0;
+        std::optional<task_end<value>> end =
+            options_.ordered ? wait_for_task(running_.front().work, running_.front().deadline) : first_done(chosen);
         if (!end) {
             if (options_.on_timeout == on_task_timeout::exit) exit(reason::timeout);
-            const pid late = r.work.pid();
-            end = shutdown(std::move(r.work), brutal_kill);
-            if (!end) end = task_end<value>(failure(task_error{reason::timeout, late}));
+            running& late = running_[chosen];
+            const pid process = late.work.pid();
+            end = shutdown(std::move(late.work), brutal_kill);
+            if (!end) end = task_end<value>(failure(task_error{reason::timeout, process}));
         }
         running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(chosen));
         fill();
@@ -233,42 +234,38 @@ private:
             running_.push_back({start_task(task_tie::linked, f_, element(*at_)),
                                 deadline_after(options_.limit, "async_stream")});
     }
-    // Waits until one of them has ended: the first whose value or down is here.
-    std::size_t first_done() {
-        for (;;) {
-            std::size_t i = 0;
-            const auto mine_value = [&](const task_value<value>& v) {
-                for (i = 0; i < running_.size(); ++i)
-                    if (v.ref == static_cast<const reference&>(running_[i].work.answer())) return true;
-                return false;
-            };
-            const auto mine_down = [&](const down& d) {
-                for (i = 0; i < running_.size(); ++i)
-                    if (d.ref == running_[i].work.watch()) return true;
-                return false;
-            };
-            time_point soonest = time_point::max();
-            std::size_t overdue = 0;
-            for (std::size_t k = 0; k < running_.size(); ++k)
-                if (running_[k].deadline < soonest) soonest = running_[k].deadline, overdue = k;
-            const duration left = soonest == time_point::max()
-                                      ? forever
-                                      : std::max(duration::zero(), soonest - runtime_clock::now());
-            // Taken out and put back for wait_for_task, which knows what to do with either.
-            enum class seen { something, nothing };
-            const seen s = receive(when(mine_value,
-                                        [](task_value<value>&& v) {
-                                            deliver(self(), new_user_message<task_value<value>>(std::move(v)));
-                                            return seen::something;
-                                        }),
-                                   when(mine_down,
-                                        [](down&& d) {
-                                            deliver(self(), new_user_message<down>(std::move(d)));
-                                            return seen::something;
-                                        }),
-                                   after(left, [] { return seen::nothing; }));
-            return s == seen::something ? i : overdue;
-        }
+    // Whichever ends first, as `which`; nothing when the time of that one is up.
+    std::optional<task_end<value>> first_done(std::size_t& which) {
+        std::size_t i = 0;
+        const auto is_mine = [&](auto&& same) {
+            for (i = 0; i < running_.size(); ++i)
+                if (same(running_[i].work)) return true;
+            return false;
+        };
+        time_point soonest = time_point::max();
+        std::size_t overdue = 0;
+        for (std::size_t k = 0; k < running_.size(); ++k)
+            if (running_[k].deadline < soonest) soonest = running_[k].deadline, overdue = k;
+        const duration left = soonest == time_point::max()
+                                  ? forever
+                                  : std::max(duration::zero(), soonest - runtime_clock::now());
+        using end = std::optional<task_end<value>>;
+        end got = receive(
+            when([&](const task_value<value>& v) {
+                     return is_mine([&](auto& t) { return v.ref == static_cast<const reference&>(t.answer()); });
+                 },
+                 [](task_value<value>&& v) -> end {
+                     if constexpr (std::is_void_v<value>)
+                         return end(task_end<value>());
+                     else
+                         return end(task_end<value>(std::move(v.value)));
+                 }),
+            when([&](const down& d) { return is_mine([&](auto& t) { return d.ref == t.watch(); }); },
+                 [](const down& d) -> end { return end(task_end<value>(failure(task_error{d.reason, d.from}))); }),
+            after(left, []() -> end { return end(); }));
+        which = got ? i : overdue;
+        if (got) running_[which].work.forget();
+        return got;
     }
 
     std::unique_ptr<Range> range_;

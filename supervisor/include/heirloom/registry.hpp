@@ -1,0 +1,201 @@
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <heirloom/gen_server.hpp>
+#include <heirloom/monitor.hpp>
+
+// A registry is a process that knows which processes go by which keys, each with a value (Elixir: Registry). An entry
+// vanishes with its process. The registry is linked to those in it, so its crash takes along those that do not trap.
+//
+//     using rooms = registry<std::string>;
+//     inline constexpr server_name<rooms> the_rooms{"rooms"};
+//     start_link(the_rooms, registry_keys::unique);
+//     register_key(the_rooms, "hall");                  the caller
+//     for (auto& [who, value] : lookup(the_rooms, "hall")) ...
+
+namespace heirloom {
+
+enum class registry_keys : std::uint8_t {
+    unique,     // one process a key
+    duplicate,  // any number; a process may have a key several times
+};
+
+/// Told to listeners: processes named in the registry's start arguments.
+template <class Key, class Value>
+struct registry_event {
+    bool registered;  // false: taken out
+    atom registry;
+    Key key;
+    heirloom::pid process;
+    Value value;
+};
+
+struct already_registered {
+    heirloom::pid process;
+    [[noreturn]] void raise() const {
+        throw bad_argument("register_key", "the key belongs to " + to_string(process));
+    }
+};
+
+template <class Key, class Value = std::monostate>
+class registry {
+public:
+    using key_type = Key;
+    using value_type = Value;
+    using entry = std::pair<heirloom::pid, Value>;
+
+    struct add { using reply = result<void, already_registered>; Key key; Value value; heirloom::pid who; };
+    struct find { using reply = std::vector<entry>; Key key; };
+    struct drop { using reply = void; Key key; heirloom::pid who; std::function<bool(const Value&)> matches; };
+    struct keys_of { using reply = std::vector<Key>; heirloom::pid who; };
+    struct size { using reply = std::size_t; };
+    struct change {
+        using reply = std::optional<std::pair<Value, Value>>;
+        Key key;
+        heirloom::pid who;
+        std::function<Value(const Value&)> f;
+    };
+    struct put_meta { using reply = void; std::string name; std::string value; };
+    struct get_meta { using reply = std::optional<std::string>; std::string name; };
+
+    explicit registry(registry_keys keys = registry_keys::unique, std::vector<atom> listeners = {})
+        : unique_(keys == registry_keys::unique), listeners_(std::move(listeners)) {
+        trap_exit(true);
+    }
+
+    result<void, already_registered> handle_call(add a) {
+        auto& here = by_key_[a.key];
+        if (unique_ && !here.empty()) return failure(already_registered{here.front().first});
+        link(a.who);
+        here.emplace_back(a.who, a.value);
+        by_process_[a.who].push_back(a.key);
+        ++size_;
+        tell(true, a.key, a.who, a.value);
+        return {};
+    }
+    std::vector<entry> handle_call(find f) {
+        const auto found = by_key_.find(f.key);
+        return found == by_key_.end() ? std::vector<entry>() : found->second;
+    }
+    void handle_call(drop d) { erase(d.key, d.who, d.matches); }
+    std::vector<Key> handle_call(keys_of k) {
+        const auto found = by_process_.find(k.who);
+        return found == by_process_.end() ? std::vector<Key>() : found->second;
+    }
+    std::size_t handle_call(size) { return size_; }
+    std::optional<std::pair<Value, Value>> handle_call(change c) {
+        const auto found = by_key_.find(c.key);
+        if (found == by_key_.end() || !unique_) return std::nullopt;
+        for (auto& [who, value] : found->second) {
+            if (who != c.who) continue;
+            Value fresh = c.f(value);
+            return std::pair<Value, Value>{fresh, std::exchange(value, fresh)};
+        }
+        return std::nullopt;
+    }
+    void handle_call(put_meta m) { meta_[m.name] = m.value; }
+    std::optional<std::string> handle_call(get_meta m) {
+        const auto found = meta_.find(m.name);
+        return found == meta_.end() ? std::nullopt : std::optional<std::string>(found->second);
+    }
+    void handle_info(exit_signal e) {
+        const auto found = by_process_.find(e.from);
+        if (found == by_process_.end()) return;
+        for (const Key& key : std::vector<Key>(found->second)) erase(key, e.from, {});
+    }
+
+private:
+    void erase(const Key& key, heirloom::pid who, const std::function<bool(const Value&)>& matches) {
+        const auto found = by_key_.find(key);
+        if (found == by_key_.end()) return;
+        std::erase_if(found->second, [&](const entry& e) {
+            if (e.first != who || (matches && !matches(e.second))) return false;
+            forget(key, who);
+            tell(false, key, who, e.second);
+            return true;
+        });
+        if (found->second.empty()) by_key_.erase(found);
+    }
+    void forget(const Key& key, heirloom::pid who) {
+        --size_;
+        const auto mine = by_process_.find(who);
+        if (mine == by_process_.end()) return;
+        const auto one = std::find(mine->second.begin(), mine->second.end(), key);
+        if (one != mine->second.end()) mine->second.erase(one);
+        if (!mine->second.empty()) return;
+        by_process_.erase(mine);
+        unlink(who);
+    }
+    void tell(bool registered, const Key& key, heirloom::pid who, const Value& value) {
+        for (atom listener : listeners_)
+            if (const heirloom::pid p = whereis(listener))
+                try_send(p, registry_event<Key, Value>{registered, {}, key, who, value});
+    }
+
+    bool unique_;
+    std::vector<atom> listeners_;
+    std::size_t size_ = 0;
+    std::map<Key, std::vector<entry>> by_key_;
+    std::unordered_map<heirloom::pid, std::vector<Key>> by_process_;
+    std::map<std::string, std::string> meta_;
+};
+
+/// Gives the caller a key. With unique keys it may be somebody's already.
+template <class K, class V>
+result<void, already_registered> register_key(server_name<registry<K, V>> in, std::type_identity_t<K> key,
+                                              std::type_identity_t<V> value = {}) {
+    return call(in, typename registry<K, V>::add{std::move(key), std::move(value), self()});
+}
+/// Who has the key, with their values; with unique keys one at most.
+template <class K, class V>
+std::vector<std::pair<pid, V>> lookup(server_name<registry<K, V>> in, std::type_identity_t<K> key) {
+    return call(in, typename registry<K, V>::find{std::move(key)});
+}
+/// Takes the caller's entries of this key out.
+template <class K, class V>
+void unregister_key(server_name<registry<K, V>> in, std::type_identity_t<K> key) {
+    call(in, typename registry<K, V>::drop{std::move(key), self(), {}});
+}
+/// Those of them whose value matches.
+template <class K, class V>
+void unregister_match(server_name<registry<K, V>> in, std::type_identity_t<K> key,
+                      std::function<bool(const V&)> matches) {
+    call(in, typename registry<K, V>::drop{std::move(key), self(), std::move(matches)});
+}
+/// Calls f(process, value) here for each entry of the key.
+template <class K, class V, class F>
+void dispatch(server_name<registry<K, V>> in, std::type_identity_t<K> key, F f) {
+    for (auto& [who, value] : lookup(in, std::move(key))) f(who, value);
+}
+template <class K, class V>
+std::vector<K> keys_of(server_name<registry<K, V>> in, pid who) {
+    return call(in, typename registry<K, V>::keys_of{who});
+}
+template <class K, class V>
+std::size_t count_entries(server_name<registry<K, V>> in) {
+    return call(in, typename registry<K, V>::size{});
+}
+/// The caller's value of a unique key becomes f(value): the new one and the old one, or nothing if it has none.
+template <class K, class V, class F>
+std::optional<std::pair<V, V>> update_value(server_name<registry<K, V>> in, std::type_identity_t<K> key, F f) {
+    return call(in, typename registry<K, V>::change{std::move(key), self(), std::move(f)});
+}
+template <class K, class V>
+void put_meta(server_name<registry<K, V>> in, std::string name, std::string value) {
+    call(in, typename registry<K, V>::put_meta{std::move(name), std::move(value)});
+}
+template <class K, class V>
+std::optional<std::string> get_meta(server_name<registry<K, V>> in, std::string name) {
+    return call(in, typename registry<K, V>::get_meta{std::move(name)});
+}
+
+}  // namespace heirloom

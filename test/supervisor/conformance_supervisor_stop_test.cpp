@@ -1,0 +1,444 @@
+// The catalogue's rows about stopping, significant children, reports and scale (sv-, el-), by their ids.
+#include <string>
+#include <vector>
+
+#include "children.hpp"
+
+namespace heirloom::test {
+namespace {
+
+// --- Stopping ---------------------------------------------------------------------------------------------------
+
+TEST(conformance_behaviours, sv_stop_reverse) {
+    on_all_workers([] {
+        const pid boss = self();
+        auto sup = supervisor::start_link({.children = {child<worker>("a", boss, "a", true),
+                                                        child<worker>("b", boss, "b", true),
+                                                        child<worker>("c", boss, "c", true)}}).value();
+        stop(sup);
+        require_eq(said_so_far(), std::vector<std::string>{"a up", "b up", "c up", "c down shutdown", "b down shutdown",
+                                                           "a down shutdown"});
+    });
+}
+
+TEST(conformance_behaviours, sv_stop_timeout) {
+    on_all_workers([] {
+        trap_exit(true);
+        for (bool dynamic : {false, true}) {
+            const pid boss = self();
+            auto sup = dynamic ? dynamic_supervisor::start_link().value() : supervisor::start_link({}).value();
+            const pid bad = start_child(sup, child<stubborn>("bad", boss).shutdown(20ms)).value();
+            const pid good = start_child(sup, child<worker>("good", boss, "good", true).shutdown(1h)).value();
+            receive(when([&](const worker::said& s) { return s.who == bad; }, [](worker::said) {}));
+            const auto bad_ref = monitor(bad), good_ref = monitor(good), sup_ref = monitor(sup);
+            exit(sup, reason::shutdown);
+            require_eq(down_of(good_ref), reason::shutdown);
+            require_eq(down_of(bad_ref), reason::killed);
+            require_eq(down_of(sup_ref), reason::shutdown);
+            require_eq(receive<exit_signal>().reason, reason::shutdown);
+            said_so_far();
+        }
+    });
+}
+
+TEST(conformance_behaviours, sv_stop_brutal) {
+    on_all_workers([] {
+        for (bool dynamic : {false, true}) {
+            auto sup = dynamic ? dynamic_supervisor::start_link().value() : supervisor::start_link({}).value();
+            const pid a = start_child(sup, child<worker>("a", self(), "a", true).shutdown(brutal_kill)).value();
+            const auto ref = monitor(a);
+            stop(sup);
+            require_eq(down_of(ref), reason::killed);
+            require_eq(said_so_far(), std::vector<std::string>{"a up"});   // terminate did not run
+        }
+    });
+}
+
+TEST(conformance_behaviours, sv_stop_odd_reasons) {
+    on_all_workers([] {
+        trap_exit(true);
+        for (bool dynamic : {false, true})
+            for (restart_type when : {permanent, transient, temporary})
+                for (exit_reason why : {reason::normal, reason::shutdown, exit_reason("shutdown"_a, "x"_a), exit_reason("odd"_a)}) {
+                    auto sup = dynamic ? dynamic_supervisor::start_link().value() : supervisor::start_link({}).value();
+                    const pid odd = start_child(sup, child<odd_end>("odd", why).restart(when)).value();
+                    const auto ref = monitor(odd), sup_ref = monitor(sup);
+                    exit(sup, reason::shutdown);
+                    require_eq(down_of(ref), why);
+                    require_eq(down_of(sup_ref), reason::shutdown);
+                    receive<exit_signal>();
+                }
+    });
+}
+
+class unlinks_itself {
+public:
+    struct linked { using reply = bool; };
+    unlinks_itself() { continue_with([] { unlink(parent()); }); }
+    bool handle_call(linked) { return !process_info(self())->links.empty(); }
+};
+
+TEST(conformance_behaviours, sv_stop_unlinked_child) {
+    on_all_workers([] {
+        auto sup = supervisor::start_link({.children = {child<unlinks_itself>("u")}}).value();
+        server<unlinks_itself> u = find_child<unlinks_itself>(sup);
+        require(!call(u, unlinks_itself::linked{}));
+        const auto ref = monitor(u);
+        require(bool(terminate_child(sup, "u")));
+        require_eq(down_of(ref), reason::shutdown);
+        send(sup, std::string("stray"));   // logged and dropped
+        require_same(count_children(sup), 1, 0, 0, 1);
+        stop(sup);
+    });
+}
+
+TEST(conformance_behaviours, sv_exit_parent) {
+    on_all_workers([] {
+        trap_exit(true);
+        constexpr supervisor_name name{"ended_by_its_parent"};
+        auto sup = supervisor::start_link(name, three(self())).value();
+        const pid a = pid_of(sup, "a");
+        exit(sup, reason::shutdown);
+        require_eq(receive<exit_signal>().reason, reason::shutdown);
+        require(!is_alive(a));
+        require(!whereis(name));
+        require(bool(supervisor::start_link(name, {})));
+    });
+}
+
+TEST(conformance_behaviours, sv_exit_stranger) {
+    on_all_workers([] {
+        const pid boss = self();
+        auto sup = supervisor::start_link(three(boss)).value();
+        const auto before = which_children(sup);
+        auto [p, ref] = spawn_monitor([sup] { exit(sup, "stranger"_a); });
+        down_of(ref);
+        const auto after_it = which_children(sup);
+        for (std::size_t i = 0; i < 3; ++i) require_eq(before[i].pid, after_it[i].pid);
+        stop(sup);
+    });
+}
+
+TEST(conformance_behaviours, sv_killed) {
+    on_all_workers([] {
+        const pid boss = self();
+        auto top = supervisor::start_link({.children = {child<supervisor>("inner", [boss]() -> supervisor::init_result {
+            return {.children = {child<worker>("plain", boss, "plain"), child<worker>("trapping", boss, "trapping", true)}};
+        })}}).value();
+        server<supervisor> inner(pid_of(top, "inner"));
+        const pid plain = pid_of(inner, "plain"), trapping = pid_of(inner, "trapping");
+        const auto plain_ref = monitor(plain), trapping_ref = monitor(trapping);
+        exit(inner, reason::kill);
+        require_eq(down_of(plain_ref), reason::killed);
+        require_eq(down_of(trapping_ref), reason::killed);
+        server<supervisor> again(wait_for_new(top, "inner", inner));
+        require(pid_of(again, "plain") != plain && is_alive(pid_of(again, "plain")));
+        auto all = said_so_far();
+        require(std::find(all.begin(), all.end(), "trapping down killed") != all.end(), "terminate did not run");
+        stop(top);
+    });
+}
+
+TEST(conformance_behaviours, sv_unexpected_msg) {
+    log_keeper log;
+    {
+        runtime rt({.workers = 2, .log = log.sink()});
+        rt.invoke([] {
+            auto sup = supervisor::start_link(three(self())).value();
+            send(sup, std::string("stray"));
+            require_same(count_children(sup), 3, 3, 0, 3);
+            stop(sup);
+        });
+        EXPECT_TRUE(log.wait_for("unexpected_message", "string"));
+    }
+}
+
+// --- Significant children -----------------------------------------------------------------------------------------
+
+supervisor::init_result significant(pid boss, auto_shutdown_mode mode, restart_type when) {
+    return {.auto_shutdown = mode, .children = {child<worker>("s1", boss, "s1").restart(when).significant(),
+                                                child<worker>("plain", boss, "plain").restart(when),
+                                                child<worker>("s2", boss, "s2").restart(when).significant()}};
+}
+
+TEST(conformance_behaviours, sv_sig_validation) {
+    on_all_workers([] {
+        trap_exit(true);
+        auto never = supervisor::start_link(significant(self(), auto_shutdown_mode::never, temporary));
+        require(!never && text_of(never.error().reason).find("significant") != std::string::npos);
+        auto permanent_one = supervisor::start_link(significant(self(), any_significant, permanent));
+        require(!permanent_one && text_of(permanent_one.error().reason).find("significant") != std::string::npos);
+        auto sup = supervisor::start_link({}).value();
+        require(start_child(sup, child<worker>("s", self(), "s").restart(temporary).significant()).error().kind ==
+                child_failure::bad_spec);
+        stop(sup);
+    });
+}
+
+TEST(conformance_behaviours, sv_sig_none) {
+    on_all_workers([] {
+        for (auto mode : {any_significant, all_significant})
+            for (restart_type when : {transient, temporary}) {
+                auto init = significant(self(), mode, when);
+                auto sup = supervisor::start_link(init).value();
+                end_child_by(pid_of(sup, "plain"), {reason::normal, false});
+                require_eq(count_children(sup).active, 2u);
+                stop(sup);
+            }
+    });
+}
+
+TEST(conformance_behaviours, sv_sig_any_temporary) {
+    on_all_workers([] {
+        trap_exit(true);
+        for (const ending& how : endings()) {
+            auto sup = supervisor::start_link(significant(self(), any_significant, temporary)).value();
+            const pid plain = pid_of(sup, "plain");
+            end_child_by(pid_of(sup, "s1"), how);
+            require_eq(receive<exit_signal>().reason, reason::shutdown);
+            require(!is_alive(plain));
+        }
+    });
+}
+
+TEST(conformance_behaviours, sv_sig_any_transient) {
+    on_all_workers([] {
+        trap_exit(true);
+        for (const ending& how : endings()) {
+            auto sup = supervisor::start_link(significant(self(), any_significant, transient)).value();
+            const pid s1 = pid_of(sup, "s1");
+            end_child_by(s1, how);
+            if (how.why.is_orderly()) {
+                require_eq(receive<exit_signal>().reason, reason::shutdown);
+            } else {
+                wait_for_new(sup, "s1", s1);
+                stop(sup);
+                receive<exit_signal>();
+            }
+        }
+    });
+}
+
+TEST(conformance_behaviours, sv_sig_all) {
+    on_all_workers([] {
+        trap_exit(true);
+        for (restart_type when : {transient, temporary}) {
+            auto sup = supervisor::start_link(significant(self(), all_significant, when)).value();
+            end_child_by(pid_of(sup, "s1"), {reason::normal, false});
+            require_eq(count_children(sup).active, 2u);
+            end_child_by(pid_of(sup, "s2"), {reason::normal, false});
+            require_eq(receive<exit_signal>().reason, reason::shutdown);
+        }
+    });
+}
+
+TEST(conformance_behaviours, sv_sig_by_request) {
+    on_all_workers([] {
+        for (auto mode : {any_significant, all_significant})
+            for (restart_type when : {transient, temporary}) {
+                auto sup = supervisor::start_link(significant(self(), mode, when)).value();
+                require(bool(terminate_child(sup, "s1")));
+                require(bool(terminate_child(sup, "s2")));
+                require_eq(count_children(sup).active, 1u);
+                stop(sup);
+            }
+    });
+}
+
+TEST(conformance_behaviours, sv_sig_escalation) {
+    on_all_workers([] {
+        trap_exit(true);
+        for (bool matters : {true, false}) {
+            const pid boss = self();
+            auto inner = significant(boss, any_significant, temporary);
+            auto top = supervisor::start_link({.auto_shutdown = any_significant, .children = {
+                child<supervisor>("inner", inner).restart(transient).significant(matters),
+                child<worker>("w", boss, "w").restart(transient)}}).value();
+            server<supervisor> in(pid_of(top, "inner"));
+            const auto ref = monitor(in);
+            end_child_by(pid_of(in, "s1"), {reason::normal, false});
+            require_eq(down_of(ref), reason::shutdown);
+            if (matters) {
+                require_eq(receive<exit_signal>().reason, reason::shutdown);
+            } else {
+                require_eq(count_children(top).active, 1u);
+                stop(top);
+                receive<exit_signal>();
+            }
+        }
+    });
+}
+
+// --- Reports, scale -----------------------------------------------------------------------------------------------
+
+TEST(conformance_behaviours, sv_reports) {
+    log_keeper log;
+    {
+        runtime rt({.workers = 2, .log = log.sink()});
+        rt.invoke([] {
+            trap_exit(true);
+            constexpr supervisor_name name{"reporting"};
+            auto table = mood();
+            auto sup = supervisor::start_link(name, {.intensity = {.restarts = 2, .within = 5s}, .children = {
+                child<moody>("m", table), child<odd_end>("odd", exit_reason("odd"_a))}, .report_progress = true}).value();
+            const pid m = pid_of(sup, "m");
+            end_process(m);
+            wait_for_new(sup, "m", m);
+            table.insert("fail"_a, 1);
+            end_process(pid_of(sup, "m"));
+            require_eq(receive<exit_signal>().reason, reason::shutdown);
+        });
+        EXPECT_TRUE(log.wait_for("progress", "reporting: started child m"));
+        EXPECT_TRUE(log.wait_for("child_terminated", "reporting: child m"));
+        EXPECT_TRUE(log.wait_for("child_terminated", "killed; restart 1 of 2 in 5 s"));
+        EXPECT_TRUE(log.wait_for("start_error", "moody"));
+        EXPECT_TRUE(log.wait_for("shutdown", "reached_max_restart_intensity"));
+        EXPECT_TRUE(log.wait_for("shutdown_error", "odd"));
+    }
+    for (const auto& e : log.events()) EXPECT_EQ(e.text.find('\n'), std::string::npos) << "not one line: " << e.text;
+}
+
+TEST(conformance_behaviours, sv_scale) {
+    on_all_workers([] {
+        auto time_of = [](auto f) {
+            const auto begin = std::chrono::steady_clock::now();
+            f();
+            return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+        };
+        auto start_and_stop = [&](std::size_t count) {
+            auto sup = supervisor::start_link({}).value();
+            return time_of([&] {
+                for (std::size_t i = 0; i < count; ++i)
+                    start_child(sup, child<never_starts>(std::to_string(i), "ignores")).value();
+                for (std::size_t i = 0; i < count; ++i) {
+                    terminate_child(sup, std::to_string(i)).value();
+                    delete_child(sup, std::to_string(i)).value();
+                }
+                stop(sup);
+            });
+        };
+        start_and_stop(1000);
+        const std::size_t many = scaled(100'000);
+        const double small = start_and_stop(1000);
+        const double large = start_and_stop(many);
+        require(large < small * static_cast<double>(many) / 1000 * 10, "starting by id does not scale");
+
+        auto dynamic = [&](std::size_t count) {
+            auto sup = supervisor::start_link(simple(self(), temporary)).value();
+            std::vector<pid> all;
+            for (std::size_t i = 0; i < count; ++i) all.push_back(start_child(sup, "x").value());
+            return time_of([&] {
+                for (pid p : all) terminate_child(sup, p).value();
+                stop(sup);
+            });
+        };
+        const std::size_t more = scaled(10'000);
+        dynamic(more / 10);
+        const double few = dynamic(more / 10);
+        require(dynamic(more) < few * 50, "stopping by pid does not scale");
+    });
+}
+
+TEST(conformance_behaviours, sv_callback_module) {
+    on_all_workers([] {
+        auto sup = supervisor::start_link({}).value();
+        require(process_info(sup)->entry.find("supervisor") != std::string::npos);
+        stop(sup);
+    });
+}
+
+// --- Elixir's -----------------------------------------------------------------------------------------------------
+
+TEST(conformance_behaviours, el_child_spec) {
+    on_all_workers([] {
+        const child_spec plain = child<worker>("w", self(), "w");
+        require(plain.id() == "w" && plain.restart() == permanent && plain.shutdown() == 5s);
+        constexpr server_name<worker> name{"named"};
+        child_spec changed = child<worker>(name, self(), "w").restart(transient).shutdown(1s).id("other");
+        require(changed.id() == "other" && changed.restart() == transient && changed.shutdown() == 1s);
+        child_spec copy = changed;
+        copy.shutdown(2s);
+        require(changed.shutdown() == 1s, "a change to a copy reached the original");
+    });
+}
+
+TEST(conformance_behaviours, el_dyn_start) {
+    on_all_workers([] {
+        auto sup = dynamic_supervisor::start_link().value();
+        require_same(count_children(sup), 0, 0, 0, 0);
+        const child_spec same = child<worker>("same", self(), "x");
+        const pid one = start_child(sup, same).value(), two = start_child(sup, same).value();
+        require(one != two);
+        require_same(count_children(sup), 2, 2, 0, 2);
+        auto ignored = start_child(sup, child<never_starts>("i", "ignores"));
+        require(ignored && !ignored->pid);
+        require(start_child(sup, child<never_starts>("f", "odd")).error().kind == child_failure::start_failed);
+        require_same(count_children(sup), 2, 2, 0, 2);
+        stop(sup);
+    });
+}
+
+TEST(conformance_behaviours, el_dyn_max) {
+    on_all_workers([] {
+        auto sup = dynamic_supervisor::start_link({.max_children = 2}).value();
+        const child_spec w = child<worker>("w", self(), "w").restart(temporary);
+        const pid one = start_child(sup, w).value();
+        require(start_child(sup, child<never_starts>("f", "odd")).error().kind == child_failure::start_failed);
+        (void)start_child(sup, w).value();
+        require(start_child(sup, w).error().kind == child_failure::max_children);
+        end_process(one);
+        require(bool(start_child(sup, w)));
+        stop(sup);
+    });
+}
+
+TEST(conformance_behaviours, el_dyn_terminate) {
+    on_all_workers([] {
+        auto sup = dynamic_supervisor::start_link().value();
+        const pid one = start_child(sup, child<worker>("w", self(), "w")).value();
+        require(bool(terminate_child(sup, one)));
+        require(!is_alive(one));
+        require(terminate_child(sup, one).error().kind == child_failure::not_found);
+        require(terminate_child(sup, self()).error().kind == child_failure::not_found);
+        stop(sup);
+    });
+}
+
+TEST(conformance_behaviours, el_dyn_restart) {
+    on_all_workers([] {
+        trap_exit(true);
+        auto table = mood();
+        auto sup = dynamic_supervisor::start_link({.intensity = {.restarts = 3}}).value();
+        const pid one = start_child(sup, child<moody>("m", table)).value();
+        const pid other = start_child(sup, child<worker>("w", self(), "w").restart(transient)).value();
+        end_process(one);
+        while (count_children(sup).active < 2) yield();
+        require(is_alive(other));
+        end_child_by(other, {reason::normal, false});
+        require_same(count_children(sup), 1, 1, 0, 1);
+        table.insert("fail"_a, 1);
+        end_process(which_children(sup)[0].pid);
+        require_eq(receive<exit_signal>().reason, reason::shutdown);
+    });
+}
+
+TEST(conformance_behaviours, el_dyn_shutdown) {
+    on_all_workers([] {
+        trap_exit(true);
+        auto sup = dynamic_supervisor::start_link().value();
+        // One after the other they would take 20 times as long.
+        const int count = 20;
+        std::vector<monitor_ref> refs;
+        for (int i = 0; i < count; ++i)
+            refs.push_back(monitor(start_child(sup, child<stubborn>("s", self()).shutdown(100ms)).value()));
+        for (int i = 0; i < count; ++i) require_eq(next_said(), "stubborn up");
+        const auto before = std::chrono::steady_clock::now();
+        exit(sup, reason::shutdown);
+        for (auto& ref : refs) require_eq(down_of(ref), reason::killed);
+        require(std::chrono::steady_clock::now() - before < 1s, "one after the other");
+        require_eq(receive<exit_signal>().reason, reason::shutdown);
+    });
+}
+
+}  // namespace
+}  // namespace heirloom::test
