@@ -1,5 +1,8 @@
 #pragma once
 
+#include <algorithm>
+#include <vector>
+
 #include <heirloom/monitor.hpp>
 #include <heirloom/process.hpp>
 #include <heirloom/receive.hpp>
@@ -28,6 +31,16 @@ inline exit_reason reason_of(const monitor_ref& watch) {
 /// Watches a process until it ends; its reason.
 inline exit_reason await_end(pid who) { return reason_of(monitor(who)); }
 
+/// Waits until a process has ended and has told everybody: after this, nothing of it is on its way any more. (A `down`
+/// with no_process may overtake what a process in its exit is still sending.)
+inline void await_gone(pid who) {
+    for (;;) {
+        const std::vector<pid> all = processes();
+        if (std::find(all.begin(), all.end(), who) == all.end()) return;
+        yield();
+    }
+}
+
 /// Serves pings and ends when told to.
 inline void answer_pings() {
     for (bool more = true; more;)
@@ -43,6 +56,7 @@ inline void sync_with(pid who) {
 inline pid dead_pid() {
     auto [gone, watch] = spawn_monitor([] {});
     reason_of(watch);
+    await_gone(gone);
     return gone;
 }
 
