@@ -42,8 +42,12 @@ private:
     time_point deadline_;
 };
 
+/// The parameter of a handler that has exactly one; empty for others, so that check_handler can say so.
 template <class T>
-struct handler_argument : handler_argument<decltype(&T::operator())> {};
+struct handler_argument {};
+template <class T>
+    requires requires { &T::operator(); }
+struct handler_argument<T> : handler_argument<decltype(&T::operator())> {};
 template <class R, class C, class A>
 struct handler_argument<R (C::*)(A)> {
     using type = A;
