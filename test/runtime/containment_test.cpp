@@ -23,6 +23,7 @@ namespace {
 [[gnu::noinline]] int recurse_for_ever(int n) {
     volatile char frame[200];
     frame[0] = static_cast<char>(n);
+    if (frame[0] != static_cast<char>(n)) return 0;  // never, but the compiler cannot know
     return recurse_for_ever(n + 1) + frame[0];
 }
 
