@@ -1,5 +1,6 @@
-// expect: after(...) stands last
-#include <heirloom/heirloom.hpp>
-using namespace heirloom;
-using namespace std::chrono_literals;
-void f() { receive(after(1s, [] {}), [](int) {}); }
+// expect: heirloom: receive: after(...) stands last
+#include <heirloom/receive.hpp>
+
+void f() {
+    heirloom::receive(heirloom::after(std::chrono::seconds(1), [] {}), [](int) {});
+}

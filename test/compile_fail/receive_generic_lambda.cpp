@@ -1,4 +1,6 @@
-// expect: a handler names its one message type
-#include <heirloom/heirloom.hpp>
-using namespace heirloom;
-void f() { receive([](auto) {}); }
+// expect: heirloom: receive: a handler names its one message type; a generic lambda (auto) names none
+#include <heirloom/receive.hpp>
+
+void f() {
+    heirloom::receive([](auto) {});
+}

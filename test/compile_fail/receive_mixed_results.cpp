@@ -1,4 +1,6 @@
-// expect: return one type
-#include <heirloom/heirloom.hpp>
-using namespace heirloom;
-void f() { receive([](int) { return 1; }, [](long) { return 2.0; }); }
+// expect: heirloom: receive: all handlers, and after's function, return one type
+#include <heirloom/receive.hpp>
+
+void f() {
+    heirloom::receive([](int) { return 1; }, [](long) { return 'x'; });
+}

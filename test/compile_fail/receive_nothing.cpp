@@ -1,4 +1,4 @@
-// expect: give at least one handler, or a type
-#include <heirloom/heirloom.hpp>
-using namespace heirloom;
-void f() { receive(); }
+// expect: heirloom: receive: give at least one handler, or a type: receive<T>()
+#include <heirloom/receive.hpp>
+
+void f() { heirloom::receive(); }

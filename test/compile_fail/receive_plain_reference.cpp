@@ -1,4 +1,6 @@
-// expect: by value, const& or &&, not by plain reference
-#include <heirloom/heirloom.hpp>
-using namespace heirloom;
-void f() { receive([](int&) {}); }
+// expect: heirloom: receive: a handler takes its message by value, const& or &&, not by plain reference
+#include <heirloom/receive.hpp>
+
+void f() {
+    heirloom::receive([](int&) {});
+}

@@ -1,4 +1,6 @@
-// expect: two handlers take the same message type
-#include <heirloom/heirloom.hpp>
-using namespace heirloom;
-void f() { receive([](int) {}, [](const int&) {}); }
+// expect: heirloom: receive: two handlers take the same message type; the second would never run
+#include <heirloom/receive.hpp>
+
+void f() {
+    heirloom::receive([](int) {}, [](const int&) {});
+}

@@ -1,4 +1,6 @@
-// expect: a handler takes exactly one parameter
-#include <heirloom/heirloom.hpp>
-using namespace heirloom;
-void f() { receive([](int, int) {}); }
+// expect: heirloom: receive: a handler takes exactly one parameter, its message
+#include <heirloom/receive.hpp>
+
+void f() {
+    heirloom::receive([](int, int) {});
+}

@@ -1,4 +1,4 @@
-// expect: a message must own what it holds; send std::string, std::vector or shared_ptr<const T>
-#include <heirloom/heirloom.hpp>
-using namespace heirloom;
-void f(pid p, int* n) { send(p, n); }
+// expect: heirloom: a message must own what it holds; send std::string, std::vector or shared_ptr<const T>
+#include <heirloom/send.hpp>
+
+void f(heirloom::pid to, int* p) { heirloom::send(to, p); }

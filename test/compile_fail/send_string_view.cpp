@@ -1,5 +1,4 @@
-// expect: a message must own what it holds; send std::string, std::vector or shared_ptr<const T>
-#include <heirloom/heirloom.hpp>
-using namespace heirloom;
-#include <string_view>
-void f(pid p) { send(p, std::string_view("alias")); }
+// expect: heirloom: a message must own what it holds; send std::string, std::vector or shared_ptr<const T>
+#include <heirloom/send.hpp>
+
+void f(heirloom::pid to, std::string_view v) { heirloom::send(to, v); }

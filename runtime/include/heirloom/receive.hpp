@@ -42,8 +42,9 @@ private:
     time_point deadline_;
 };
 
+/// The parameter of a handler that has exactly one; empty for others, so that check_handler can say so.
 template <class T>
-struct handler_argument {};  // takes no one parameter: check_handler says so
+struct handler_argument {};
 template <class T>
     requires requires { &T::operator(); }
 struct handler_argument<T> : handler_argument<decltype(&T::operator())> {};

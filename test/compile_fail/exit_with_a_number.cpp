@@ -1,0 +1,6 @@
+// expect: deleted function
+#include <heirloom/process.hpp>
+
+using namespace heirloom;
+
+void f() { heirloom::exit(1); }

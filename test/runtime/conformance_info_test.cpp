@@ -1,0 +1,410 @@
+// What processes tell of themselves, and being stopped by others: the catalogue's rows pi-*, mo-lists, ln-list, sc-*.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
+#include "support/migrate.hpp"
+
+using namespace heirloom;
+using namespace heirloom::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+bool has(const std::vector<pid>& all, pid p) { return std::find(all.begin(), all.end(), p) != all.end(); }
+
+/// Waits for `stop`, whatever else comes.
+void wait_for_stop() { receive<stop>(); }
+
+}  // namespace
+
+TEST(conformance_processes, pi_queue) {
+    run_everywhere([](witness& w) {
+        const pid target = spawn([] {
+            receive<stop>();
+            receive(when([](const number& n) { return n.n == 3; }, [](number) {}));
+            receive<stop>();
+        });
+        for (int i = 1; i <= 4; ++i) send(target, number{i});
+        auto info = process_info(target);
+        w.that(info.has_value());
+        if (!info) return;
+        w.equal(info->message_queue_len, std::size_t{4});
+        w.equal(info->messages.size(), std::size_t{4});
+        send(target, std::string("text"));
+        info = process_info(target);
+        w.equal(info->message_queue_len, std::size_t{5});
+        w.that(info->messages.back().find("text") != std::string::npos, "printed where it can be");
+        send(target, stop{});
+        info = process_info(target);
+        // The stop and number 3 are consumed, or on the way to be: ask until it waits again.
+        while (info->message_queue_len != 4) {
+            yield();
+            info = process_info(target);
+        }
+        w.equal(info->messages.size(), std::size_t{4});
+        send(target, stop{});
+        await_gone(target);
+        w.that(!process_info(target), "nothing is known of the dead");
+        w.that(!process_info(pid()));
+    });
+}
+
+TEST(conformance_processes, pi_queue_consistent) {
+    run_everywhere([](witness& w) {
+        const pid main = self();
+        std::vector<pid> flooders;
+        for (int i = 0; i < 2; ++i)
+            flooders.push_back(spawn([main] {
+                for (int n = 0;; ++n) {
+                    send(main, number{n});
+                    demonitor(monitor(main));
+                    if (n % 8 == 0) yield();
+                }
+            }));
+        for (int i = 0; i < w.times(100, 10); ++i) {
+            const auto info = process_info(main);
+            w.that(info.has_value());
+            w.equal(info->message_queue_len, info->messages.size());
+            yield();
+        }
+        for (pid p : flooders) exit(p, reason::kill);
+        for (pid p : flooders) await_gone(p);
+        const auto info = process_info(main);
+        std::size_t left = 0;
+        while (receive_for<number>(0s)) ++left;
+        w.equal(left, info->message_queue_len);
+        w.that(process_info(main)->monitored_by.empty(), "the dead watch nobody");
+    }, costly());
+}
+
+TEST(conformance_processes, pi_self_signal) {
+    run_everywhere([](witness& w) {
+        send(self(), number{1});
+        const auto info = process_info(self());
+        w.equal(info->message_queue_len, std::size_t{1});
+        w.that(info->status == process_status::running, "running, for oneself");
+        receive<number>();
+        w.equal(process_info(self())->message_queue_len, std::size_t{0});
+    });
+}
+
+TEST(conformance_processes, pi_status) {
+    run_everywhere([](witness& w) {
+        const pid waiting = spawn(wait_for_stop);
+        sync_with(spawn(answer_pings));
+        auto info = process_info(waiting);
+        while (info->status != process_status::waiting) {
+            yield();
+            info = process_info(waiting);
+        }
+        w.that(process_info(waiting)->status == process_status::waiting, "answering does not change it");
+        suspend(waiting);
+        w.that(process_info(waiting)->status == process_status::suspended);
+        resume(waiting);
+        send(waiting, stop{});
+        await_gone(waiting);
+    });
+}
+
+TEST(conformance_processes, pi_stable) {
+    run_everywhere([](witness& w) {
+        const pid main = self();
+        const pid peer = spawn_link([main] {
+            trap_exit(true);
+            const auto mine = process_info(self());
+            send(main, std::make_pair(mine->entry, mine->links));
+            send(main, mine->parent);
+            receive<stop>();
+        });
+        const auto [entry, links] = receive<std::pair<std::string, std::vector<pid>>>();
+        const pid parent_told = receive<pid>();
+        const auto info = process_info(peer);
+        w.equal(info->pid, peer);
+        w.equal(info->entry, entry);
+        w.that(!entry.empty());
+        w.equal(info->links, links);
+        w.equal(info->parent, main);
+        w.equal(parent_told, main);
+        w.that(info->trap_exit);
+        unlink(peer);
+        send(peer, stop{});
+        // A busy one answers at its next safe point and goes on.
+        const pid busy = spawn([] {
+            for (;;) yield();
+        });
+        for (int i = 0; i < 10; ++i) w.that(process_info(busy).has_value());
+        exit(busy, reason::kill);
+    });
+}
+
+TEST(conformance_processes, pi_stable_in_a_cycle) {
+    run_everywhere([](witness& w) {
+        // Many that ask each other in a ring, at once.
+        const pid main = self();
+        const int count = 10;
+        std::vector<pid> ring;
+        for (int i = 0; i < count; ++i)
+            ring.push_back(spawn([main] {
+                const pid next = receive<pid>();
+                for (int n = 0; n < 20; ++n)
+                    if (!process_info(next)) exit("no_answer"_a);
+                send(main, done{});
+                receive<stop>();
+            }));
+        for (std::size_t i = 0; i < ring.size(); ++i) send(ring[i], ring[(i + 1) % ring.size()]);
+        for (int i = 0; i < count; ++i) receive<done>();
+        for (pid p : ring) send(p, stop{});
+        w.that(true);
+    });
+}
+
+TEST(conformance_processes, pi_and_death_race) {
+    run_everywhere([](witness& w) {
+        for (int i = 0; i < w.times(300, 10); ++i) {
+            const pid target = spawn([] { exit("gone"_a); });
+            if (i % 2) yield();
+            const auto info = process_info(target);
+            if (info) w.equal(info->pid, target);
+            await_gone(target);
+            w.that(!process_info(target));
+        }
+    });
+}
+
+TEST(conformance_processes, pi_flags_badarg) {
+    run_everywhere([](witness& w) {
+        w.that(set_priority(priority::high) == priority::normal, "the old value");
+        w.that(process_info(self())->priority == priority::high);
+        w.that(set_priority(priority::low) == priority::high);
+        w.that(set_priority(priority::normal) == priority::low);
+        w.that(!trap_exit(true));
+        w.that(process_info(self())->trap_exit);
+        w.that(trap_exit(false));
+    });
+}
+
+TEST(conformance_processes, ln_list) {
+    run_everywhere([](witness& w) {
+        trap_exit(true);
+        w.that(process_info(self())->links.empty());
+        std::vector<pid> peers;
+        for (int i = 0; i < 40; ++i) peers.push_back(i % 2 ? spawn_link(wait_for_stop) : spawn(wait_for_stop));
+        for (std::size_t i = 0; i < peers.size(); i += 2) link(peers[i]);
+        auto mine = process_info(self())->links;
+        w.equal(mine.size(), peers.size());
+        for (pid p : peers) {
+            w.that(has(mine, p));
+            w.that(has(process_info(p)->links, self()), "both sides list it");
+        }
+        for (std::size_t i = 0; i < peers.size(); i += 3) unlink(peers[i]);
+        mine = process_info(self())->links;
+        for (std::size_t i = 0; i < peers.size(); ++i) {
+            w.equal(has(mine, peers[i]), i % 3 != 0);
+            w.equal(has(process_info(peers[i])->links, self()), i % 3 != 0);
+        }
+        for (pid p : peers) send(p, stop{});
+        for (pid p : peers) await_gone(p);
+        w.that(process_info(self())->links.empty(), "an end removes the link");
+    });
+}
+
+TEST(conformance_processes, mo_lists) {
+    run_everywhere([](witness& w) {
+        std::vector<pid> targets;
+        for (int i = 0; i < 10; ++i) targets.push_back(spawn(wait_for_stop));
+        std::vector<monitor_ref> refs;
+        for (pid p : targets) refs.push_back(monitor(p));
+        auto mine = process_info(self());
+        w.equal(mine->monitors.size(), targets.size());
+        for (pid p : targets) {
+            w.that(has(mine->monitors, p));
+            w.that(has(process_info(p)->monitored_by, self()));
+        }
+        // By demonitor, by the target's death, and by the owner's.
+        for (std::size_t i = 0; i < 5; ++i) {
+            demonitor(refs[i]);
+            w.that(process_info(targets[i])->monitored_by.empty());
+        }
+        w.equal(process_info(self())->monitors.size(), std::size_t{5});
+        for (std::size_t i = 5; i < 10; ++i) {
+            send(targets[i], stop{});
+            reason_of(refs[i]);
+        }
+        w.that(process_info(self())->monitors.empty());
+        auto owner = spawn_monitor([target = targets[0], main = self()] {
+            (void)monitor(target);
+            send(main, go{});
+            receive<stop>();
+        });
+        receive<go>();
+        w.equal(process_info(targets[0])->monitored_by, std::vector{owner.pid});
+        send(owner.pid, stop{});
+        reason_of(owner.ref);
+        await_gone(owner.pid);
+        w.that(process_info(targets[0])->monitored_by.empty(), "the dead watch nobody");
+        for (pid p : targets) send(p, stop{});
+    });
+}
+
+TEST(conformance_processes, mo_unidirectional_lists) {
+    run_everywhere([](witness& w) {
+        // Killed owners leave nothing at their target, however many and whenever.
+        const pid target = spawn(answer_pings);
+        for (int i = 0; i < w.times(50, 5); ++i) {
+            const pid owner = spawn([target] {
+                for (;;) (void)monitor(target);
+            });
+            sleep(10us);
+            exit(owner, reason::kill);
+            await_gone(owner);
+        }
+        w.that(process_info(target)->monitored_by.empty());
+        send(target, stop{});
+    }, costly());
+}
+
+TEST(conformance_processes, sc_suspend) {
+    run_everywhere([](witness& w) {
+        const pid main = self();
+        const pid counter = spawn([main] {
+            for (int n = 0;; ++n)
+                receive([&](ping p) { send(p.from, number{n}); }, after(0s, [] { yield(); }));
+        });
+        send(counter, ping{main});
+        receive<number>();
+        suspend(counter);
+        send(counter, ping{main});
+        w.that(!receive_for<number>(w.a_while()), "it has stopped");
+        resume(counter);
+        receive<number>();
+        // It counts for each: two suspends need two resumes.
+        suspend(counter);
+        suspend(counter);
+        resume(counter);
+        send(counter, ping{main});
+        w.that(!receive_for<number>(w.a_while()), "still stopped");
+        resume(counter);
+        receive<number>();
+        // A message that came meanwhile wakes a waiting one; an exit signal ends it.
+        const pid waiting = spawn(answer_pings);
+        sync_with(waiting);
+        suspend(waiting);
+        send(waiting, ping{main});
+        w.that(!receive_for<pong>(w.a_while()));
+        resume(waiting);
+        receive<pong>();
+        suspend(waiting);
+        const monitor_ref watch = monitor(waiting);
+        exit(waiting, "odd"_a);
+        resume(waiting);
+        w.equal(reason_of(watch), exit_reason("odd"_a));
+        exit(counter, reason::kill);
+        int refused = 0;
+        try {
+            suspend(self());
+        } catch (const bad_argument&) {
+            ++refused;
+        }
+        try {
+            suspend(dead_pid());
+        } catch (const no_such_process&) {
+            ++refused;
+        }
+        try {
+            resume(dead_pid());
+        } catch (const no_such_process&) {
+            ++refused;
+        }
+        w.equal(refused, 3);
+    });
+}
+
+TEST(conformance_processes, sc_suspend_ends_with_the_suspender) {
+    run_everywhere([](witness& w) {
+        // As in OTP: what a dead process has suspended runs again.
+        const pid target = spawn(answer_pings);
+        auto suspender = spawn_monitor([target] { suspend(target); });
+        reason_of(suspender.ref);
+        await_gone(suspender.pid);
+        sync_with(target);
+        send(target, stop{});
+        w.that(true);
+    });
+}
+
+TEST(conformance_processes, sc_progress_during_service) {
+    run_everywhere([](witness& w) {
+        const auto progress = std::make_shared<std::atomic<long>>(0);
+        const pid busy = spawn([progress] {
+            for (;;) {
+                ++*progress;
+                yield();
+            }
+        });
+        long last = -1;
+        int grown = 0;
+        for (int i = 0; i < w.times(500, 50); ++i) {
+            w.that(process_info(busy).has_value());
+            const long n = *progress;
+            grown += n > last;
+            last = n;
+        }
+        w.that(grown > 0 && last > 0, "it gets on while it answers");
+        const long before = *progress;
+        while (*progress == before) yield();
+        exit(busy, reason::kill);
+    }, costly());
+}
+
+TEST(conformance_processes, sc_migrate) {
+    run_everywhere([](witness& w) {
+        // Moved between workers it loses no message, no timer and no order.
+        const pid main = self();
+        const pid sender = spawn([main] {
+            for (int n = 0; n < 200; ++n) {
+                send(main, number{n});
+                if (n % 16 == 0) yield();
+            }
+        });
+        const timer_ref late = send_after(1ms, main, done{});
+        for (int n = 0; n < 200; ++n) {
+            if (n % 40 == 0) migrate(w);
+            w.equal(receive<number>().n, n);
+        }
+        receive<done>();
+        w.that(!read_timer(late));
+        await_gone(sender);
+    }, costly());
+}
+
+TEST(conformance_processes, sc_low_normal) {
+    run_everywhere(
+        [](witness& w) {
+            // Low is not starved by normal, and gets less.
+            const auto low = std::make_shared<std::atomic<long>>(0);
+            const auto normal = std::make_shared<std::atomic<long>>(0);
+            const auto burn = [](const std::shared_ptr<std::atomic<long>>& count) {
+                for (;;) {
+                    ++*count;
+                    yield();
+                }
+            };
+            std::vector<pid> all;
+            for (int i = 0; i < 4; ++i) {
+                all.push_back(spawn({.priority = priority::low}, burn, low));
+                all.push_back(spawn(burn, normal));
+            }
+            set_priority(priority::high);
+            while (*normal < 5'000) yield();
+            const double ratio = static_cast<double>(*low) / static_cast<double>(*normal);
+            w.that(ratio > 0.02, "low is not starved");
+            w.that(ratio < 0.5, "low gets less than normal");
+            for (pid p : all) exit(p, reason::kill);
+        },
+        {.workers = {1}, .seeds = 0});
+}

@@ -1,0 +1,244 @@
+// Monitors: the catalogue's rows mo-*.
+#include <gtest/gtest.h>
+
+#include <set>
+#include <vector>
+
+#include <heirloom/names.hpp>
+
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
+
+using namespace heirloom;
+using namespace heirloom::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Ends as told.
+void end_as_told() {
+    receive([](exit_reason why) { exit(std::move(why)); }, [](stop) {});
+}
+
+}  // namespace
+
+TEST(conformance_processes, mo_basic) {
+    run_everywhere([](witness& w) {
+        for (const exit_reason& why : {reason::normal, exit_reason("odd"_a), exit_reason("shutdown"_a, "x"_a)}) {
+            const pid target = spawn(end_as_told);
+            const monitor_ref ref = monitor(target);
+            send(target, why);
+            const auto d = receive<down>();
+            w.equal(d.ref, ref);
+            w.equal(d.from, target);
+            w.equal(d.reason, why);
+            w.that(!d.name, "no name in a down of a monitor by pid");
+            w.that(!receive_for<down>(0s), "one down only");
+            w.that(!demonitor(ref), "the monitor is gone");
+        }
+        const auto why = reason_of(spawn_monitor([] { throw std::runtime_error("broken"); }).ref);
+        w.that(why.is_crash());
+        w.equal(why.what(), std::string_view("broken"));
+    });
+}
+
+TEST(conformance_processes, mo_dead) {
+    run_everywhere([](witness& w) {
+        for (const pid gone : {dead_pid(), pid(), pid::make(200, 17, 3)}) {
+            const monitor_ref ref = monitor(gone);
+            const auto d = receive<down>();
+            w.equal(d.ref, ref);
+            w.equal(d.from, gone);
+            w.equal(d.reason, reason::no_process);
+            w.that(!receive_for<down>(0s), "one down only");
+        }
+    });
+}
+
+TEST(conformance_processes, mo_race) {
+    run_everywhere([](witness& w) {
+        for (int i = 0; i < w.times(500, 10); ++i) {
+            const pid target = spawn([] { exit("gone"_a); });
+            const monitor_ref ref = monitor(target);
+            const auto d = receive<down>();
+            w.equal(d.ref, ref);
+            w.that(d.reason == exit_reason("gone"_a) || d.reason == reason::no_process, "true reason or no_process");
+            w.that(!receive_for<down>(0s), "exactly one down");
+        }
+    });
+}
+
+TEST(conformance_processes, mo_named) {
+    run_everywhere([](witness& w) {
+        const pid target = spawn({.name = "mo_named"}, end_as_told);
+        const monitor_ref ref = monitor("mo_named"_a);
+        send(target, exit_reason("odd"_a));
+        const auto d = receive<down>();
+        w.equal(d.ref, ref);
+        w.equal(d.name, "mo_named"_a);
+        w.equal(d.reason, exit_reason("odd"_a));
+        // A name that nobody has counts as ended, and its down carries the name too.
+        const monitor_ref none = monitor("mo_named"_a);
+        const auto d2 = receive<down>();
+        w.equal(d2.ref, none);
+        w.equal(d2.name, "mo_named"_a);
+        w.equal(d2.reason, reason::no_process);
+    });
+}
+
+TEST(conformance_processes, mo_named_race) {
+    run_everywhere([](witness& w) {
+        for (int i = 0; i < w.times(200, 5); ++i) {
+            const pid target = spawn({.name = "mo_named_race"}, [] { exit("gone"_a); });
+            const monitor_ref ref = monitor("mo_named_race"_a);
+            const auto d = receive<down>();
+            w.equal(d.ref, ref);
+            w.equal(d.name, "mo_named_race"_a);
+            w.that(d.reason == exit_reason("gone"_a) || d.reason == reason::no_process);
+            await_end(target);
+        }
+    });
+}
+
+TEST(conformance_processes, mo_named_resolves_once) {
+    run_everywhere([](witness& w) {
+        const pid first = spawn({.name = "mo_resolves"}, end_as_told);
+        const monitor_ref ref = monitor("mo_resolves"_a);
+        unregister_name("mo_resolves"_a);
+        const pid second = spawn({.name = "mo_resolves"}, end_as_told);
+        send(second, exit_reason("second"_a));
+        await_end(second);
+        w.that(!receive_for<down>(0s), "the monitor stays with the first holder");
+        send(first, exit_reason("first"_a));
+        const auto d = receive<down>();
+        w.equal(d.ref, ref);
+        w.equal(d.reason, exit_reason("first"_a));
+    });
+}
+
+TEST(conformance_processes, mo_unidirectional) {
+    run_everywhere([](witness& w) {
+        const pid target = spawn(answer_pings);
+        auto [owner, watch] = spawn_monitor([target] {
+            (void)monitor(target);
+            exit("owner"_a);
+        });
+        w.equal(reason_of(watch), exit_reason("owner"_a));
+        sync_with(target);
+        w.that(is_alive(target), "the owner's death does not touch the target");
+        send(target, stop{});
+    });
+}
+
+TEST(conformance_processes, mo_multiple) {
+    run_everywhere([](witness& w) {
+        // Beyond the small number that is kept as a list, too.
+        const int count = 40;
+        const pid target = spawn(end_as_told);
+        std::vector<monitor_ref> refs;
+        for (int i = 0; i < count; ++i) refs.push_back(monitor(target));
+        w.equal(std::set<monitor_ref>(refs.begin(), refs.end()).size(), refs.size());
+        w.that(demonitor(refs[3]));
+        w.that(demonitor(refs[20]));
+        send(target, exit_reason("over"_a));
+        std::set<monitor_ref> fired;
+        for (int i = 0; i < count - 2; ++i) {
+            const auto d = receive<down>();
+            w.equal(d.reason, exit_reason("over"_a));
+            fired.insert(d.ref);
+        }
+        w.equal(fired.size(), static_cast<std::size_t>(count - 2));
+        w.that(!fired.contains(refs[3]) && !fired.contains(refs[20]), "those removed are silent");
+        await_gone(target);
+        w.that(!receive_for<down>(0s), "no more");
+    });
+}
+
+TEST(conformance_processes, mo_self) {
+    run_everywhere([](witness& w) {
+        register_name("mo_self"_a, self());
+        const monitor_ref by_pid = monitor(self());
+        const monitor_ref by_name = monitor("mo_self"_a);
+        w.that(by_pid != by_name);
+        w.that(!receive_for<down>(0s));
+        (void)demonitor(by_pid);
+        (void)demonitor(by_name);
+        auto [lone, watch] = spawn_monitor([] { (void)monitor(self()); });
+        w.equal(reason_of(watch), reason::normal);
+        w.that(!receive_for<down>(0s), "a monitor of oneself never fires");
+        unregister_name("mo_self"_a);
+    });
+}
+
+TEST(conformance_processes, mo_demonitor) {
+    run_everywhere([](witness& w) {
+        const pid target = spawn(end_as_told);
+        const monitor_ref ref = monitor(target);
+        w.that(demonitor(ref), "it was there");
+        w.that(!demonitor(ref), "a second time is harmless");
+        send(target, stop{});
+        await_gone(target);
+        w.that(!receive_for<down>(0s), "no down after demonitor");
+        w.that(!demonitor(monitor_ref{}), "an empty ref is harmless");
+    });
+}
+
+TEST(conformance_processes, mo_demonitor_no_late) {
+    run_everywhere([](witness& w) {
+        for (int i = 0; i < w.times(300, 10); ++i) {
+            const pid target = spawn([] { receive([](stop) {}); });
+            const monitor_ref ref = monitor(target);
+            exit(target, "bang"_a);
+            demonitor(ref);
+            (void)receive_for<down>(0s);
+            await_gone(target);
+            w.that(!receive_for<down>(0s), "none arrives later");
+        }
+        w.that(!receive_for<down>(w.a_while()), "none arrives much later");
+    });
+}
+
+TEST(conformance_processes, mo_demonitor_keeps_queued) {
+    run_everywhere([](witness& w) {
+        const pid target = spawn(end_as_told);
+        const monitor_ref first = monitor(target);
+        const monitor_ref second = monitor(target);
+        const monitor_ref third = monitor(target);
+        send(target, exit_reason("over"_a));
+        w.equal(reason_of(third), exit_reason("over"_a));
+        await_gone(target);
+        w.that(!demonitor(first), "it has fired");
+        w.equal(reason_of(first), exit_reason("over"_a));
+        w.that(!demonitor(second, flush), "it has fired");
+        w.that(!receive_for<down>(0s), "flush took the second");
+    });
+}
+
+TEST(conformance_processes, mo_demonitor_by_target) {
+    run_everywhere([](witness& w) {
+        const pid target = spawn([] {
+            const auto ref = receive<monitor_ref>();
+            if (demonitor(ref)) exit("it_worked"_a);
+            if (demonitor(ref, flush)) exit("it_worked"_a);
+        });
+        const monitor_ref ref = monitor(target);
+        send(target, ref);
+        w.equal(reason_of(ref), reason::normal);
+    });
+}
+
+TEST(conformance_processes, mo_alias_demonitor_ok) {
+    run_everywhere([](witness& w) {
+        const alias_ref only_alias = alias();
+        monitor_ref as_monitor;
+        as_monitor.owner = only_alias.owner;
+        as_monitor.id = only_alias.id;
+        w.that(!demonitor(as_monitor), "an alias is no monitor");
+        const monitor_ref fired = monitor(dead_pid(), alias_mode::explicit_unalias);
+        w.equal(reason_of(fired), reason::no_process);
+        w.that(!demonitor(fired));
+        send(fired, number{1});
+        w.equal(receive<number>().n, 1);
+        w.that(!demonitor(fired, flush));
+    });
+}

@@ -1,0 +1,246 @@
+// What is said of a process that crashes (R16): who, why, where it was thrown, what it had not read.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include <heirloom/blocking.hpp>
+
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
+#include "support/migrate.hpp"
+
+using namespace heirloom;
+using namespace heirloom::test;
+using namespace std::chrono_literals;
+
+// With external linkage, so that the symbol table has them.
+namespace heirloom::test {
+
+[[gnu::noinline]] void throws_here(int n) {
+    asm volatile("" : "+r"(n));
+    throw std::runtime_error("number " + std::to_string(n));
+}
+[[gnu::noinline]] void calls_what_throws(int n) {
+    throws_here(n);
+    asm volatile("");  // no tail call
+}
+
+}  // namespace heirloom::test
+
+namespace {
+
+/// Whether one of the return addresses lies in the first bytes of a function.
+bool passes_through(const std::vector<void*>& stack, void (*function)(int)) {
+    const auto start = reinterpret_cast<std::uintptr_t>(function);
+    return std::any_of(stack.begin(), stack.end(), [&](void* address) {
+        const auto a = reinterpret_cast<std::uintptr_t>(address);
+        return a > start && a < start + 400;
+    });
+}
+
+/// The one crash that was logged, once the sink has it.
+log_event the_crash(const std::function<void()>& body, const setting& how, const spawn_options& spawned_with = {}) {
+    captured_log log;
+    {
+        options opts{.workers = how.workers};
+        opts.deterministic.seed = how.seed;
+        opts.log = log.sink();
+        runtime rt(std::move(opts));
+        rt.run([&] {
+            auto crasher = spawn_monitor(spawned_with, [&body] { body(); });
+            for (int i = 1; i <= 3; ++i) send(crasher.pid, number{i});
+            send(crasher.pid, std::string("the last one"));
+            send(crasher.pid, go{});
+            (void)reason_of(crasher.ref);
+        });
+    }
+    const auto crashes = log.events("crash");
+    EXPECT_EQ(crashes.size(), 1u) << how.text() << "\n" << log.text();
+    return crashes.empty() ? log_event{} : crashes.front();
+}
+
+const setting settings[] = {{1, {}}, {2, {}}, {3, 11}};
+
+}  // namespace
+
+TEST(crash_report, says_who_and_why) {
+    for (const auto& how : settings) {
+        const auto e = the_crash([] { receive<go>(); calls_what_throws(7); }, how, {.name = "the_crasher"});
+        EXPECT_EQ(e.level, log_level::error);
+        EXPECT_TRUE(e.about);
+        EXPECT_EQ(field(e, "exception"), "std::runtime_error");
+        EXPECT_EQ(field(e, "what"), "number 7");
+        EXPECT_EQ(field(e, "name"), "the_crasher");
+        EXPECT_NE(field(e, "entry"), "");
+        EXPECT_NE(field(e, "parent"), "");
+        EXPECT_NE(field(e, "parent"), to_string(pid()));
+        EXPECT_EQ(field(e, "message_queue_len"), "4");
+        EXPECT_NE(field(e, "last_message").find("the last one"), std::string::npos);
+        EXPECT_NE(e.text.find("the_crasher"), std::string::npos);
+        EXPECT_NE(e.text.find("number 7"), std::string::npos);
+        EXPECT_NE(e.text.find(to_string(e.about)), std::string::npos);
+    }
+}
+
+TEST(crash_report, stack_holds_the_throwing_function_and_its_caller) {
+    for (const auto& how : settings) {
+        const auto e = the_crash([] { receive<go>(); calls_what_throws(7); }, how);
+        EXPECT_TRUE(passes_through(e.stack, &throws_here)) << how.text();
+        EXPECT_TRUE(passes_through(e.stack, &calls_what_throws)) << how.text();
+        ASSERT_FALSE(e.stack.empty());
+        // Innermost first, and no frame of the unwinder before it.
+        EXPECT_TRUE(passes_through({e.stack.front()}, &throws_here)) << symbolise(e.stack).front();
+    }
+}
+
+TEST(crash_report, stack_is_symbolised) {
+    const auto e = the_crash([] { receive<go>(); calls_what_throws(7); }, settings[0]);
+    const auto lines = symbolise(e.stack);
+    EXPECT_EQ(lines.size(), e.stack.size());
+    const auto mentions = [&](std::string_view name) {
+        return std::any_of(lines.begin(), lines.end(),
+                           [&](const std::string& l) { return l.find(name) != std::string::npos; });
+    };
+    EXPECT_TRUE(mentions("throws_here"));
+    EXPECT_TRUE(mentions("calls_what_throws"));
+}
+
+TEST(crash_report, stack_is_that_of_the_exception_that_escaped) {
+    for (const auto& how : settings) {
+        const auto e = the_crash(
+            [] {
+                receive<go>();
+                // Caught ones, before and in between, leave no trace.
+                try {
+                    calls_what_throws(1);
+                } catch (const std::runtime_error&) {
+                }
+                yield();
+                throw std::logic_error("another");
+            },
+            how);
+        EXPECT_EQ(field(e, "what"), "another");
+        EXPECT_FALSE(e.stack.empty());
+        EXPECT_FALSE(passes_through(e.stack, &throws_here));
+    }
+}
+
+TEST(crash_report, stack_of_a_rethrown_exception_is_where_it_left_last) {
+    for (const auto& how : settings) {
+        const auto e = the_crash(
+            [] {
+                receive<go>();
+                try {
+                    calls_what_throws(1);
+                } catch (const std::runtime_error&) {
+                    yield();
+                    throw;
+                }
+            },
+            how);
+        EXPECT_EQ(field(e, "what"), "number 1");
+        EXPECT_FALSE(e.stack.empty());
+    }
+}
+
+TEST(crash_report, stack_survives_a_wait_in_a_destructor) {
+    // Unwinding passes a destructor that waits while others crash: the stack is still ours.
+    for (const auto& how : settings) {
+        captured_log log;
+        {
+            options opts{.workers = how.workers};
+            opts.deterministic.seed = how.seed;
+            opts.log = log.sink();
+            runtime rt(std::move(opts));
+            rt.run([] {
+                (void)reason_of(spawn_monitor([] {
+                                    struct crashes_others {
+                                        ~crashes_others() {
+                                            for (int i = 0; i < 3; ++i)
+                                                (void)reason_of(spawn_monitor([] { throw 42; }).ref);
+                                        }
+                                    } c;
+                                    calls_what_throws(7);
+                                }).ref);
+            });
+        }
+        bool found = false;
+        for (const auto& e : log.events("crash"))
+            if (field(e, "what") == "number 7") {
+                found = true;
+                EXPECT_TRUE(passes_through(e.stack, &throws_here)) << how.text();
+            }
+        EXPECT_TRUE(found) << how.text();
+    }
+}
+
+TEST(crash_report, stack_of_an_exception_from_blocking_is_the_throwing_one) {
+    for (const auto& how : {settings[0], settings[1]}) {
+        const auto e = the_crash([] { receive<go>(); blocking([] { calls_what_throws(7); }); }, how);
+        EXPECT_EQ(field(e, "what"), "number 7");
+        EXPECT_TRUE(passes_through(e.stack, &throws_here)) << how.text();
+    }
+}
+
+TEST(crash_report, comes_only_for_what_is_somebodys_fault) {
+    for (const auto& how : settings) {
+        captured_log log;
+        {
+            options opts{.workers = how.workers};
+            opts.deterministic.seed = how.seed;
+            opts.log = log.sink();
+            runtime rt(std::move(opts));
+            rt.run([] {
+                (void)reason_of(spawn_monitor([] {}).ref);
+                (void)reason_of(spawn_monitor([] { exit(reason::shutdown); }).ref);
+                (void)reason_of(spawn_monitor([] { exit(exit_reason("shutdown"_a, "x"_a)); }).ref);
+                (void)reason_of(spawn_monitor([] { exit(reason::normal); }).ref);
+            });
+        }
+        EXPECT_EQ(log.events("crash").size(), 0u) << log.text();
+    }
+}
+
+TEST(crash_report, of_the_main_process_comes_before_run_returns) {
+    for (const auto& how : settings) {
+        captured_log log;
+        options opts{.workers = how.workers};
+        opts.deterministic.seed = how.seed;
+        opts.log = log.sink();
+        runtime rt(std::move(opts));
+        EXPECT_EQ(rt.run([] { calls_what_throws(7); }), 1);
+        EXPECT_EQ(log.events("crash").size(), 1u);
+        try {
+            rt.run([]() -> std::string { throw std::runtime_error("no string"); });
+            ADD_FAILURE() << "run must throw";
+        } catch (const main_process_failed& e) {
+            EXPECT_EQ(e.reason().what(), "no string");
+        }
+        EXPECT_EQ(rt.run([] { return 42; }), 42);
+        EXPECT_EQ(rt.run([] { return std::string("text"); }), "text");
+    }
+}
+
+TEST(log, drops_what_is_too_much_and_says_how_much) {
+    std::atomic<bool> open{false};
+    std::atomic<long> events{0}, dropped_reports{0};
+    {
+        options opts{.workers = 2};
+        opts.log = [&](const log_event& e) {
+            while (!open) std::this_thread::yield();
+            if (e.event == "flood") ++events;
+            if (e.event == "log_dropped") ++dropped_reports;
+        };
+        runtime rt(std::move(opts));
+        rt.invoke([&] {
+            for (int i = 0; i < 30'000; ++i)
+                heirloom::log({.event = "flood", .text = "x"});  // never waits
+            open = true;
+        });
+    }
+    EXPECT_GE(events, 1'000);
+    EXPECT_LT(events, 30'000);
+    EXPECT_GE(dropped_reports, 1);
+}
