@@ -19,6 +19,8 @@ namespace {
 class runtime_scope {
 public:
     explicit runtime_scope(runtime_core& core) : thread_(this_thread()), outer_(thread_.core) {
+        if (core.driving.load(std::memory_order_relaxed) && outer_ != &core)
+            throw bad_argument("runtime", "a deterministic runtime takes nothing from other threads while it runs");
         thread_.core = &core;
     }
     ~runtime_scope() { thread_.core = outer_; }
@@ -64,6 +66,17 @@ private:
 
 constexpr spawn_options plain_options{};
 
+/// Ends a main process that nobody waits for any longer, while what it refers to still exists.
+void give_up(runtime_core& core, pid main, std::atomic<bool>& ended) {
+    constexpr std::uint64_t steps_to_unwind = 100'000;
+    detail::deliver(main, new_message<typed_message<exit_signal>>(exit_type, exit_signal{{}, reason::kill}));
+    core.choices->stop_at = core.choices->steps + steps_to_unwind;
+    core.drive(ended);
+    core.choices->stop_at = ~0ull;
+    process* p = resolve(main);
+    if (p->lives_as(main) && p->extras) p->extras->at_end = nullptr;
+}
+
 }  // namespace
 
 main_process_failed::main_process_failed(exit_reason why)
@@ -82,13 +95,22 @@ exit_reason runtime::run_to_end(std::function<void()> body, std::string_view ent
     runtime_scope scope(*core_);
     ending end;
     spawn_request request{.entry = entry};
-    const pid main_process = give_birth(*core_, {&plain_options, new body_activity(std::move(body)), request, nullptr, nullptr,
-                        &ending::report, &end}).process;
+    const pid main = give_birth(*core_, {&plain_options, new body_activity(std::move(body)), request, nullptr,
+                                         nullptr, &ending::report, &end})
+                         .process;
     if (core_->is_deterministic()) {
-        if (core_->drive(end.ended) == runtime_core::drive_end::deadlock) {
-            // The process lives on until the runtime ends; nobody waits for it any more.
-            resolve(main_process)->extras->at_end = nullptr;
-            throw deadlock(describe_deadlock(*core_));
+        const auto how = core_->drive(end.ended);
+        if (how == runtime_core::drive_end::deadlock) {
+            const std::string report = describe_deadlock(*core_);
+            give_up(*core_, main, end.ended);
+            throw deadlock(report);
+        }
+        if (how == runtime_core::drive_end::too_long) {
+            const std::uint64_t steps = core_->choices->steps;
+            give_up(*core_, main, end.ended);
+            throw limit_reached("steps", "heirloom: run: the main process has not ended after " +
+                                             std::to_string(steps) + " steps, at a virtual time of " +
+                                             std::to_string(core_->virtual_now / 1'000'000) + " ms");
         }
     } else {
         std::unique_lock lock(end.mutex);

@@ -5,6 +5,7 @@
 #include <ostream>
 #include <sstream>
 
+#include "heirloom/detail/faults.hpp"
 #include "heirloom/errors.hpp"
 #include "heirloom/gen_server.hpp"
 #include "heirloom/log.hpp"
@@ -189,7 +190,10 @@ exit_reason server_core::on_exit(const exit_reason& given) {
     const exit_reason why = (attention_ & stop_asked) != 0 && given == reason::normal ? why_ : given;
     // Before terminate, which may spoil it.
     const std::string state = why.is_orderly() ? std::string() : describe();
-    if (made_) terminate(why);
+    if (made_) {
+        if (fault_strikes(fault::crash_terminate)) throw injected_fault("crash_terminate");
+        terminate(why);
+    }
     if (!why.is_orderly()) {
         log_event event{.level = log_level::error,
                         .event = "server_terminated",
@@ -241,7 +245,10 @@ bool server_core::enter(call_message* start, const start_common& common) {
     parent_ = common.parent;
     starting_ = true;
     common_ = &common;
-    if (!common.name || try_register_name(common.name, heirloom::self())) return true;
+    if (!common.name || try_register_name(common.name, heirloom::self())) {
+        if (fault_strikes(fault::crash_init)) throw injected_fault("crash_init");
+        return true;
+    }
     answer_call(start, new_reply<start_ack>(start_ack{start_word::already_started, whereis(common.name)}));
     stop_after_callback(reason::normal);
     return false;

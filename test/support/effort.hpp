@@ -17,7 +17,7 @@ inline std::size_t number_from_environment(const char* name, std::size_t otherwi
 
 /// Seeds a test that explores schedules runs.
 inline std::size_t seeds(std::size_t otherwise = 200) {
-    return number_from_environment("HEIRLOOM_TEST_SEEDS", otherwise);
+    return number_from_environment("HEIRLOOM_SEEDS", otherwise);
 }
 
 /// How long one storm lasts: a moment in `./dev test`, as asked in `./dev stress`.

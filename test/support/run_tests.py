@@ -21,6 +21,7 @@ def arguments():
     parser.add_argument("--filter", help="only cases whose name contains this")
     parser.add_argument("--label", help="only entries with this CTest label")
     parser.add_argument("--seeds", type=int, help="seeds for every test that explores schedules")
+    parser.add_argument("--seed", type=int, help="replay this seed alone, with its trace")
     parser.add_argument("--seconds", type=int, help="how long each stress test lasts")
     return parser.parse_args()
 
@@ -50,10 +51,15 @@ def run(args, names, reports):
     if args.filter:
         environment["GTEST_FILTER"] = f"*{args.filter}*"
     if args.seeds:
-        environment["HEIRLOOM_TEST_SEEDS"] = str(args.seeds)
+        environment["HEIRLOOM_SEEDS"] = str(args.seeds)
     if args.seconds:
         environment["HEIRLOOM_STRESS_SECONDS"] = str(args.seconds)
+    if args.seed is not None:
+        environment["HEIRLOOM_SEED"] = str(args.seed)
+    environment["HEIRLOOM_FIGURES"] = str(reports / "figures.txt")
     command = ["ctest", "--test-dir", args.build, "--output-on-failure", "--progress"]
+    if args.seed is not None:
+        command += ["--verbose"]
     command += ["--parallel", str(os.cpu_count() or 2), "--output-junit", reports / "ctest.xml"]
     command += ["-R", "^(" + "|".join(names) + ")$"]
     # For programs that set no limit of their own; a stress program may hold many storms.
@@ -106,6 +112,9 @@ def main():
         return 1
     status = run(args, names, reports)
     passed, failures = count(reports)
+    figures = reports / "figures.txt"
+    if figures.exists():
+        print(figures.read_text(), end="")
     if args.filter and passed + len(failures) == 0:
         failures = [f"no case is named *{args.filter}*"]
     for failure in failures:

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <optional>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -19,6 +20,12 @@ namespace detail {
 
 class process;
 
+/// The types a receive takes, for who asks why a process waits.
+struct wanted_messages {
+    const std::string_view* names;
+    std::size_t count;
+};
+
 /// One receive in progress: walks the mailbox in arrival order and waits at its end. Throws what ends the
 /// process; leaves no scan position behind, however it ends.
 class mailbox_scan {
@@ -28,14 +35,14 @@ public:
     mailbox_scan& operator=(const mailbox_scan&) = delete;
 
     /// The next message not yet seen by this scan, still in the mailbox; null when the deadline has passed.
-    message* next() { return *link_ ? *link_ : wait(); }
+    message* next(const wanted_messages& wanted) { return *link_ ? *link_ : wait(wanted); }
     /// Skips the message that next() returned.
     void skip() noexcept { link_ = &(*link_)->next; }
     /// Takes the message that next() returned out of the mailbox.
     void take() noexcept;
 
 private:
-    message* wait();
+    message* wait(const wanted_messages& wanted);
 
     process* process_;
     message** link_;
@@ -263,6 +270,20 @@ duration limit_of(const C&... clauses) {
     return limit;
 }
 
+template <class C>
+consteval std::string_view wanted_name() {
+    if constexpr (is_after<C>::value)
+        return {};
+    else
+        return type_name<typename C::message_payload>();
+}
+template <class... C>
+inline constexpr std::string_view wanted_names[] = {wanted_name<C>()...};
+/// `after` stands last and names nothing.
+template <class... C>
+inline constexpr wanted_messages wanted_by{wanted_names<C...>,
+                                           sizeof...(C) - ((is_after<C>::value || ...) ? 1 : 0)};
+
 template <class... C>
 auto receive_with(C&&... clauses) {
     static_assert(!after_not_last<std::remove_cvref_t<C>...>(),
@@ -275,7 +296,7 @@ auto receive_with(C&&... clauses) {
                                  typename agreed::type>;
     const duration limit = limit_of(clauses...);
     mailbox_scan scan(limit == forever ? time_point::max() : deadline_after(limit, "receive"));
-    while (message* m = scan.next()) {
+    while (message* m = scan.next(wanted_by<std::remove_cvref_t<C>...>)) {
         std::size_t chosen = 0;
         const bool found = ((matches(clauses, m) || (++chosen, false)) || ...);
         if (!found) {

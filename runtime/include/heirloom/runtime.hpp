@@ -21,13 +21,13 @@
 namespace heirloom {
 
 /// What strikes in deterministic mode, and how often: chances are in parts per million of the places where it
-/// could strike, all drawn from the seed.
+/// could strike, all drawn from the seed. The main process is spared, unless `kill_only` names it.
 struct fault_options {
-    unsigned kill = 0;           // at a safe point, the running process
+    unsigned kill = 0;           // at a safe point, the running process; at a switch, any process, also one that waits
     atom kill_only = {};         // only the process with this name
-    unsigned fail_allocation = 0;
-    unsigned fail_stack = 0;     // the mapping of a stack
-    unsigned delay_worker = 0;
+    unsigned fail_allocation = 0;  // of a message, a process or a timer: std::bad_alloc where it is made
+    unsigned fail_stack = 0;     // the mapping of a stack: limit_reached at the spawner
+    unsigned delay_worker = 0;   // for up to 20 ms, with the process it was about to run and its timers
     unsigned crash_init = 0;
     unsigned crash_terminate = 0;
 };
@@ -40,6 +40,8 @@ struct deterministic_options {
     fault_options faults = {};
     /// The chance, in parts per million, that a safe point switches.
     unsigned switch_chance = 250'000;
+    /// Steps after which `run` gives up with `limit_reached`; 0: never. A program that ends does so long before.
+    std::uint64_t step_limit = 0;
 };
 
 enum class overflow_policy : std::uint8_t { abort, end_process };

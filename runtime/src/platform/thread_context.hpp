@@ -55,6 +55,7 @@ struct thread_context {
     std::atomic<bool> revoked{false};  // the reverse
     clockid_t cpu_clock = 0;      // of this thread's CPU time
     stack* orphaned = nullptr;    // after a revocation: the stack its process runs on
+    bool allocations_may_fail = false;  // drives a deterministic run whose faults may refuse a block
 };
 
 /// The calling thread's context. Never inlined and never cached by callers across a switch: a process may resume

@@ -1,4 +1,6 @@
 // The free functions that act on the running process.
+#include "deterministic/drive.hpp"
+#include "deterministic/trace.hpp"
 #include "heirloom/blocking.hpp"
 #include "heirloom/names.hpp"
 #include "heirloom/process.hpp"
@@ -25,7 +27,9 @@ inline bool is_due(thread_context& t, process& p, unsigned reductions) noexcept 
 }
 void take_turn(thread_context& t, process& p) {
     if (p.urgent.load(std::memory_order_relaxed) | p.dying) take_signals(p);
-    if (t.role->budget <= 0) yield();
+    if (t.role->budget > 0) return;
+    if (t.role->seeded && !seeded_safe_point(t.role->core, p)) return;
+    yield();
 }
 inline void safe_point_of(inside_scope& scope, process& p, unsigned reductions) {
     if (!is_due(scope.thread(), p, reductions)) return;
@@ -147,6 +151,7 @@ std::uint64_t start_monitor(process& p, pid target, alias_mode alias) {
     const std::uint64_t id = e->payload.ref.id;
     if (alias != alias_mode::none) p.more().aliases.emplace(id, alias);
     add_monitor(p, e);
+    if (thread_context& thread = this_thread(); thread.role && thread.role->seeded) trace_send(thread, target, *e);
     process* t = resolve(target);
     const auto outcome = t ? t->inbox.push(t->generation, target, e, true) : push_outcome{push_outcome::refused};
     if (outcome.what == push_outcome::claimed) {
@@ -466,6 +471,7 @@ inline void hand_over(thread_context& t, process* p, message* m, message* older)
 
 inline bool post(thread_context& t, process* p, pid to, message* m) noexcept {
     const message_kind kind = m->type->kind;
+    if (!t.role || t.role->seeded) [[unlikely]] trace_send(t, to, *m);
     const auto outcome =
         p ? p->inbox.push(p->generation, to, m, wakes_quiet(kind)) : push_outcome{push_outcome::refused};
     if (outcome.what == push_outcome::claimed) {
@@ -570,10 +576,11 @@ mailbox_scan::mailbox_scan(time_point deadline) : deadline_(deadline) {
     link_ = process_->queue.begin_link();
 }
 
-message* mailbox_scan::wait() {
+message* mailbox_scan::wait(const wanted_messages& wanted) {
     process& p = *process_;
     inside_scope scope;
     scope.may_move();
+    if (p.home->seeded) p.wanted = &wanted;
     thread_context* t = nullptr;
     for (;;) {
         if (p.has_news()) {
@@ -599,6 +606,7 @@ void mailbox_scan::take() noexcept {
     process& p = *process_;
     message* m = p.queue.unlink(link_);
     --p.queued;
+    if (p.home->seeded) [[unlikely]] trace_take(p, *m);
     count_out(p, *m);
 }
 
@@ -735,6 +743,7 @@ message* next_message() {
     message* m = p.queue.pop();
     if (!m) return nullptr;
     --p.queued;
+    if (p.home->seeded) [[unlikely]] trace_take(p, *m);
     if (m->type->kind == message_kind::call)
         register_open_call(p, static_cast<call_message*>(m));
     else

@@ -1,9 +1,12 @@
 #include "process/blocks.hpp"
 
+#include <atomic>
 #include <concurrentqueue.h>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 
+#include "deterministic/drive.hpp"
 #include "platform/sanitizers.hpp"
 
 namespace heirloom::detail {
@@ -32,6 +35,21 @@ void* aligned(std::size_t bytes) {
     if (!p) throw std::bad_alloc();
     return p;
 }
+
+#ifdef HEIRLOOM_DEBUG_CHECKS
+// By thread, so that the count of a checked build does not make it another program.
+constexpr std::size_t shards = 16;
+struct alignas(line) shard {
+    std::atomic<std::int64_t> blocks{0};
+};
+constinit shard handed_out[shards];
+
+void count_blocks(const thread_context& t, std::int64_t by) noexcept {
+    handed_out[reinterpret_cast<std::uintptr_t>(&t) / line % shards].blocks.fetch_add(by, std::memory_order_relaxed);
+}
+#else
+constexpr void count_blocks(const thread_context&, std::int64_t) noexcept {}
+#endif
 
 [[gnu::noinline]] void* refill(block_cache::list& list, unsigned c) {
     free_block_node* chain = nullptr;
@@ -86,11 +104,22 @@ void* aligned(std::size_t bytes) {
 
 }  // namespace
 
+std::int64_t blocks_in_use() noexcept {
+    std::int64_t all = 0;
+#ifdef HEIRLOOM_DEBUG_CHECKS
+    for (auto& s : handed_out) all += s.blocks.load(std::memory_order_relaxed);
+#endif
+    return all;
+}
+
 void* allocate_block(std::size_t bytes) {
+    thread_context& t = this_thread();
+    if (t.allocations_may_fail && refuse_allocation()) throw std::bad_alloc();
+    count_blocks(t, 1);
     // Under a sanitizer every block is its own allocation, so that a use after free is seen.
     if (under_asan || under_tsan || bytes > largest) return aligned(bytes);
     const unsigned c = class_of(bytes);
-    block_cache::list& list = this_thread().blocks.lists[c];
+    block_cache::list& list = t.blocks.lists[c];
     if (free_block_node* node = list.head) {
         list.head = node->next;
         --list.count;
@@ -100,9 +129,11 @@ void* allocate_block(std::size_t bytes) {
 }
 
 void free_block(void* block, std::size_t bytes) noexcept {
+    thread_context& t = this_thread();
+    count_blocks(t, -1);
     if (under_asan || under_tsan || bytes > largest) return std::free(block);
     const unsigned c = class_of(bytes);
-    block_cache::list& list = this_thread().blocks.lists[c];
+    block_cache::list& list = t.blocks.lists[c];
     auto* node = static_cast<free_block_node*>(block);
     node->next = list.head;
     list.head = node;

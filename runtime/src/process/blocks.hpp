@@ -11,6 +11,14 @@
 // Not chosen: malloc (its cross-thread frees cost an atomic each), one global free list (contended).
 namespace heirloom::detail {
 
+/// Blocks handed out and not yet given back, in builds with internal checks; else 0.
+std::int64_t blocks_in_use() noexcept;
+#ifdef HEIRLOOM_DEBUG_CHECKS
+inline constexpr bool counts_blocks = true;
+#else
+inline constexpr bool counts_blocks = false;
+#endif
+
 struct free_block_node {
     free_block_node* next;
     unsigned count;  // of the chain it heads, while that is in a depot

@@ -10,6 +10,7 @@
 //      sends to the server, so that the list of open calls does not grow.
 #include <exception>
 
+#include "deterministic/trace.hpp"
 #include "platform/check.hpp"
 #include "platform/inside.hpp"
 #include "process/lifecycle.hpp"
@@ -36,6 +37,7 @@ void send_answer(pid caller, std::uint64_t ref, reply_message* answer) noexcept 
     if (!answer->done && answer_deferred(caller, ref, answer)) return;
     message* done = answer->done;
     const pid server = answer->server;
+    if (thread_context& t = this_thread(); !t.role || t.role->seeded) [[unlikely]] trace_send(t, caller, *answer);
     process* p = resolve(caller);
     const auto outcome = p ? p->inbox.push(p->generation, caller, answer, true) : push_outcome{push_outcome::refused};
     if (outcome.what == push_outcome::refused) {
@@ -145,6 +147,7 @@ reply_message* call_and_wait(pid server, call_message* request, duration limit) 
     request->server = p->waiting_for = server;
     process* s = resolve(server);
     call_in_progress scope{*p};
+    if (t->role->seeded) [[unlikely]] trace_send(*t, server, *request);
     const auto outcome =
         s ? s->inbox.push(s->generation, server, request, false) : push_outcome{push_outcome::refused};
     if (outcome.what == push_outcome::refused) {

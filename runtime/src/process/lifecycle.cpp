@@ -5,6 +5,8 @@
 #include <memory>
 #include <typeinfo>
 
+#include "deterministic/drive.hpp"
+#include "deterministic/trace.hpp"
 #include "platform/check.hpp"
 #include "platform/inside.hpp"
 #include "process/crash.hpp"
@@ -26,6 +28,7 @@ void reset(process& p) noexcept {
     p.reply = nullptr;
     p.awaited = 0;
     p.wait_timer = nullptr;
+    p.wanted = nullptr;
     p.lethal = exit_reason();
     p.urgent.store(false, std::memory_order_relaxed);
     p.trapping_hint.store(false, std::memory_order_relaxed);
@@ -148,12 +151,12 @@ void exit_process(process& p, exit_reason why, bool by_signal) noexcept {
     void* at_end_argument = p.extras ? p.extras->at_end_argument : nullptr;
     delete p.extras;
     p.extras = nullptr;
-    if (core.choices) core.choices->trace(core.virtual_now, "exit", p.id, to_string(why));
+    if (core.choices && core.choices->tracing()) trace_exit(core, p, to_string(why));
     if (p.thrown) (void)take_thrown_stack();
     p.lethal = exit_reason();
     p.generation.store(0, std::memory_order_release);
     worker& w = *this_thread().role;
-    core.table.release(w.slots, &p);
+    core.table.release(core.choices ? core.foreign_slots : w.slots, &p);
     w.live_published.store(--w.live, std::memory_order_release);
     if (at_end) at_end(at_end_argument, why);
 }
@@ -167,8 +170,12 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
     const std::uint32_t stack_class = checked_stack_class(core, b.options->stack_size);
     if (core.stopping_spawns.load(std::memory_order_relaxed) && !b.request.system)
         throw limit_reached("runtime", "heirloom: spawn: the runtime is shutting down");
+    if (core.choices && !b.request.system && refuse_stack_of(core, b.spawner))
+        throw limit_reached("stack memory", "heirloom: spawn: no stack can be mapped");
     process* p = nullptr;
-    if (b.where) {
+    // One thread has one cache, whichever worker's role it plays: pids then count up.
+    const bool own_slots = b.where && !core.choices;
+    if (own_slots) {
         p = core.table.acquire(b.where->slots);
     } else {
         std::lock_guard lock(core.foreign_mutex);
@@ -178,7 +185,7 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
         throw limit_reached("processes", "heirloom: spawn: " + std::to_string(core.table.limit()) +
                                              " processes exist, the most this runtime may have");
     auto give_back = [&](process* block) noexcept {
-        if (b.where) {
+        if (own_slots) {
             core.table.release(b.where->slots, block);
         } else {
             std::lock_guard lock(core.foreign_mutex);
@@ -248,7 +255,7 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
     p->closed = false;
     p->generation.store(p->id.generation(), std::memory_order_release);
     p->inbox.open(p->id.generation());
-    if (core.choices) core.choices->trace(core.virtual_now, "spawn", p->id, p->entry());
+    if (core.choices) trace_spawn(core, *p, b.spawner);
     if (b.where) {
         b.where->live_published.store(++b.where->live, std::memory_order_release);
         b.where->hand_off(p);
@@ -292,6 +299,7 @@ thread_context* run_process(thread_context& thread, process* p) noexcept {
     p->own_stack = nullptr;
     p->waits_quietly = false;
     p->wait_timer = nullptr;
+    if (now.role->seeded) trace_wait(*p);
     set_status(*p, process_status::waiting);
     if (!p->pending.empty() || !p->inbox.park(false)) now.role->enqueue(p);
     return &now;
@@ -319,6 +327,7 @@ thread_context* leave_running(thread_context& t, process& p, farewell then) noex
     worker* w = t.role;
     stack* mine = w->running;
     p.own_stack = mine;
+    if (w->seeded && then == farewell::park) trace_wait(p);
     process* next = w->pick();
     stack* target;
     if (next && next->own_stack) {
@@ -386,24 +395,6 @@ void wake_process(pid who) noexcept {
     if (!p || !p->inbox.claim(p->generation, who, older)) return;
     p->pending.append_reversed(older);
     schedule_claimed(p);
-}
-
-process* pick_seeded(runtime_core& core, worker& w) noexcept {
-    auto& ready = core.ready;
-    if (ready.empty() || w.leaving) return nullptr;
-    if (core.choices->below(16) == 0) {
-        w.leaving = true;  // back to the driver, which chooses another worker's role
-        return nullptr;
-    }
-    const std::size_t i = core.choices->below(ready.size());
-    process* p = ready[i];
-    ready[i] = ready.back();
-    ready.pop_back();
-    // A little time passes with every step, so that races against timers are explored.
-    core.virtual_now += static_cast<std::int64_t>(core.choices->below(2'000));
-    core.choices->trace(core.virtual_now, "run", p->id, p->name ? p->name.text() : p->entry());
-    w.budget = static_cast<std::int32_t>(core.choices->below(64)) + 1;
-    return p;
 }
 
 // --- Estates ---------------------------------------------------------------------------------------

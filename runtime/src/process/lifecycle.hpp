@@ -70,7 +70,4 @@ void settle_dropped_calls(process& p) noexcept;
 
 void fire_timer(worker& w, const expired_timer& e) noexcept;
 
-/// The seed's choice of what runs next in deterministic mode; null if nobody can.
-process* pick_seeded(runtime_core& core, worker& w) noexcept;
-
 }  // namespace heirloom::detail

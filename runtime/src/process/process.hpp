@@ -32,6 +32,7 @@ struct server_timeout_message;
 
 struct blocking_job;
 struct captured_stack;
+struct wanted_messages;
 struct link_entry;
 struct monitor_entry;
 
@@ -129,6 +130,7 @@ public:
     timer_node* timers = nullptr;          // aimed at this process; guarded by side_lock
     std::atomic<std::uint32_t> bounded_dropped{0};
     const char* entry_text = nullptr;
+    const wanted_messages* wanted = nullptr;  // what it last waited for; kept in deterministic mode only
     std::uint32_t entry_length = 0;
     std::uint32_t reductions = 0;          // in thousands
     heirloom::detail::estate estate;       // guarded by side_lock

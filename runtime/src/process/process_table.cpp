@@ -34,8 +34,8 @@ struct parked_slot {
 
 }  // namespace
 
-process_table::process_table(std::uint32_t runtime_index, std::uint32_t limit)
-    : base_(reserve_slab(runtime_index)), runtime_index_(runtime_index), limit_(limit) {}
+process_table::process_table(std::uint32_t runtime_index, std::uint32_t limit, bool afresh)
+    : base_(reserve_slab(runtime_index)), runtime_index_(runtime_index), limit_(limit), afresh_(afresh) {}
 
 process_table::~process_table() {
     while (parked_.load(std::memory_order_acquire) > 0) collect();
@@ -57,6 +57,8 @@ process* process_table::acquire(slot_cache& cache) noexcept {
                 const std::uint32_t slot = first + i;
                 // An earlier runtime of this index may have built it; its generation goes on.
                 if (base_[slot].slot == 0) ::new (static_cast<void*>(base_ + slot)) process();
+                else if (afresh_ && base_[slot].generation.load(std::memory_order_relaxed) == 0)
+                    base_[slot].id = pid();
                 base_[slot].slot = slot;
                 cache.slots[n - 1 - i] = slot;
             }

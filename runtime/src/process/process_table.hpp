@@ -9,8 +9,8 @@
 
 // process_table: the slab of control blocks that a pid's slot indexes.
 //   I1  The memory of a slot is a `process` as long as the program lives (type-stable); index 0 is never used.
-//   I2  Generations of a slot only grow, also across runtimes that use the same index one after the other. At its
-//       last one the slot is retired.
+//   I2  Generations of a slot only grow, also across runtimes that use the same index one after the other; but each
+//       deterministic runtime starts over, as they have indexes of their own. At its last one the slot is retired.
 //   I3  The mailbox tag is the generation's low 16 bits; before they repeat, the slot waits for a grace period.
 namespace heirloom::detail {
 
@@ -22,7 +22,8 @@ struct slot_cache {
 
 class process_table {
 public:
-    process_table(std::uint32_t runtime_index, std::uint32_t limit);
+    /// `afresh`: generations start over (deterministic mode, where equal seeds give equal pids).
+    process_table(std::uint32_t runtime_index, std::uint32_t limit, bool afresh);
     ~process_table();
 
     /// A block with its next generation set in `id`, not yet alive. Null when the limit is reached.
@@ -39,6 +40,7 @@ private:
     process* base_;
     std::uint32_t runtime_index_;
     std::uint32_t limit_;
+    bool afresh_;
     std::atomic<std::uint32_t> used_{1};
     std::atomic<int> parked_{0};  // slots that wait for a grace period
     moodycamel::ConcurrentQueue<std::uint32_t> depot_;

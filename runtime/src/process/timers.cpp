@@ -1,4 +1,5 @@
 // Timers seen by processes: send_after and its kin, the one timer of a server, and what their end does to them.
+#include "deterministic/trace.hpp"
 #include "heirloom/timer.hpp"
 #include "platform/check.hpp"
 #include "platform/inside.hpp"
@@ -132,6 +133,7 @@ timer_ref start_timer(time_point when, atom to, message* m, const char* function
 
 void fire_timer(worker& w, const expired_timer& e) noexcept {
     timer_node* node = e.node;
+    if (w.seeded) trace_timer(w.core, e.kind, e.target, e.kind == timer_kind::wake ? nullptr : node->body);
     switch (e.kind) {
         case timer_kind::wake: return wake_process(e.target);
         case timer_kind::server: {

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <random>
 
+#include "deterministic/drive.hpp"
 #include "heirloom/errors.hpp"
 #include "platform/check.hpp"
 #include "platform/inside.hpp"
@@ -18,9 +19,11 @@ namespace {
 constinit std::mutex registry_mutex;
 constinit std::atomic<runtime_core*> registry[max_runtimes]{};
 
-std::uint32_t take_index(runtime_core* core) {
+/// Deterministic runtimes count from the top, so that theirs does not depend on how many others there are.
+std::uint32_t take_index(runtime_core* core, bool deterministic) {
     std::lock_guard lock(registry_mutex);
-    for (std::uint32_t i = 0; i < max_runtimes; ++i) {
+    for (std::uint32_t n = 0; n < max_runtimes; ++n) {
+        const std::uint32_t i = deterministic ? max_runtimes - 1 - n : n;
         if (registry[i].load(std::memory_order_relaxed)) continue;
         registry[i].store(core, std::memory_order_release);
         return i;
@@ -75,11 +78,13 @@ runtime_core* runtime_core::find(std::uint32_t index) noexcept {
 runtime_core* runtime_core::current() noexcept { return this_thread().core; }
 
 runtime_core::runtime_core(options o)
-    : opts(checked(std::move(o))), index(take_index(this)), stacks(opts.stack_size, stack_capacity(opts), best_guard()),
-      table(index, process_limit(opts, stacks.standard().capacity())),
+    : opts(checked(std::move(o))), index(take_index(this, opts.deterministic.seed.has_value())), stacks(opts.stack_size, stack_capacity(opts), best_guard()),
+      table(index, process_limit(opts, stacks.standard().capacity()),
+            opts.deterministic.seed.has_value()),
       logs(opts.log, opts.deterministic.seed.has_value()), injection(4096), pool(*this, opts.blocking_threads) {
     if (opts.deterministic.seed) {
         choices.emplace(opts.deterministic);
+        if (opts.deterministic.step_limit != 0) choices->stop_at = opts.deterministic.step_limit;
         random_state.store(choices->next(), std::memory_order_relaxed);
     } else {
         random_state.store(std::random_device{}() * 0x9e3779b97f4a7c15ull, std::memory_order_relaxed);
@@ -139,7 +144,7 @@ std::int64_t runtime_core::live_processes() const noexcept {
 
 void runtime_core::inject(process* p) noexcept {
     p->status.store(static_cast<std::uint8_t>(process_status::runnable), std::memory_order_relaxed);
-    if (choices) return ready.push_back(p);
+    if (choices) return make_ready(*this, p);
     bool queued = false;
     try {
         queued = injection.enqueue(p);
@@ -318,52 +323,6 @@ void rejoin() noexcept {
     d.thread->role->arrive(d);
 }
 
-// --- Deterministic mode ----------------------------------------------------------------------------
-
-void runtime_core::drive_some() {
-    thread_context& t = this_thread();
-    if (t.role) throw bad_argument("runtime", "a deterministic runtime is driven by a thread that runs no process");
-    runtime_core* outer = std::exchange(t.core, this);
-#if HEIRLOOM_TSAN
-    t.native_fiber = __tsan_get_current_fiber();
-#endif
-    if (ready.empty()) {
-        // Nobody can run: time passes to the next deadline.
-        std::int64_t earliest = timer_queue::never;
-        for (auto& w : workers) earliest = std::min(earliest, w->timers.earliest());
-        if (earliest != timer_queue::never) virtual_now = std::max(virtual_now, earliest);
-    }
-    worker& w = *workers[choices->below(workers.size())];
-    set_inside(t);
-    t.role = &w;
-    go_online(*w.quiescence);
-    for (auto& any : workers) any->run_timers(virtual_now);
-    if (anything_retired()) collect();
-    if (!ready.empty()) {
-        const departure d = switch_context({&t, nullptr, w.take_spare(), nullptr, farewell::nothing}, &base_loop);
-        t.role->arrive(d);
-    }
-    go_offline(*w.quiescence);
-    t.role = nullptr;
-    clear_inside(t);
-    t.core = outer;
-}
-
-runtime_core::drive_end runtime_core::drive(std::atomic<bool>& done) {
-    while (!done.load(std::memory_order_acquire)) {
-        if (ready.empty()) {
-            bool any_timer = false;
-            for (auto& w : workers) any_timer = any_timer || w->timers.earliest() != timer_queue::never;
-            if (!any_timer) {
-                collect();
-                if (ready.empty()) return drive_end::deadlock;
-            }
-        }
-        drive_some();
-    }
-    return drive_end::done;
-}
-
 // --- Shutdown --------------------------------------------------------------------------------------
 
 std::vector<pid> list_processes(const runtime_core& core, bool with_system) {
@@ -385,6 +344,7 @@ bool runtime_core::shut_down() noexcept {
     thread_context& t = this_thread();
     runtime_core* outer = t.core;
     t.core = this;
+    if (choices) choices->stop_at = ~0ull;
     auto signal_all = [&](const std::vector<pid>& whom, const exit_reason& why, bool only_roots) {
         for (pid p : whom) {
             process* block = resolve(p);
@@ -402,11 +362,10 @@ bool runtime_core::shut_down() noexcept {
         if (choices) {
             for (int rounds = 0; rounds < 1'000'000 && !satisfied(); ++rounds) {
                 if (ready.empty()) {
-                    std::int64_t earliest = timer_queue::never;
-                    for (auto& w : workers) earliest = std::min(earliest, w->timers.earliest());
+                    const std::int64_t earliest = next_deadline(*this);
                     if (earliest == timer_queue::never || earliest - virtual_now > limit.count()) return false;
                 }
-                drive_some();
+                drive_turn(*this);
             }
             return satisfied();
         }

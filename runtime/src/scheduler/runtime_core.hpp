@@ -11,13 +11,13 @@
 #include <unordered_map>
 #include <vector>
 
+#include "deterministic/choices.hpp"
 #include "heirloom/runtime.hpp"
 #include "log/log_queue.hpp"
 #include "platform/stack_pool.hpp"
 #include "process/names.hpp"
 #include "process/process_table.hpp"
 #include "scheduler/blocking_pool.hpp"
-#include "scheduler/choices.hpp"
 #include "scheduler/worker.hpp"
 
 namespace heirloom::detail {
@@ -36,10 +36,8 @@ public:
     void wake_one() noexcept;
 
     /// Deterministic mode: runs processes on the calling thread until `done` holds or nobody can run.
-    enum class drive_end : std::uint8_t { done, deadlock };
+    enum class drive_end : std::uint8_t { done, deadlock, too_long };
     drive_end drive(std::atomic<bool>& done);
-    /// One step of the same.
-    void drive_some();
     bool is_deterministic() const noexcept { return choices.has_value(); }
 
     std::int64_t clock() const noexcept;
@@ -56,6 +54,7 @@ public:
     std::vector<std::unique_ptr<worker>> workers;
     std::optional<seeded_choices> choices;  // deterministic mode
     std::int64_t virtual_now = 0;
+    std::atomic<bool> driving{false};       // deterministic mode: a thread is in the middle of a turn
     std::vector<process*> ready;            // deterministic mode: all that can run
     std::atomic<std::uint32_t> sleeping{0};   // workers asleep
     std::atomic<std::uint32_t> searching{0};  // workers looking for work

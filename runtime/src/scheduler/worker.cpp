@@ -3,6 +3,7 @@
 #include <ctime>
 #include <new>
 
+#include "deterministic/drive.hpp"
 #include "platform/check.hpp"
 #include "process/lifecycle.hpp"
 #include "process/signals.hpp"
@@ -30,7 +31,7 @@ std::int64_t worker::read_clock() noexcept { return now = core.clock(); }
 
 void worker::enqueue(process* p) noexcept {
     p->status.store(static_cast<std::uint8_t>(process_status::runnable), std::memory_order_relaxed);
-    if (seeded) return core.ready.push_back(p);
+    if (seeded) return make_ready(core, p);
     if (!ring_.has_room()) return overflow(p);
     ring_.push(p);
 }
@@ -292,7 +293,7 @@ void base_loop(boost::context::detail::transfer_t transfer) noexcept {
             thread = d.thread->role->arrive(d);
         } else if (p->stack_bytes != 0 && mine->region->stride() != p->stack_bytes) {
             stack_region* region = w->core.stacks.region_for(p->stack_bytes);
-            stack* own = region ? region->acquire() : nullptr;
+            stack* own = region && !refuse_stack_of(w->core, p) ? region->acquire() : nullptr;
             if (!own) {
                 refuse_stack(*p);
                 thread = run_process(*thread, p);
