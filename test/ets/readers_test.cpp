@@ -17,7 +17,7 @@ struct triple {
 };
 bool whole(const triple& t) { return t.whole(); }
 bool whole(const std::string& s) { return s.empty() || s.find_first_not_of(s[0]) == std::string::npos; }
-bool whole(long) { return true; }
+[[maybe_unused]] bool whole(long) { return true; }
 
 template <class V>
 V version(long n) {
