@@ -87,7 +87,9 @@ const detail::reason_extra* exit_reason::extra() const noexcept {
 }
 
 bool exit_reason::is_orderly() const noexcept {
-    return node_ == &detail::normal_node || node_->tag == "shutdown"_a || node_->tag == "normal"_a;
+    if (node_->kind == reason_kind::crash || node_->kind == reason_kind::value) return false;
+    return node_ == &detail::normal_node || node_->tag == "shutdown"_a ||
+           (node_->kind == reason_kind::atom && node_->tag == "normal"_a);
 }
 
 const exit_reason* exit_reason::detail() const noexcept {

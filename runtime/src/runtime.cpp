@@ -30,9 +30,11 @@ private:
     runtime_core* outer_;
 };
 
-void refuse_in_process(const char* function) {
+void refuse_in_process(const runtime_core& core, const char* function) {
     if (this_thread().current)
         throw bad_argument(function, "called by a process; it is for threads that run none");
+    if (core.is_deterministic() && core.maker != std::this_thread::get_id())
+        throw bad_argument(function, "a deterministic runtime is for the thread that made it alone");
 }
 
 /// What a thread outside waits for.
@@ -91,7 +93,7 @@ runtime::~runtime() {
 unsigned runtime::workers() const noexcept { return static_cast<unsigned>(core_->workers.size()); }
 
 exit_reason runtime::run_to_end(std::function<void()> body, std::string_view entry, bool is_main) {
-    refuse_in_process(is_main ? "runtime::run" : "runtime::invoke");
+    refuse_in_process(*core_, is_main ? "runtime::run" : "runtime::invoke");
     runtime_scope scope(*core_);
     ending end;
     spawn_request request{.entry = entry};
@@ -126,14 +128,14 @@ pid runtime::spawn_activity(const spawn_options& opts, activity* what, std::stri
     thread_context& t = this_thread();
     if (t.current) {
         delete what;
-        refuse_in_process("runtime::spawn");
+        refuse_in_process(*core_, "runtime::spawn");
     }
     return give_birth(*core_, {&opts, what, {.entry = entry}, nullptr, nullptr}).process;
 }
 
 void runtime::deliver(pid to, message* m) {
     message_ptr owner(m);
-    refuse_in_process("runtime::send");
+    refuse_in_process(*core_, "runtime::send");
     runtime_scope scope(*core_);
     detail::deliver(to, owner.release());
 }

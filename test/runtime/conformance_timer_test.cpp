@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 
 TEST(conformance_processes, tm_order) {
     run_everywhere([](witness& w) {
-        for (const int n : {103, 101, 100, 102}) send_after(std::chrono::milliseconds(n) / 4, self(), number{n});
+        for (const int n : {103, 101, 100, 102}) send_after(std::chrono::milliseconds(n - 80), self(), number{n});
         for (const int n : {100, 101, 102, 103}) w.equal(receive<number>().n, n);
         send_after(0s, self(), number{1});
         w.equal(receive<number>().n, 1);

@@ -1,213 +1,528 @@
-// Deterministic mode (R18): one thread, virtual time, every choice from the seed.
-#include <gtest/gtest.h>
+// Deterministic mode (R18): the seed alone decides, equal seeds give equal traces, every fault
+// strikes where it says.
+#include "heirloom/blocking.hpp"
+#include "heirloom/explore.hpp"
+#include "heirloom/names.hpp"
+#include "heirloom/receive.hpp"
+#include "heirloom/runtime.hpp"
+#include "heirloom/test_kit.hpp"
+#include "support/effort.hpp"
 
-#include <atomic>
-#include <memory>
 #include <set>
-#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include <heirloom/blocking.hpp>
-#include <heirloom/names.hpp>
-
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
+#include <gtest/gtest.h>
 
 using namespace heirloom;
-using namespace heirloom::test;
 using namespace std::chrono_literals;
 
 namespace {
 
-/// The library's trace of one run.
-std::vector<std::string> trace_of(std::uint64_t seed, const std::function<void()>& body) {
-    std::vector<std::string> lines;
-    options opts{.workers = 3};
-    opts.deterministic.seed = seed;
-    opts.deterministic.trace = [&](std::string_view line) { lines.emplace_back(line); };
-    opts.log = [](const log_event&) {};
-    runtime rt(std::move(opts));
-    rt.run([&] { body(); });
-    return lines;
-}
+struct ping {
+    pid from;
+    int n;
+};
+struct pong {
+    int n;
+};
+struct tick {};
 
-/// Without what names the runtime's generations, which go on from run to run.
-std::vector<std::string> without_generations(std::vector<std::string> lines) {
-    for (auto& line : lines)
-        for (std::size_t open = line.find('<'); open != std::string::npos; open = line.find('<', open + 1)) {
-            const std::size_t dot = line.rfind('.', line.find('>', open));
-            const std::size_t close = line.find('>', open);
-            if (dot != std::string::npos && close != std::string::npos && dot > open && dot < close)
-                line.erase(dot, close - dot);
-        }
-    return lines;
-}
-
-void busy_program() {
-    std::vector<spawned> all;
-    for (int i = 0; i < 5; ++i)
-        all.push_back(spawn_monitor({.name = atom::intern("busy_" + std::to_string(i))}, [i] {
-            send_after(std::chrono::microseconds(10 * i), self(), go{});
-            for (int n = 0; n < 5; ++n) {
-                yield();
-                for (pid p : processes()) try_send(p, number{n});
-            }
-            receive<go>();
-            if (i == 3) throw std::runtime_error("three");
-        }));
-    exit(all[1].pid, reason::kill);
-    for (const auto& s : all) reason_of(s.ref);
-}
-
-std::shared_ptr<const std::vector<int>> order_of_events(std::uint64_t seed) {
-    const auto order = std::make_shared<std::vector<int>>();
-    options opts{.workers = 2};
-    opts.deterministic.seed = seed;
-    opts.log = [](const log_event&) {};
-    runtime rt(std::move(opts));
-    rt.run([&] {
-        std::vector<spawned> all;
-        for (int i = 0; i < 4; ++i)
-            all.push_back(spawn_monitor([order, i] {
-                order->push_back(i);
-                yield();
-                order->push_back(10 + i);
-            }));
-        for (const auto& s : all) reason_of(s.ref);
+/// Everything a trace tells of: spawns, messages both ways, waits, limits, timers, links, monitors,
+/// exits.
+void busy_body() {
+    trap_exit(true);
+    register_name("main"_a, self());
+    const pid echo = spawn_link({.name = "echo"}, [] {
+        for (int i = 0; i < 5; ++i) receive([](ping p) { send(p.from, pong{p.n}); });
+        exit("done"_a);
     });
-    return order;
+    std::vector<monitor_ref> watched;
+    for (int i = 0; i < 3; ++i) {
+        auto [worker, ref] = spawn_monitor([i, boss = self()] {
+            sleep(std::chrono::microseconds(10 * i));
+            send_after(50us, boss, i);
+            if (i == 1) throw std::runtime_error("worker 1 fails");
+        });
+        watched.push_back(ref);
+    }
+    for (int i = 0; i < 5; ++i) {
+        send(echo, ping{self(), i});
+        receive([](pong) {}, after(1ms, [] {}));
+    }
+    for (const auto& ref : watched) receive(when(ref, [](const down&) {}));
+    receive([](const exit_signal&) {});
+    for (int i = 0; i < 3; ++i) receive([](int) {});
+}
+
+std::vector<std::string> lines_with(const std::vector<std::string>& trace, std::string_view text) {
+    std::vector<std::string> found;
+    for (const auto& line : trace)
+        if (line.find(text) != std::string::npos) found.push_back(line);
+    return found;
+}
+
+options seeded(std::uint64_t seed, fault_options faults = {}) {
+    options o;
+    o.max_processes = 10'000;
+    o.deterministic = {.seed = seed, .faults = faults};
+    o.log = [](const log_event&) {};
+    return o;
 }
 
 }  // namespace
 
-TEST(deterministic, the_same_seed_gives_the_same_trace) {
+TEST(deterministic, equal_seeds_give_equal_traces_byte_for_byte) {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-        const auto first = without_generations(trace_of(seed, busy_program));
-        const auto second = without_generations(trace_of(seed, busy_program));
-        ASSERT_GT(first.size(), 10u);
-        ASSERT_EQ(first, second) << "seed " << seed;
+        const auto first = trace_of(busy_body, seed);
+        // What earlier runs leave behind (free lists, slots, interned names, other addresses) must
+        // not show.
+        {
+            runtime other(seeded(seed + 1000));
+            other.run(busy_body);
+        }
+        std::vector<std::unique_ptr<int[]>> clutter;
+        for (std::size_t i = 0; i < seed * 10; ++i)
+            clutter.push_back(std::make_unique<int[]>(i * 7 % 100 + 1));
+        const auto second = trace_of(busy_body, seed);
+        EXPECT_EQ(first, second) << "seed " << seed;
+        EXPECT_EQ(first.back(), "the seed ends: well") << "seed " << seed;
     }
 }
 
-TEST(deterministic, seeds_explore_different_orders) {
-    std::set<std::vector<int>> orders;
-    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
-        orders.insert(*order_of_events(seed));
-        EXPECT_EQ(*order_of_events(seed), *order_of_events(seed));
-    }
-    EXPECT_GT(orders.size(), 20u);
+TEST(deterministic, other_runtimes_at_work_do_not_show_in_the_trace) {
+    const auto alone = trace_of(busy_body, 7);
+    options o;
+    o.workers = 2;
+    o.max_processes = 1000;
+    runtime busy(o);
+    std::atomic<bool> stop{false};
+    busy.spawn([&stop] {
+        while (!stop) {
+            spawn([] {});
+            yield();
+        }
+    });
+    const auto together = trace_of(busy_body, 7);
+    stop = true;
+    EXPECT_EQ(alone, together);
+}
+
+TEST(deterministic, different_seeds_give_different_schedules) {
+    std::set<std::vector<std::string>> traces;
+    for (std::uint64_t seed = 1; seed <= 30; ++seed) traces.insert(trace_of(busy_body, seed));
+    EXPECT_GE(traces.size(), 29u);
+}
+
+TEST(deterministic, the_trace_says_who_did_what_to_whom_and_when) {
+    const auto trace = trace_of(busy_body, 3);
+    EXPECT_FALSE(lines_with(trace, "\"main\" spawns <").empty());
+    EXPECT_FALSE(lines_with(trace, "\"main\" sends <255.2.1> \"echo\" ").empty());
+    EXPECT_FALSE(lines_with(trace, "\"echo\" takes ").empty());
+    EXPECT_FALSE(lines_with(trace, " waits").empty());
+    EXPECT_FALSE(lines_with(trace, " can run").empty());
+    EXPECT_FALSE(lines_with(trace, " runs").empty());
+    EXPECT_FALSE(lines_with(trace, "a timer for <").empty());
+    EXPECT_FALSE(lines_with(trace, " ends: std::runtime_error: worker 1 fails").empty());
+    EXPECT_FALSE(lines_with(trace, "\"echo\" ends: done").empty());
+    for (const auto& line : trace)
+        EXPECT_TRUE(line.find(" us  ") == 14 || line.find("log") == 15 ||
+                    line.starts_with("the seed ends"))
+            << line;
+}
+
+TEST(deterministic, the_trace_holds_no_address) {
+    const auto body = [] {
+        send(self(), std::make_shared<const int>(5));
+        receive([](std::shared_ptr<const int>) {});
+        send(self(), std::string("text"));
+        receive([](const std::string&) {});
+    };
+    const auto trace = trace_of(body, 1);
+    for (const auto& line : trace) EXPECT_EQ(line.find("0x"), std::string::npos) << line;
+    EXPECT_FALSE(lines_with(trace, "text").empty());
 }
 
 TEST(deterministic, time_is_virtual) {
-    const auto start = std::chrono::steady_clock::now();
-    options opts{.workers = 1};
-    opts.deterministic.seed = 1;
-    runtime rt(std::move(opts));
-    const auto passed = rt.run([] {
-        const auto begin = runtime_clock::now();
+    const auto before = std::chrono::steady_clock::now();
+    runtime rt(seeded(1));
+    const duration slept = rt.run([] {
+        const auto start = runtime_clock::now();
         sleep(24h);
-        receive([](go) {}, after(24h, [] {}));
-        return runtime_clock::now() - begin;
+        return duration(runtime_clock::now() - start);
     });
-    EXPECT_GE(passed, 48h);
-    EXPECT_LT(passed, 48h + 1s);
-    EXPECT_LT(std::chrono::steady_clock::now() - start, 60s);
+    EXPECT_GE(slept, 24h);
+    EXPECT_LT(slept, 24h + 1s);
+    EXPECT_LT(std::chrono::steady_clock::now() - before, 10s);
 }
 
-TEST(deterministic, a_deadlock_is_an_exception_and_the_runtime_still_ends) {
-    const auto token = std::make_shared<const int>(1);
-    std::string report;
-    {
-        options opts{.workers = 2};
-        opts.deterministic.seed = 1;
-        opts.log = [](const log_event&) {};
-        runtime rt(std::move(opts));
-        try {
-            rt.run([token] {
-                register_name("the_waiter"_a, self());
-                spawn({.name = "another_waiter"}, [token] { receive<stop>(); });
-                send(self(), number{1});
-                receive<stop>();
-            });
-            ADD_FAILURE() << "run must throw";
-        } catch (const deadlock& e) {
-            report = e.what();
-        }
+TEST(deterministic, both_orders_of_a_race_come_up) {
+    std::set<int> winners;
+    for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+        runtime rt(seeded(seed));
+        winners.insert(rt.run([] {
+            for (int i = 0; i < 2; ++i) spawn([i, to = self()] { send(to, i); });
+            return receive<int>();
+        }));
     }
-    EXPECT_NE(report.find("the_waiter"), std::string::npos) << report;
-    EXPECT_NE(report.find("another_waiter"), std::string::npos) << report;
-    EXPECT_NE(report.find("1 message"), std::string::npos) << report;
-    EXPECT_EQ(token.use_count(), 1) << "all processes have ended";
+    EXPECT_EQ(winners.size(), 2u);
 }
 
-TEST(deterministic, goes_on_after_a_deadlock) {
-    options opts{.workers = 2};
-    opts.deterministic.seed = 1;
-    opts.log = [](const log_event&) {};
-    runtime rt(std::move(opts));
-    EXPECT_THROW(rt.run([] { receive<stop>(); }), deadlock);
-    EXPECT_EQ(rt.run([] { return 7; }), 7);
-    EXPECT_THROW(rt.run([] { receive<stop>(); }), deadlock);
+TEST(deterministic, a_race_against_a_limit_goes_both_ways) {
+    std::set<bool> in_time;
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+        runtime rt(seeded(seed));
+        in_time.insert(rt.run([] {
+            spawn([to = self()] {
+                sleep(20us);
+                send(to, tick{});
+            });
+            return receive([](tick) { return true; }, after(21us, [] { return false; }));
+        }));
+    }
+    EXPECT_EQ(in_time.size(), 2u);
+}
+
+TEST(deterministic, a_safe_point_switches_as_often_as_asked) {
+    const auto switches = [](unsigned chance) {
+        std::size_t seen = 0;
+        options o = seeded(5);
+        o.deterministic.switch_chance = chance;
+        const auto trace = trace_of(
+            [] {
+                const pid sink = spawn([] { receive<pong>(); });
+                for (int i = 0; i < 200; ++i) send(sink, tick{});
+                send(sink, pong{0});
+            },
+            5, o);
+        for (const auto& line : trace) seen += line.find("<255.1.1> runs") != std::string::npos;
+        return seen;
+    };
+    EXPECT_LE(switches(0), 2u);
+    EXPECT_GE(switches(1'000'000), 200u);
+    const auto half = switches(500'000);
+    EXPECT_GT(half, 60u);
+    EXPECT_LT(half, 140u);
+}
+
+TEST(deterministic, pair_order_holds_under_every_schedule) {
+    const auto found = explore(
+        [] {
+            const pid to = self();
+            for (int s = 0; s < 3; ++s)
+                spawn([s, to] {
+                    for (int i = 0; i < 5; ++i) send(to, ping{self(), s * 100 + i});
+                });
+            int next[3] = {0, 0, 0};
+            for (int n = 0; n < 15; ++n)
+                receive([&](ping p) {
+                    require(next[p.n / 100]++ == p.n % 100, "order of one sender");
+                });
+        },
+        test::seeds());
+    EXPECT_TRUE(found);
+}
+
+TEST(deterministic, delivery_is_causal) {
+    const auto found = explore(
+        [] {
+            const pid b = self();
+            const pid a = spawn([b] {
+                const pid c = receive<pid>();
+                send(b, 1);
+                send(c, tick{});
+            });
+            const pid c = spawn([b] {
+                receive<tick>();
+                send(b, 2);
+            });
+            send(a, c);
+            require(receive<int>() == 1, "the first");
+            require(receive<int>() == 2, "the second");
+        },
+        test::seeds());
+    EXPECT_TRUE(found);
 }
 
 TEST(deterministic, blocking_is_one_step) {
-    options opts{.workers = 2};
-    opts.deterministic.seed = 1;
-    runtime rt(std::move(opts));
-    EXPECT_EQ(rt.run([] {
-        const pid me = self();
-        int waits_refused = 0;
+    runtime rt(seeded(2));
+    EXPECT_EQ(rt.run([] { return blocking([] { return 42; }); }), 42);
+}
+
+TEST(deterministic, random_bits_come_from_the_seed) {
+    const auto draw = [](std::uint64_t seed) {
+        runtime rt(seeded(seed));
+        return rt.run([] { return detail::random_bits(); });
+    };
+    EXPECT_EQ(draw(9), draw(9));
+    EXPECT_NE(draw(9), draw(10));
+}
+
+TEST(deterministic, calls_of_other_threads_are_refused_while_it_runs) {
+    runtime rt(seeded(1));
+    bool refused = false;
+    rt.run([&] {
         blocking([&] {
-            if (self() != me) exit("somebody_else"_a);
-            try {
-                receive<go>();
-            } catch (const cannot_wait&) {
-                ++waits_refused;
-            }
+            std::thread([&] {
+                try {
+                    rt.spawn([] {});
+                } catch (const bad_argument&) {
+                    refused = true;
+                }
+            }).join();
         });
-        return waits_refused;
-    }), 1);
+    });
+    EXPECT_TRUE(refused);
 }
 
-TEST(deterministic, is_for_one_thread) {
-    options opts{.workers = 2};
-    opts.deterministic.seed = 1;
-    runtime rt(std::move(opts));
-    rt.run([] {});
-    std::atomic<bool> refused{false};
-    std::thread([&] {
-        try {
-            rt.run([] {});
-        } catch (const error&) {
-            refused = true;
-        }
-    }).join();
-    EXPECT_TRUE(refused) << "foreign threads are refused";
+TEST(deterministic, a_program_that_does_not_end_reaches_the_step_limit) {
+    options o = seeded(1);
+    o.deterministic.step_limit = 5'000;
+    runtime rt(o);
+    bool unwound = false;
+    struct on_unwind {
+        bool& flag;
+        ~on_unwind() { flag = true; }
+    };
+    EXPECT_THROW(rt.run([&] {
+        on_unwind guard{unwound};
+        for (;;) yield();
+    }),
+                 limit_reached);
+    EXPECT_TRUE(unwound);
 }
 
-TEST(deterministic, kills_whom_it_is_told_to) {
-    // Faults: a kill at any safe point of the one process that is named.
-    int killed = 0;
+// --- Faults
+// ----------------------------------------------------------------------------------------
+
+TEST(fault, kill_strikes_running_and_waiting_processes_but_not_main) {
+    std::size_t kills = 0, unentered = 0;
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+        runtime rt(seeded(seed, {.kill = 100'000}));
+        std::size_t entered = 0;
+        kills += rt.run([&entered] {
+            std::vector<monitor_ref> refs;
+            for (int i = 0; i < 5; ++i)
+                refs.push_back(spawn_monitor([&entered] {
+                                   ++entered;
+                                   for (int j = 0; j < 10; ++j) yield();
+                                   receive([](tick) {}, after(1ms, [] {}));
+                               }).ref);
+            std::size_t killed = 0;
+            for (const auto& ref : refs)
+                receive(when(ref, [&](const down& d) { killed += d.reason == reason::killed; }));
+            return killed;
+        });
+        unentered += 5 - entered;
+    }
+    EXPECT_GT(kills, 100u);
+    EXPECT_GT(unentered, 0u);  // killed before their first step: the function is never entered
+}
+
+TEST(fault, kill_only_strikes_the_named_process_alone) {
+    std::size_t named = 0, others = 0;
     for (std::uint64_t seed = 1; seed <= 50; ++seed) {
-        options opts{.workers = 2};
-        opts.deterministic.seed = seed;
-        opts.deterministic.faults.kill = 50'000;
-        opts.deterministic.faults.kill_only = "the_victim"_a;
-        opts.log = [](const log_event&) {};
-        runtime rt(std::move(opts));
-        killed += rt.run([] {
-            auto victim = spawn_monitor({.name = "the_victim"}, [] {
-                for (int i = 0; i < 100; ++i) yield();
-            });
-            auto other = spawn_monitor([] {
-                for (int i = 0; i < 100; ++i) yield();
-            });
-            const int result = reason_of(victim.ref) == reason::killed ? 1 : 0;
-            return reason_of(other.ref) == reason::normal ? result : 1000;
+        runtime rt(seeded(seed, {.kill = 200'000, .kill_only = "victim"_a}));
+        rt.run([&] {
+            const auto spin = [] {
+                for (int j = 0; j < 20; ++j) yield();
+            };
+            const auto victim = spawn_monitor({.name = "victim"}, spin).ref;
+            const auto other = spawn_monitor({.name = "other"}, spin).ref;
+            receive(when(victim, [&](const down& d) { named += d.reason == reason::killed; }));
+            receive(when(other, [&](const down& d) { others += d.reason == reason::killed; }));
         });
     }
-    EXPECT_GT(killed, 10) << "100 safe points at 5 percent";
-    EXPECT_LE(killed, 50) << "nobody else was killed";
+    EXPECT_GT(named, 25u);
+    EXPECT_EQ(others, 0u);
+}
+
+TEST(fault, a_killed_process_unwinds) {
+    std::size_t made = 0, destroyed = 0;
+    struct counted {
+        std::size_t& destroyed;
+        ~counted() { ++destroyed; }
+    };
+    for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+        runtime rt(seeded(seed, {.kill = 100'000}));
+        rt.run([&] {
+            std::vector<monitor_ref> refs;
+            for (int i = 0; i < 4; ++i)
+                refs.push_back(spawn_monitor([&] {
+                                   ++made;
+                                   counted c{destroyed};
+                                   for (int j = 0; j < 10; ++j) yield();
+                               }).ref);
+            for (const auto& ref : refs) receive(when(ref, [](const down&) {}));
+        });
+    }
+    EXPECT_EQ(made, destroyed);
+}
+
+TEST(fault, a_refused_allocation_is_bad_alloc_at_the_sender) {
+    std::size_t refused = 0, lost = 0;
+    for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+        runtime rt(seeded(seed, {.fail_allocation = 100'000}));
+        rt.run([&] {
+            const pid sink = self();
+            const auto sender = spawn_monitor([&refused, sink] {
+                int sent = 0;
+                for (int i = 0; i < 20; ++i) try {
+                        send(sink, tick{});
+                        ++sent;
+                    } catch (const std::bad_alloc&) {
+                        ++refused;
+                    }
+                for (;;) try {
+                        send(sink, sent);
+                        return;
+                    } catch (const std::bad_alloc&) {
+                    }
+            });
+            receive(when(sender.ref, [](const down&) {}));
+            const int sent = receive<int>();
+            int arrived = 0;
+            while (receive([&](tick) { return true; }, after(0s, [] { return false; }))) ++arrived;
+            lost += static_cast<std::size_t>(sent - arrived);
+        });
+    }
+    EXPECT_GT(refused, 20u);
+    EXPECT_EQ(lost, 0u);
+}
+
+TEST(fault, a_refused_stack_is_limit_reached_at_the_spawner) {
+    std::size_t refused = 0, started = 0, ran = 0;
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        runtime rt(seeded(seed, {.fail_stack = 300'000}));
+        rt.run([&] {
+            const auto spawner = spawn_monitor([&] {
+                for (int i = 0; i < 10; ++i) try {
+                        const auto child = spawn_monitor([&] { ++ran; });
+                        ++started;
+                        receive(when(child.ref, [](const down&) {}));
+                    } catch (const limit_reached& e) {
+                        EXPECT_EQ(e.limit(), "stack memory");
+                        ++refused;
+                    }
+            });
+            receive(when(spawner.ref, [](const down& d) { EXPECT_EQ(d.reason, reason::normal); }));
+        });
+    }
+    EXPECT_GT(refused, 20u);
+    EXPECT_EQ(started, ran);
+    EXPECT_EQ(refused + started, 200u);
+}
+
+TEST(fault, a_delayed_worker_lets_limits_pass) {
+    std::size_t late = 0;
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+        runtime rt(seeded(seed, {.delay_worker = 300'000}));
+        late += rt.run([] {
+            const pid echo = spawn([] {
+                for (;;) receive([](ping p) { send(p.from, pong{p.n}); });
+            });
+            send(echo, ping{self(), 1});
+            return receive([](pong) { return 0; }, after(1ms, [] { return 1; }));
+        });
+    }
+    EXPECT_GT(late, 5u);
+    EXPECT_LT(late, 95u);
+}
+
+TEST(fault, that_strikes_is_in_the_trace) {
+    std::size_t told = 0;
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+        options o = seeded(seed, {.kill = 100'000});
+        told += lines_with(trace_of(
+                               [] {
+                                   const auto child = spawn_monitor([] {
+                                       for (int i = 0; i < 50; ++i) yield();
+                                   });
+                                   receive(when(child.ref, [](const down&) {}));
+                               },
+                               seed, o),
+                           "FAULT <255.2.1> is killed")
+                    .size();
+    }
+    EXPECT_GT(told, 5u);
+}
+
+TEST(fault, that_is_off_does_not_change_the_schedule) {
+    options with_kill_of_nobody = seeded(4, {.kill = 0, .kill_only = "nobody"_a});
+    EXPECT_EQ(trace_of(busy_body, 4, with_kill_of_nobody), trace_of(busy_body, 4));
+}
+
+// --- Deadlock
+// --------------------------------------------------------------------------------------
+
+namespace {
+std::string report_of(const std::function<void()>& body) {
+    runtime rt(seeded(1));
+    try {
+        rt.run(body);
+    } catch (const deadlock& e) {
+        return e.what();
+    }
+    return "no deadlock";
+}
+}  // namespace
+
+TEST(deadlock, names_every_waiter_and_what_it_waits_for) {
+    const std::string report = report_of([] {
+        register_name("waiting_main"_a, self());
+        spawn({.name = "other"}, [] { receive([](ping) {}, [](const std::string&) {}); });
+        send(self(), 7);
+        receive([](pong) {});
+    });
+    EXPECT_NE(report.find("\"waiting_main\""), std::string::npos) << report;
+    EXPECT_NE(report.find("pong; 1 message it does not take: int"), std::string::npos) << report;
+    EXPECT_NE(report.find("\"other\""), std::string::npos) << report;
+    EXPECT_NE(report.find("ping or "), std::string::npos) << report;
+}
+
+TEST(deadlock, is_no_deadlock_while_a_timer_is_armed) {
+    EXPECT_EQ(report_of([] {
+                  send_after(1h, self(), tick{});
+                  receive<tick>();
+              }),
+              "no deadlock");
+}
+
+TEST(deadlock, unwinds_the_main_process_before_it_is_thrown) {
+    bool unwound = false;
+    struct on_unwind {
+        bool& flag;
+        ~on_unwind() { flag = true; }
+    };
+    report_of([&] {
+        on_unwind guard{unwound};
+        receive<tick>();
+    });
+    EXPECT_TRUE(unwound);
+}
+
+TEST(deadlock, names_a_cycle_of_calls_as_a_cycle) {
+    // Calls without a server above them: begin, send, wait.
+    struct ask {};
+    const auto call_for_ever = [](pid to) {
+        detail::reply_message* r = detail::call_and_wait(to, detail::new_call<ask>(), forever);
+        r->type->destroy(r);
+    };
+    const std::string report = report_of([call_for_ever] {
+        const auto stage = [call_for_ever] { call_for_ever(receive<pid>()); };
+        const pid a = spawn({.name = "a"}, stage);
+        const pid b = spawn({.name = "b"}, stage);
+        const pid c = spawn({.name = "c"}, stage);
+        send(a, b);
+        send(b, c);
+        send(c, a);
+        receive<tick>();
+    });
+    EXPECT_NE(report.find("waits for a reply of <255.3.1> \"b\""), std::string::npos) << report;
+    EXPECT_NE(report.find("a cycle of calls: <255.2.1> \"a\" -> <255.3.1> \"b\" -> <255.4.1> \"c\" "
+                          "-> <255.2.1> \"a\""),
+              std::string::npos)
+        << report;
+    EXPECT_EQ(report.find("a cycle of calls"), report.rfind("a cycle of calls")) << report;
 }

@@ -18,6 +18,7 @@ import xml.etree.ElementTree
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build", type=pathlib.Path, help="the build directory")
+    parser.add_argument("--gaps", action="store_true", help="also the cases of test/known_gaps.txt")
     parser.add_argument("--filter", help="only cases whose name contains this")
     parser.add_argument("--label", help="only entries with this CTest label")
     parser.add_argument("--seeds", type=int, help="seeds for every test that explores schedules")
@@ -46,10 +47,17 @@ def chosen(args):
         yield name
 
 
+def known_gaps():
+    """Cases written ahead of what they test, each with the reason it cannot hold yet."""
+    lines = pathlib.Path(__file__).with_name("known_gaps.txt").read_text().splitlines()
+    return [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
+
+
 def run(args, names, reports):
     environment = dict(os.environ)
-    if args.filter:
-        environment["GTEST_FILTER"] = f"*{args.filter}*"
+    wanted = f"*{args.filter}*" if args.filter else "*"
+    gaps = [] if args.gaps else [case for case, _ in known_gaps()]
+    environment["GTEST_FILTER"] = wanted + ("-" + ":".join(gaps) if gaps else "")
     if args.seeds:
         environment["HEIRLOOM_SEEDS"] = str(args.seeds)
     if args.seconds:
@@ -121,6 +129,9 @@ def main():
         print(f"FAILED {failure}")
     if status != 0 and not failures:
         failures = ["ctest itself failed"]
+    if not args.gaps:
+        for case, reason in known_gaps():
+            print(f"known gap, not run: {case}: {reason}")
     print(f"{passed} passed, {len(failures)} failed", flush=True)
     return 1 if failures else 0
 

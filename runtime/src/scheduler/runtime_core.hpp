@@ -47,6 +47,7 @@ public:
 
     const options opts;
     const std::uint32_t index;
+    const std::thread::id maker = std::this_thread::get_id();
     stack_pool stacks;
     process_table table;
     name_table names;
