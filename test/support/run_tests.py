@@ -18,7 +18,7 @@ import xml.etree.ElementTree
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build", type=pathlib.Path, help="the build directory")
-    parser.add_argument("--gaps", action="store_true", help="also the cases of test/known_gaps.txt")
+    parser.add_argument("--gaps", action="store_true", help="also the cases of test/support/known_gaps.txt")
     parser.add_argument("--filter", help="only cases whose name contains this")
     parser.add_argument("--label", help="only entries with this CTest label")
     parser.add_argument("--seeds", type=int, help="seeds for every test that explores schedules")
