@@ -373,7 +373,7 @@ bool try_register_name(atom name, pid who) {
     if (!core || !p) return false;
     // Under this lock the exit reads which name to free, after it has said that it is exiting.
     std::lock_guard lock(p->side_lock);
-    if (p->closed || !p->lives_as(who) || p->name) return false;
+    if (p->closed.load(std::memory_order_relaxed) || !p->lives_as(who) || p->name) return false;
     if (core->names.insert(name, who) == name_table::outcome::taken) return false;
     p->name = name;
     return true;
@@ -697,7 +697,7 @@ bool adopt(pid owner, estate_item& item) noexcept {
     process* p = resolve(owner);
     if (!p) return false;
     std::lock_guard lock(p->side_lock);
-    if (p->closed || !p->lives_as(owner)) return false;
+    if (p->closed.load(std::memory_order_relaxed) || !p->lives_as(owner)) return false;
     p->estate.add(item);
     return true;
 }
@@ -706,7 +706,7 @@ bool disown(pid owner, estate_item& item) noexcept {
     process* p = resolve(owner);
     if (!p) return false;
     std::lock_guard lock(p->side_lock);
-    return !p->closed && p->lives_as(owner) && p->estate.remove(item);
+    return !p->closed.load(std::memory_order_relaxed) && p->lives_as(owner) && p->estate.remove(item);
 }
 
 // --- Servers ---------------------------------------------------------------------------------------

@@ -139,7 +139,7 @@ void exit_process(process& p, exit_reason why, bool by_signal) noexcept {
     {
         // From here on nothing more is aimed at, adopted by, or named after this process.
         std::lock_guard lock(p.side_lock);
-        p.closed = true;
+        p.closed.store(true, std::memory_order_relaxed);
         items = p.estate.take_all();
     }
     if (p.timers) cancel_timers_of(p);
@@ -252,7 +252,7 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
         if (first->type->kind == message_kind::call) static_cast<call_message*>(first)->server = p->id;
         p->pending.append(first);
     }
-    p->closed = false;
+    p->closed.store(false, std::memory_order_relaxed);
     p->generation.store(p->id.generation(), std::memory_order_release);
     p->inbox.open(p->id.generation());
     if (core.choices) trace_spawn(core, *p, b.spawner);

@@ -134,7 +134,9 @@ public:
     std::uint32_t entry_length = 0;
     std::uint32_t reductions = 0;          // in thousands
     heirloom::detail::estate estate;       // guarded by side_lock
-    bool closed = true;                    // no more timers, name or estate: guarded by side_lock
+    // No more timers, name or estate. Set under side_lock; cleared at birth without it: who comes late with a stale pid reads
+    // either value and is refused by the generation.
+    std::atomic<bool> closed{true};
     captured_stack* thrown = nullptr;  // see throw_stack.hpp
     atom name;                             // guarded by side_lock; the owner reads it without
 

@@ -26,7 +26,7 @@ bool list_with_target(timer_node* node) noexcept {
     process* p = resolve(node->target);
     if (!p) return false;
     std::lock_guard lock(p->side_lock);
-    if (p->closed || !p->lives_as(node->target)) return false;
+    if (p->closed.load(std::memory_order_relaxed) || !p->lives_as(node->target)) return false;
     node->prev = nullptr;
     node->next = p->timers;
     if (p->timers) p->timers->prev = node;
