@@ -29,6 +29,9 @@ std::string complaint(options opts) {
 
 bool mentions(const std::string& text, std::string_view word) { return text.find(word) != std::string::npos; }
 
+/// Returns when `who` has taken its messages in.
+void take_in(pid who) { (void)process_info(who); }
+
 }  // namespace
 
 TEST(options, that_cannot_be_right_are_named) {
@@ -191,6 +194,31 @@ TEST(limits, a_taken_name_is_named) {
         }
         w.that(mentions(text, "limits_taken") && mentions(text, to_string(holder)));
     });
+}
+
+TEST(limits, an_unread_queue_is_worth_a_warning) {
+    for (const bool deterministic : {false, true}) {
+        captured_log log;
+        pid hoarder;
+        {
+            options opts{.workers = 2, .queue_warning = 100};
+            if (deterministic) opts.deterministic.seed = 3;
+            opts.log = log.sink();
+            runtime rt(std::move(opts));
+            rt.run([&] {
+                hoarder = spawn({.name = "the_hoarder"}, [] { receive<stop>(); });
+                for (int i = 0; i < 90; ++i) send(hoarder, number{i});
+                take_in(hoarder);
+            });
+            EXPECT_EQ(log.events().size(), 0u) << log.text();
+            rt.run([&] {
+                for (int i = 0; i < 200; ++i) send(hoarder, number{i});
+                take_in(hoarder);
+            });
+        }
+        EXPECT_NE(log.text().find("the_hoarder"), std::string::npos) << "it is named in a warning";
+        EXPECT_LE(log.events().size(), 5u) << "not once a message";
+    }
 }
 
 TEST(limits, too_many_runtimes_is_an_error) {
