@@ -163,6 +163,7 @@ TEST(blocking, calls_delay_nobody_else) {
 TEST(blocking, works_as_the_process_and_refuses_to_wait) {
     run_everywhere([](witness& w) {
         const pid me = self();
+        const pid other = spawn(answer_pings);
         const int n = blocking([&] {
             int wrong = 0;
             wrong += self() != me;
@@ -174,7 +175,7 @@ TEST(blocking, works_as_the_process_and_refuses_to_wait) {
                         case 1: (void)receive_for<go>(1ms); break;
                         case 2: sleep(1ms); break;
                         case 3: blocking([] {}); break;
-                        case 4: (void)process_info(pid::make(0, 1, 1)); break;
+                        case 4: (void)process_info(other); break;
                     }
                     ++wrong;
                 } catch (const cannot_wait&) {
