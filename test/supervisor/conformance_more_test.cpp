@@ -658,18 +658,19 @@ TEST(budget, of_one_child_stops_that_child_alone) {
     });
 }
 
-std::atomic<bool> let_go{false};
+std::atomic<bool> let_go{false}, spinning{false};
 class spins {
 public:
     struct spin {};
     void handle_cast(spin) {
+        spinning = true;
         while (!let_go.load()) {}   // no safe point: it cannot be killed
     }
 };
 inline constexpr server_name<spins> the_spinner{"spinner"};
 
 TEST(held, a_child_that_cannot_be_killed_is_reported_and_left_behind) {
-    let_go = false;
+    let_go = spinning = false;
     log_keeper log;
     runtime rt({.workers = 2, .log = log.sink()});
     rt.invoke([&] {
@@ -677,6 +678,7 @@ TEST(held, a_child_that_cannot_be_killed_is_reported_and_left_behind) {
                                            .grace = 20ms}).value();
         const pid spinner = whereis(the_spinner);
         cast(the_spinner, spins::spin{});
+        while (!spinning.load()) yield();
         terminate_child(sup, "spinner").value();
         require(log.wait_for("child_held", "spinner"));
         require_eq(count_children(sup).active, 1u);
