@@ -9,6 +9,7 @@
 #include "scheduler/runtime_core.hpp"
 #include "support/effort.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -271,9 +272,10 @@ figures storm(duration length, std::size_t clients, duration pause) {
 
     const time_point end = runtime_clock::now() + length;
     while (runtime_clock::now() < end) {
-        const bool gone = receive(when([&](const exit_signal& e) { return e.from == top; },
-                                       [](exit_signal) { return true; }),
-                                  after(end - runtime_clock::now(), [] { return false; }));
+        const bool gone =
+            receive(when([&](const exit_signal& e) { return e.from == top; },
+                         [](exit_signal) { return true; }),
+                    after(std::max(duration(0), end - runtime_clock::now()), [] { return false; }));
         if (!gone) break;
         top = start_top(planted.top);
         ++total.top_restarts;
@@ -327,7 +329,8 @@ struct levels {
 };
 levels levels_of(runtime& rt) {
     levels now{rt.core().stacks.standard().in_use(), 0, detail::blocks_in_use()};
-    for (auto& w : rt.core().workers) now.timers += w->timers.size();
+    for (auto& w : rt.core().workers)
+        now.timers += w->timers.earliest() != detail::timer_queue::never;
     return now;
 }
 
