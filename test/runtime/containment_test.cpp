@@ -88,7 +88,7 @@ TEST(stack_overflow, a_fault_elsewhere_is_still_a_fault) {
             opts.on_stack_overflow = overflow_policy::end_process;
             runtime rt(std::move(opts));
             rt.run([] {
-                int* volatile nowhere = nullptr;
+                volatile int* volatile nowhere = nullptr;
                 *nowhere = 1;
             });
         },
