@@ -1,19 +1,19 @@
 #pragma once
 
-#include <heirloom/ets.hpp>
-#include <heirloom/process.hpp>
-#include <heirloom/receive.hpp>
-#include <heirloom/runtime.hpp>
-#include <heirloom/send.hpp>
-
-#include <benchmark/benchmark.h>
-
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <benchmark/benchmark.h>
+
+#include <heirloom/ets.hpp>
+#include <heirloom/process.hpp>
+#include <heirloom/receive.hpp>
+#include <heirloom/runtime.hpp>
+#include <heirloom/send.hpp>
 
 // Running a scenario inside a runtime, on one worker a process. The clock covers the start of the first process to the
 // end of the last; a batch is large, so that starting them is no part of the figure.
@@ -22,12 +22,15 @@ namespace heirloom::bench {
 inline constexpr std::uint64_t batch = 400'000;
 
 /// The order in which keys are asked for: every key once in `rows` steps, none beside the last.
-inline long key_of(std::uint64_t j, std::uint64_t rows) { return static_cast<long>((j * 7919) % rows); }
+inline long key_of(std::uint64_t j, std::uint64_t rows) {
+    return static_cast<long>((j * 7919) % rows);
+}
 
 /// `make()` runs in the main process and returns a table; `operation(table, j, who)` returns 0 if its answer is right.
 /// `check(table, operations)` says whether the table is as it must be at the end.
 template <class Make, class Operation, class Check>
-void on_processes(benchmark::State& state, unsigned processes, Make make, Operation operation, Check check) {
+void on_processes(benchmark::State& state, unsigned processes, Make make, Operation operation,
+                  Check check) {
     runtime rt({.workers = processes, .log = [](const log_event&) {}});
     std::uint64_t operations = 0;
     bool right = true;
@@ -62,7 +65,8 @@ void on_processes(benchmark::State& state, unsigned processes, Make make, Operat
         }
         right = right && check(table, operations);
         state.counters["bytes_per_row"] =
-            static_cast<double>(table.info()->memory) / static_cast<double>(std::max<std::size_t>(table.size(), 1));
+            static_cast<double>(table.info()->memory) /
+            static_cast<double>(std::max<std::size_t>(table.size(), 1));
     });
     state.SetItemsProcessed(static_cast<std::int64_t>(operations));
     if (!right) state.SkipWithError("wrong answer");
@@ -71,14 +75,17 @@ void on_processes(benchmark::State& state, unsigned processes, Make make, Operat
 template <class Table>
 Table filled(std::uint64_t rows, ets::access access) {
     auto table = Table::create({.access = access});
-    for (std::uint64_t k = 0; k < rows; ++k) table.insert(static_cast<long>(k), static_cast<long>(k));
+    for (std::uint64_t k = 0; k < rows; ++k)
+        table.insert(static_cast<long>(k), static_cast<long>(k));
     return table;
 }
 
 template <class F>
 void add(const std::string& name, F f) {
-    benchmark::RegisterBenchmark(name.c_str(), [f](benchmark::State& state) { f(state); })->UseManualTime();
+    benchmark::RegisterBenchmark(name.c_str(), [f](benchmark::State& state) {
+        f(state);
+    })->UseManualTime();
 }
 inline constexpr auto unchecked = [](const auto&, std::uint64_t) { return true; };
 
-}    // namespace heirloom::bench
+}  // namespace heirloom::bench

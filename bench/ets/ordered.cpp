@@ -14,7 +14,8 @@ class locked_map {
 public:
     static locked_map make(std::uint64_t rows) {
         locked_map m;
-        for (std::uint64_t k = 0; k < rows; ++k) m.state_->rows[static_cast<long>(k)] = static_cast<long>(k);
+        for (std::uint64_t k = 0; k < rows; ++k)
+            m.state_->rows[static_cast<long>(k)] = static_cast<long>(k);
         return m;
     }
     std::optional<long> lookup(long k) const {
@@ -47,38 +48,48 @@ private:
 template <class Make>
 void scenarios(const std::string& contender, std::uint64_t rows, unsigned processes, Make make) {
     using table = decltype(make());
-    const std::string suffix =
-        "/rows:" + std::to_string(rows) + "/processes:" + std::to_string(processes) + "/" + contender;
+    const std::string suffix = "/rows:" + std::to_string(rows) +
+                               "/processes:" + std::to_string(processes) + "/" + contender;
     add("ets/ordered_lookup" + suffix, [=](benchmark::State& s) {
-        on_processes(s, processes, make, [rows](const table& t, std::uint64_t j, unsigned) {
-            const long k = key_of(j, rows);
-            return static_cast<std::uint64_t>(*t.lookup(k) != k);
-        }, unchecked);
+        on_processes(
+            s, processes, make,
+            [rows](const table& t, std::uint64_t j, unsigned) {
+                const long k = key_of(j, rows);
+                return static_cast<std::uint64_t>(*t.lookup(k) != k);
+            },
+            unchecked);
     });
     add("ets/ordered_insert_over" + suffix, [=](benchmark::State& s) {
-        on_processes(s, processes, make, [rows](table& t, std::uint64_t j, unsigned) {
-            const long k = key_of(j, rows);
-            t.insert(k, k);
-            return std::uint64_t{0};
-        }, unchecked);
+        on_processes(
+            s, processes, make,
+            [rows](table& t, std::uint64_t j, unsigned) {
+                const long k = key_of(j, rows);
+                t.insert(k, k);
+                return std::uint64_t{0};
+            },
+            unchecked);
     });
     add("ets/ordered_range_100" + suffix, [=](benchmark::State& s) {
-        on_processes(s, processes, make, [rows](const table& t, std::uint64_t j, unsigned) {
-            if (j % 100 != 0) return std::uint64_t{0};    // so that a figure is per row
-            const long k = key_of(j, rows - 100);
-            return static_cast<std::uint64_t>(t.range(k, k + 100).size() != 100);
-        }, unchecked);
+        on_processes(
+            s, processes, make,
+            [rows](const table& t, std::uint64_t j, unsigned) {
+                if (j % 100 != 0) return std::uint64_t{0};  // so that a figure is per row
+                const long k = key_of(j, rows - 100);
+                return static_cast<std::uint64_t>(t.range(k, k + 100).size() != 100);
+            },
+            unchecked);
     });
 }
 
 const bool registered = [] {
     for (std::uint64_t rows : {1'000ull, 1'000'000ull})
         for (unsigned processes : {1u, 2u}) {
-            scenarios("heirloom", rows, processes, [rows] { return filled<ordered>(rows, ets::access::public_); });
+            scenarios("heirloom", rows, processes,
+                      [rows] { return filled<ordered>(rows, ets::access::public_); });
             scenarios("locked_map", rows, processes, [rows] { return locked_map::make(rows); });
         }
     return true;
 }();
 
-}    // namespace
-}    // namespace heirloom::bench
+}  // namespace
+}  // namespace heirloom::bench

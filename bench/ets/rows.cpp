@@ -9,8 +9,10 @@ namespace {
 
 using numbers = ets::set<long, long>;
 
-std::string name_of(const char* scenario, std::uint64_t rows, unsigned processes, const char* more = "") {
-    return std::string("ets/") + scenario + "/rows:" + std::to_string(rows) + "/processes:" + std::to_string(processes) + more;
+std::string name_of(const char* scenario, std::uint64_t rows, unsigned processes,
+                    const char* more = "") {
+    return std::string("ets/") + scenario + "/rows:" + std::to_string(rows) +
+           "/processes:" + std::to_string(processes) + more;
 }
 
 struct large {
@@ -22,13 +24,15 @@ struct large {
 std::vector<std::uint32_t> zipf(std::uint64_t rows) {
     std::vector<double> cumulated(rows);
     double sum = 0;
-    for (std::uint64_t i = 0; i < rows; ++i) cumulated[i] = sum += 1 / std::pow(static_cast<double>(i + 1), 0.99);
+    for (std::uint64_t i = 0; i < rows; ++i)
+        cumulated[i] = sum += 1 / std::pow(static_cast<double>(i + 1), 0.99);
     std::vector<std::uint32_t> ranks(1 << 16);
     std::uint64_t x = 88172645463325252ull;
     for (auto& r : ranks) {
         x ^= x << 13, x ^= x >> 7, x ^= x << 17;
         const double at = static_cast<double>(x >> 11) / 9007199254740992.0 * sum;
-        r = static_cast<std::uint32_t>(std::lower_bound(cumulated.begin(), cumulated.end(), at) - cumulated.begin());
+        r = static_cast<std::uint32_t>(std::lower_bound(cumulated.begin(), cumulated.end(), at) -
+                                       cumulated.begin());
     }
     return ranks;
 }
@@ -36,16 +40,22 @@ std::vector<std::uint32_t> zipf(std::uint64_t rows) {
 void reads(std::uint64_t rows, unsigned processes) {
     const auto make = [rows] { return filled<numbers>(rows, ets::access::protected_); };
     add(name_of("lookup_miss", rows, processes), [=](benchmark::State& s) {
-        on_processes(s, processes, make, [rows](const numbers& t, std::uint64_t j, unsigned) {
-            return static_cast<std::uint64_t>(t.member(-1 - key_of(j, rows)));
-        }, unchecked);
+        on_processes(
+            s, processes, make,
+            [rows](const numbers& t, std::uint64_t j, unsigned) {
+                return static_cast<std::uint64_t>(t.member(-1 - key_of(j, rows)));
+            },
+            unchecked);
     });
     add(name_of("lookup_zipf", rows, processes), [=](benchmark::State& s) {
         const auto ranks = zipf(rows);
-        on_processes(s, processes, make, [&ranks](const numbers& t, std::uint64_t j, unsigned) {
-            const long k = ranks[j & 0xffff];
-            return static_cast<std::uint64_t>(*t.lookup(k) != k);
-        }, unchecked);
+        on_processes(
+            s, processes, make,
+            [&ranks](const numbers& t, std::uint64_t j, unsigned) {
+                const long k = ranks[j & 0xffff];
+                return static_cast<std::uint64_t>(*t.lookup(k) != k);
+            },
+            unchecked);
     });
 }
 
@@ -57,45 +67,64 @@ void writes(std::uint64_t rows, unsigned processes, ets::access access, const ch
         return t.size() == rows;
     };
     add(name_of("insert_over", rows, processes, more), [=](benchmark::State& s) {
-        on_processes(s, processes, make, [rows](numbers& t, std::uint64_t j, unsigned) {
-            const long k = key_of(j, rows);
-            t.insert(k, k);
-            return std::uint64_t{0};
-        }, same_rows);
+        on_processes(
+            s, processes, make,
+            [rows](numbers& t, std::uint64_t j, unsigned) {
+                const long k = key_of(j, rows);
+                t.insert(k, k);
+                return std::uint64_t{0};
+            },
+            same_rows);
     });
     add(name_of("insert_new_delete", rows, processes, more), [=](benchmark::State& s) {
-        on_processes(s, processes, make, [rows](numbers& t, std::uint64_t j, unsigned who) {
-            const long k = static_cast<long>(rows) * (who + 1) + key_of(j, rows);
-            return static_cast<std::uint64_t>(!t.insert_new(k, k)) + static_cast<std::uint64_t>(!t.erase(k));
-        }, same_rows);
+        on_processes(
+            s, processes, make,
+            [rows](numbers& t, std::uint64_t j, unsigned who) {
+                const long k = static_cast<long>(rows) * (who + 1) + key_of(j, rows);
+                return static_cast<std::uint64_t>(!t.insert_new(k, k)) +
+                       static_cast<std::uint64_t>(!t.erase(k));
+            },
+            same_rows);
     });
     add(name_of("update_counter", rows, processes, more), [=](benchmark::State& s) {
-        on_processes(s, processes, make, [rows](numbers& t, std::uint64_t j, unsigned) {
-            t.update_counter(key_of(j, rows), 1);
-            return std::uint64_t{0};
-        }, [rows](const numbers& t, std::uint64_t operations) {
-            const long sum = t.fold(0L, [](long k, long v, long a) { return a + v - k; });
-            return sum == static_cast<long>(operations);
-        });
+        on_processes(
+            s, processes, make,
+            [rows](numbers& t, std::uint64_t j, unsigned) {
+                t.update_counter(key_of(j, rows), 1);
+                return std::uint64_t{0};
+            },
+            [rows](const numbers& t, std::uint64_t operations) {
+                const long sum = t.fold(0L, [](long k, long v, long a) { return a + v - k; });
+                return sum == static_cast<long>(operations);
+            });
     });
     add(name_of("update_counter_one_key", rows, processes, more), [=](benchmark::State& s) {
-        on_processes(s, processes, make, [](numbers& t, std::uint64_t, unsigned) {
-            t.update_counter(1, 1);
-            return std::uint64_t{0};
-        }, [](const numbers& t, std::uint64_t operations) { return t.at(1) == static_cast<long>(operations) + 1; });
+        on_processes(
+            s, processes, make,
+            [](numbers& t, std::uint64_t, unsigned) {
+                t.update_counter(1, 1);
+                return std::uint64_t{0};
+            },
+            [](const numbers& t, std::uint64_t operations) {
+                return t.at(1) == static_cast<long>(operations) + 1;
+            });
     });
     add(name_of("mixed_90_10", rows, processes, more), [=](benchmark::State& s) {
-        on_processes(s, processes, make, [rows](numbers& t, std::uint64_t j, unsigned) {
-            const long k = key_of(j, rows);
-            if (j % 10 == 0) return t.insert(k, k), std::uint64_t{0};
-            return static_cast<std::uint64_t>(*t.lookup(k) != k);
-        }, same_rows);
+        on_processes(
+            s, processes, make,
+            [rows](numbers& t, std::uint64_t j, unsigned) {
+                const long k = key_of(j, rows);
+                if (j % 10 == 0) return t.insert(k, k), std::uint64_t{0};
+                return static_cast<std::uint64_t>(*t.lookup(k) != k);
+            },
+            same_rows);
     });
 }
 
 std::string text_key(long k) {
     std::string text = std::to_string(k);
-    return "a key of 24 bytes " + std::string(6 - std::min<std::size_t>(6, text.size()), '0') + text;
+    return "a key of 24 bytes " + std::string(6 - std::min<std::size_t>(6, text.size()), '0') +
+           text;
 }
 
 void other_types(std::uint64_t rows, unsigned processes) {
@@ -112,39 +141,53 @@ void other_types(std::uint64_t rows, unsigned processes) {
     };
     add(name_of("lookup", rows, processes, "/key:string"), [=](benchmark::State& s) {
         const auto all = keys();
-        on_processes(s, processes, [&] { return make(all); }, [&](const texts& t, std::uint64_t j, unsigned) {
-            const long k = key_of(j, rows);
-            return static_cast<std::uint64_t>(*t.lookup(all[static_cast<std::size_t>(k)]) != k);
-        }, unchecked);
+        on_processes(
+            s, processes, [&] { return make(all); },
+            [&](const texts& t, std::uint64_t j, unsigned) {
+                const long k = key_of(j, rows);
+                return static_cast<std::uint64_t>(*t.lookup(all[static_cast<std::size_t>(k)]) != k);
+            },
+            unchecked);
     });
     if (processes == 1)
-        add(name_of("insert_over", rows, processes, "/key:string/access:owner"), [=](benchmark::State& s) {
-            const auto all = keys();
-            on_processes(s, processes, [&] { return make(all); }, [&](texts& t, std::uint64_t j, unsigned) {
-                const long k = key_of(j, rows);
-                t.insert(all[static_cast<std::size_t>(k)], k);
-                return std::uint64_t{0};
-            }, unchecked);
-        });
+        add(name_of("insert_over", rows, processes, "/key:string/access:owner"),
+            [=](benchmark::State& s) {
+                const auto all = keys();
+                on_processes(
+                    s, processes, [&] { return make(all); },
+                    [&](texts& t, std::uint64_t j, unsigned) {
+                        const long k = key_of(j, rows);
+                        t.insert(all[static_cast<std::size_t>(k)], k);
+                        return std::uint64_t{0};
+                    },
+                    unchecked);
+            });
     using wide = ets::set<long, large>;
     const auto make_wide = [rows] {
         auto t = wide::create();
-        for (std::uint64_t k = 0; k < rows; ++k) t.insert(static_cast<long>(k), large{static_cast<long>(k), {}});
+        for (std::uint64_t k = 0; k < rows; ++k)
+            t.insert(static_cast<long>(k), large{static_cast<long>(k), {}});
         return t;
     };
     add(name_of("lookup", rows, processes, "/value:200"), [=](benchmark::State& s) {
-        on_processes(s, processes, make_wide, [rows](const wide& t, std::uint64_t j, unsigned) {
-            const long k = key_of(j, rows);
-            return static_cast<std::uint64_t>(t.lookup(k)->number != k);
-        }, unchecked);
+        on_processes(
+            s, processes, make_wide,
+            [rows](const wide& t, std::uint64_t j, unsigned) {
+                const long k = key_of(j, rows);
+                return static_cast<std::uint64_t>(t.lookup(k)->number != k);
+            },
+            unchecked);
     });
     add(name_of("visit", rows, processes, "/value:200"), [=](benchmark::State& s) {
-        on_processes(s, processes, make_wide, [rows](const wide& t, std::uint64_t j, unsigned) {
-            const long k = key_of(j, rows);
-            bool right = false;
-            t.visit(k, [&](const large& v) { right = v.number == k; });
-            return static_cast<std::uint64_t>(!right);
-        }, unchecked);
+        on_processes(
+            s, processes, make_wide,
+            [rows](const wide& t, std::uint64_t j, unsigned) {
+                const long k = key_of(j, rows);
+                bool right = false;
+                t.visit(k, [&](const large& v) { right = v.number == k; });
+                return static_cast<std::uint64_t>(!right);
+            },
+            unchecked);
     });
 }
 
@@ -161,5 +204,5 @@ const bool registered = [] {
     return true;
 }();
 
-}    // namespace
-}    // namespace heirloom::bench
+}  // namespace
+}  // namespace heirloom::bench

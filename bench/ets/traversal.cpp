@@ -24,7 +24,9 @@ void scans(std::uint64_t rows) {
         if (!right) state.SkipWithError("wrong answer");
     };
     add("ets/select_scan" + suffix, [=](benchmark::State& s) {
-        measure(s, [](const numbers& t) { return t.select_count([](long, long v) { return v >= 0; }); });
+        measure(s, [](const numbers& t) {
+            return t.select_count([](long, long v) { return v >= 0; });
+        });
     });
     add("ets/first_next" + suffix, [=](benchmark::State& s) {
         measure(s, [](const numbers& t) {
@@ -41,5 +43,5 @@ const bool registered = [] {
     return true;
 }();
 
-}    // namespace
-}    // namespace heirloom::bench
+}  // namespace
+}  // namespace heirloom::bench

@@ -23,7 +23,10 @@ long resident_bytes() {
 
 class cell {
 public:
-    struct ask { using reply = long; long n; };
+    struct ask {
+        using reply = long;
+        long n;
+    };
     long handle_call(ask a) { return a.n + 1; }
 };
 
@@ -62,7 +65,8 @@ int measure(std::size_t count) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    const std::size_t count = argc > 1 && argv[1][0] != '-' ? std::strtoul(argv[1], nullptr, 10) : 1'000'000;
+    const std::size_t count =
+        argc > 1 && argv[1][0] != '-' ? std::strtoul(argv[1], nullptr, 10) : 1'000'000;
     runtime rt({.log = [](const log_event&) {}});
     return rt.run([count] { return measure(count); });
 }

@@ -1,14 +1,13 @@
-#include <heirloom/ets/detail/core.hpp>
-
 #include "directory.hpp"
 #include "fixation.hpp"
 #include "reaper.hpp"
 
-#include <heirloom/ets/transfer.hpp>
-#include <heirloom/process.hpp>
-
 #include <string>
 #include <utility>
+
+#include <heirloom/ets/detail/core.hpp>
+#include <heirloom/ets/transfer.hpp>
+#include <heirloom/process.hpp>
 
 namespace heirloom::ets::detail {
 
@@ -29,7 +28,7 @@ struct narrowing {
     std::uint64_t number;
 };
 
-}    // namespace
+}  // namespace
 
 table_core::~table_core() = default;
 
@@ -54,8 +53,8 @@ atom table_core::name() const {
     return name_;
 }
 
-table_core* table_core::create(const table_type& type, const table_options& options, const char* verb,
-                               contents_ptr (*make)(std::uint64_t seed)) {
+table_core* table_core::create(const table_type& type, const table_options& options,
+                               const char* verb, contents_ptr (*make)(std::uint64_t seed)) {
     heirloom::detail::refuse_in_callback(verb);
     heirloom::detail::safe_point();
     const pid owner = self();
@@ -80,23 +79,23 @@ table_core* table_core::create(const table_type& type, const table_options& opti
         core.heir_data_ = options.heir.data;
     }
     core.directory_ = &tables;
-    core.owner_.store(owner.bits(), std::memory_order_relaxed);       // published by the gate
-    core.contents_.store(rows.get(), std::memory_order_relaxed);      // published by the gate
+    core.owner_.store(owner.bits(), std::memory_order_relaxed);   // published by the gate
+    core.contents_.store(rows.get(), std::memory_order_relaxed);  // published by the gate
     core.access_ = options.access;
     if (!tables.add(core)) throw name_taken(verb, core.label(), options.name);
-    rows.release();    // NOLINT: the core's from here on; bury() condemns it
+    rows.release();  // NOLINT: the core's from here on; bury() condemns it
     {
         std::lock_guard guard(core.meta_);
         core.legacy_ = legacy.release();
         core.set_gate(options.access);
     }
-    core.hold();    // the estate's
+    core.hold();  // the estate's
     if (!heirloom::detail::adopt(owner, core)) {
         // The caller is running, so its estate is open; only an ending runtime gets here.
         core.settle(owner, reason::shutdown);
         throw no_such_table(verb, core.label());
     }
-    core.hold();    // the caller's
+    core.hold();  // the caller's
     return &core;
 }
 
@@ -107,34 +106,33 @@ void table_core::set_gate(ets::access a) noexcept {
     std::uint32_t g = gate::alive;
     if (a != ets::access::private_) g |= gate::read_all;
     if (a == ets::access::public_) g |= gate::write_all | gate::lock_writes;
-    g |= gate_.load(std::memory_order_relaxed) & gate::lock_writes;    // only written under meta_
+    g |= gate_.load(std::memory_order_relaxed) & gate::lock_writes;  // only written under meta_
     // release; pairs with the acquire of whoever is let in by it.
     gate_.store(g, std::memory_order_release);
 }
 
 void table_core::refuse(const char* verb, std::uint64_t self, bool writing) const {
-    const auto g = gate_.load(std::memory_order_acquire);    // acquire: as in readers_may_enter()
+    const auto g = gate_.load(std::memory_order_acquire);  // acquire: as in readers_may_enter()
     if (!(g & gate::alive)) throw no_such_table(verb, label());
-    if (self == 0)
-        throw access_denied(verb, label(), "a plain thread may use public tables only");
+    if (self == 0) throw access_denied(verb, label(), "a plain thread may use public tables only");
     if (self - home_ >= pids_of_one_runtime)
         throw access_denied(verb, label(), "the table belongs to another runtime");
-    const pid owner = pid::from_bits(owner_.load(std::memory_order_relaxed));    // only for the text
+    const pid owner = pid::from_bits(owner_.load(std::memory_order_relaxed));  // only for the text
     throw access_denied(verb, label(),
                         std::string(writing ? "only its owner " : "it is private to its owner ") +
-                            heirloom::to_string(owner) +
-                            (writing ? " may write it" : ""));
+                            heirloom::to_string(owner) + (writing ? " may write it" : ""));
 }
 
 void table_core::admit_reader(std::uint64_t self, const char* verb,
                               std::optional<heirloom::detail::reader_scope>& thread) const {
-    const auto g = gate_.load(std::memory_order_acquire);    // as in readers_may_enter()
+    const auto g = gate_.load(std::memory_order_acquire);  // as in readers_may_enter()
     if (g & gate::alive) {
         if (self == 0 && (g & gate::write_all)) {
             thread.emplace();
             // The contents are this thread's to read only if the table was alive after the scope began.
             if (gate_.load(std::memory_order_acquire) & gate::write_all) return;
-        } else if (self != 0 && owner_.load(std::memory_order_acquire) == self) {    // as in writer_may_enter()
+        } else if (self != 0 &&
+                   owner_.load(std::memory_order_acquire) == self) {  // as in writer_may_enter()
             return;
         }
     }
@@ -143,9 +141,11 @@ void table_core::admit_reader(std::uint64_t self, const char* verb,
 
 void table_core::admit_writer(std::uint64_t self, const char* verb,
                               std::optional<heirloom::detail::reader_scope>& thread) const {
-    if (self == 0 && (gate_.load(std::memory_order_acquire) & gate::write_all)) {    // as in writer_may_enter()
+    if (self == 0 &&
+        (gate_.load(std::memory_order_acquire) & gate::write_all)) {  // as in writer_may_enter()
         thread.emplace();
-        if (gate_.load(std::memory_order_acquire) & gate::write_all) return;    // as in admit_reader()
+        if (gate_.load(std::memory_order_acquire) & gate::write_all)
+            return;  // as in admit_reader()
     }
     refuse(verb, self, true);
 }
@@ -174,17 +174,20 @@ void table_core::bury() noexcept {
             heir_ = {};
             item = fixers_;
             if (!item) break;
-            item->unlist();    // its share is this loop's now
+            item->unlist();  // its share is this loop's now
         }
-        if (heirloom::detail::disown(item->who_, *item)) item->drop();    // the estate's share
+        if (heirloom::detail::disown(item->who_, *item)) item->drop();  // the estate's share
         item->drop();
     }
-    condemn(contents_.load(std::memory_order_relaxed));    // no one replaces it once the gate is closed
+    condemn(
+        contents_.load(std::memory_order_relaxed));  // no one replaces it once the gate is closed
 }
 
 void table_core::settle(pid owner, const exit_reason&) noexcept {
     std::unique_lock guard(meta_);
-    const auto open = [&] { return (gate_.load(std::memory_order_relaxed) & gate::alive) != 0; };    // under meta_
+    const auto open = [&] {
+        return (gate_.load(std::memory_order_relaxed) & gate::alive) != 0;
+    };  // under meta_
     if (open() && heir_ && heir_ != owner && legacy_) {
         const pid next = heir_;
         auto* legacy = static_cast<transfer_message*>(std::exchange(legacy_, nullptr));
@@ -214,9 +217,9 @@ bool table_core::delete_table(const char* verb) {
     pid owner;
     {
         std::lock_guard guard(meta_);
-        if (!(gate_.load(std::memory_order_relaxed) & gate::alive))    // under meta_
+        if (!(gate_.load(std::memory_order_relaxed) & gate::alive))  // under meta_
             throw no_such_table(verb, "#table<" + std::to_string(id_) + ">");
-        owner = pid::from_bits(owner_.load(std::memory_order_relaxed));    // under meta_
+        owner = pid::from_bits(owner_.load(std::memory_order_relaxed));  // under meta_
         close_gate();
     }
     bury();
@@ -229,9 +232,9 @@ void table_core::delete_all(const char* verb, contents_ptr empty) {
     contents* old;
     {
         std::lock_guard guard(meta_);
-        if (!(gate_.load(std::memory_order_relaxed) & gate::alive))    // under meta_
+        if (!(gate_.load(std::memory_order_relaxed) & gate::alive))  // under meta_
             throw no_such_table(verb, "#table<" + std::to_string(id_) + ">");
-        old = contents_.load(std::memory_order_relaxed);    // under meta_
+        old = contents_.load(std::memory_order_relaxed);  // under meta_
         empty->reaper = old->reaper;
         if (gate_.load(std::memory_order_relaxed) & gate::lock_writes) empty->prepare_sharing();
         // acq_rel: publishes the new contents; pairs with the acquire in rows().
@@ -257,7 +260,7 @@ heirloom::result<void, give_away_error> table_core::give_away(pid to, gift data)
         }
     }
     const auto gone = [&] {
-        release();    // the estate's share: it is in no estate, and nobody else will find it
+        release();  // the estate's share: it is in no estate, and nobody else will find it
         throw no_such_table(verb, label());
     };
     // Detached first, so that it is in one estate or in none. Only a deleter, of a public table, can be faster.
@@ -267,7 +270,7 @@ heirloom::result<void, give_away_error> table_core::give_away(pid to, gift data)
     }
     const auto move = [&](pid next) {
         std::lock_guard guard(meta_);
-        if (!(gate_.load(std::memory_order_relaxed) & gate::alive)) return false;    // under meta_
+        if (!(gate_.load(std::memory_order_relaxed) & gate::alive)) return false;  // under meta_
         move_to(next);
         return true;
     };
@@ -286,9 +289,13 @@ heirloom::result<void, give_away_error> table_core::give_away(pid to, gift data)
 
 void table_core::require_owner(const char* verb, pid self) const {
     // Under meta_, so the label is put together here.
-    const auto text = [&] { return "#table<" + (name_ ? std::string(name_.text()) + "." : "") + std::to_string(id_) + ">"; };
-    if (!(gate_.load(std::memory_order_relaxed) & gate::alive)) throw no_such_table(verb, text());    // under meta_
-    const pid owner = pid::from_bits(owner_.load(std::memory_order_relaxed));    // under meta_
+    const auto text = [&] {
+        return "#table<" + (name_ ? std::string(name_.text()) + "." : "") + std::to_string(id_) +
+               ">";
+    };
+    if (!(gate_.load(std::memory_order_relaxed) & gate::alive))
+        throw no_such_table(verb, text());                                     // under meta_
+    const pid owner = pid::from_bits(owner_.load(std::memory_order_relaxed));  // under meta_
     if (owner != self) throw not_owner(verb, text(), owner);
 }
 
@@ -318,7 +325,8 @@ void table_core::set_options(const table_changes& changes) {
         std::lock_guard guard(meta_);
         require_owner(verb, caller);
         if (changes.access == ets::access::public_)
-            contents_.load(std::memory_order_relaxed)->prepare_sharing();    // the last thing that may throw
+            contents_.load(std::memory_order_relaxed)
+                ->prepare_sharing();  // the last thing that may throw
         if (changes.heir) {
             heir_ = next_heir;
             std::swap(heir_data_, data);
@@ -388,7 +396,7 @@ void table_core::fix(const char* verb) {
     const bool adopted = heirloom::detail::adopt(who, *item);
     {
         std::lock_guard guard(meta_);
-        if (adopted && (gate_.load(std::memory_order_relaxed) & gate::alive)) {    // under meta_
+        if (adopted && (gate_.load(std::memory_order_relaxed) & gate::alive)) {  // under meta_
             if (!fixers_) {
                 fixed_since_ = runtime_clock::now();
                 fixed_since_wall_ = std::chrono::system_clock::now();
@@ -414,7 +422,7 @@ bool table_core::unfix(const char* verb) noexcept {
         if (--item->count_ > 0) return true;
         item->unlist();
     }
-    if (heirloom::detail::disown(who, *item)) item->drop();    // the estate's share
+    if (heirloom::detail::disown(who, *item)) item->drop();  // the estate's share
     item->drop();
     return true;
 }
@@ -452,7 +460,7 @@ void directory::remove(table_core& table) noexcept {
 bool directory::rename(table_core& table, atom name) {
     std::lock_guard guard(lock_);
     std::lock_guard meta(table.meta_);
-    if (!(table.gate_.load(std::memory_order_relaxed) & gate::alive))    // under meta_
+    if (!(table.gate_.load(std::memory_order_relaxed) & gate::alive))  // under meta_
         throw no_such_table("rename", "#table<" + std::to_string(table.id_) + ">");
     if (table.named_) {
         if (!names_.try_emplace(name, &table).second) return false;
@@ -466,7 +474,9 @@ table_ref directory::find(atom name) {
     std::lock_guard guard(lock_);
     const auto found = names_.find(name);
     // relaxed: a table that is being deleted may still have its name; one that is found may be deleted any time.
-    if (found == names_.end() || !(found->second->gate_.load(std::memory_order_relaxed) & gate::alive)) return {};
+    if (found == names_.end() ||
+        !(found->second->gate_.load(std::memory_order_relaxed) & gate::alive))
+        return {};
     return table_ref::share(*found->second);
 }
 
@@ -477,4 +487,4 @@ std::vector<table_ref> directory::all() {
     return tables;
 }
 
-}    // namespace heirloom::ets::detail
+}  // namespace heirloom::ets::detail

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <heirloom/ets/detail/core.hpp>
-
 #include <mutex>
 #include <unordered_map>
 #include <vector>
+
+#include <heirloom/ets/detail/core.hpp>
 
 namespace heirloom::ets::detail {
 
@@ -36,4 +36,4 @@ private:
     pid reaper_;
 };
 
-}    // namespace heirloom::ets::detail
+}  // namespace heirloom::ets::detail

@@ -1,10 +1,10 @@
-#include <heirloom/ets/file.hpp>
-
 #include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <ostream>
 #include <stdexcept>
+
+#include <heirloom/ets/file.hpp>
 
 // A table's file: a line that says what it is; the head's length, checksum and fields; the objects, one after the other.
 namespace heirloom::ets {
@@ -43,33 +43,49 @@ std::optional<file_info> decode(std::string_view& in) {
     const auto size = file_codec<std::uint64_t>::read(head);
     const auto sum = file_codec<std::uint64_t>::read(head);
     if (!kind || !key || !value || !name || !named || !access || !size || !sum) return std::nullopt;
-    return file_info{static_cast<ets::kind>(*kind), *std::move(key), *std::move(value), *name, *named,
-                     static_cast<ets::access>(*access), *size, *sum};
+    return file_info{static_cast<ets::kind>(*kind),
+                     *std::move(key),
+                     *std::move(value),
+                     *name,
+                     *named,
+                     static_cast<ets::access>(*access),
+                     *size,
+                     *sum};
 }
 
 failure<file_error> failed(file_error::cause why, const std::string& path) {
     return failure<file_error>(file_error{why, path});
 }
-}    // namespace
+}  // namespace
 
 std::string_view to_string(file_error::cause why) noexcept {
     switch (why) {
-        case file_error::cause::cannot_open: return "cannot open";
-        case file_error::cause::cannot_write: return "cannot write";
-        case file_error::cause::bad_file: return "not a table's file";
-        case file_error::cause::wrong_type: return "holds a table of another type";
-        case file_error::cause::invalid_object_count: return "invalid object count";
-        case file_error::cause::checksum_error: return "checksum error";
-        case file_error::cause::name_taken: break;
+    case file_error::cause::cannot_open:
+        return "cannot open";
+    case file_error::cause::cannot_write:
+        return "cannot write";
+    case file_error::cause::bad_file:
+        return "not a table's file";
+    case file_error::cause::wrong_type:
+        return "holds a table of another type";
+    case file_error::cause::invalid_object_count:
+        return "invalid object count";
+    case file_error::cause::checksum_error:
+        return "checksum error";
+    case file_error::cause::name_taken:
+        break;
     }
     return "the table's name is taken";
 }
 std::ostream& operator<<(std::ostream& out, const file_error& error) {
     return out << error.path << ": " << to_string(error.why);
 }
-void file_error::raise() const { throw std::runtime_error(path + ": " + std::string(to_string(why))); }
+void file_error::raise() const {
+    throw std::runtime_error(path + ": " + std::string(to_string(why)));
+}
 
-heirloom::result<void, file_error> detail::write_file(const std::string& path, const file_image& image) {
+heirloom::result<void, file_error> detail::write_file(const std::string& path,
+                                                      const file_image& image) {
     file_info info = image.info;
     info.checksum = hash_bytes(image.objects.data(), image.objects.size(), 0);
     const std::string head = encode(info);
@@ -105,4 +121,4 @@ heirloom::result<file_info, file_error> tabfile_info(const std::string& path) {
     return std::move(image->info);
 }
 
-}    // namespace heirloom::ets
+}  // namespace heirloom::ets

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <heirloom/ets/detail/core.hpp>
-
 #include <atomic>
+
+#include <heirloom/ets/detail/core.hpp>
 
 namespace heirloom::ets::detail {
 
@@ -19,8 +19,8 @@ public:
             was_listed = listed_;
             if (was_listed) unlist();
         }
-        if (was_listed) drop();    // the list's share
-        drop();                    // the estate's
+        if (was_listed) drop();  // the list's share
+        drop();                  // the estate's
     }
     void drop() noexcept {
         // acq_rel: the last one deletes what the other has written.
@@ -32,7 +32,8 @@ public:
         next_ = table_->fixers_;
         table_->fixers_ = this;
         listed_ = true;
-        table_->fixations_.fetch_add(1, std::memory_order_relaxed);    // read as a hint, or under meta_
+        table_->fixations_.fetch_add(1,
+                                     std::memory_order_relaxed);  // read as a hint, or under meta_
     }
     /// Takes it out of the table's list, whose share is now the caller's to drop.
     void unlist() noexcept {
@@ -54,4 +55,4 @@ private:
     std::atomic<int> holders_{2};
 };
 
-}    // namespace heirloom::ets::detail
+}  // namespace heirloom::ets::detail

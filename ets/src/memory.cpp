@@ -1,17 +1,17 @@
-#include <heirloom/ets/detail/memory.hpp>
-
-#include <sys/mman.h>
-
 #include <cstdlib>
 #include <cstring>
 #include <new>
+
 #include <sched.h>
+#include <sys/mman.h>
+
+#include <heirloom/ets/detail/memory.hpp>
 
 namespace heirloom::ets::detail {
 namespace {
 constexpr std::size_t huge_page = std::size_t{2} << 20;
 constexpr std::size_t page = 4096;
-}    // namespace
+}  // namespace
 
 void* map_zeroed(std::size_t bytes) {
     if (bytes < huge_page) {
@@ -21,7 +21,8 @@ void* map_zeroed(std::size_t bytes) {
     }
     // Room to align by hand; what is left over at both ends goes back at once.
     const std::size_t room = bytes + huge_page;
-    void* raw = ::mmap(nullptr, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* raw = ::mmap(nullptr, room, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (raw == MAP_FAILED) throw std::bad_alloc();
     const auto begin = reinterpret_cast<std::uintptr_t>(raw);
     const std::uintptr_t aligned = (begin + huge_page - 1) & ~(huge_page - 1);
@@ -29,7 +30,7 @@ void* map_zeroed(std::size_t bytes) {
     if (aligned > begin) ::munmap(raw, aligned - begin);
     if (begin + room > end) ::munmap(reinterpret_cast<void*>(end), begin + room - end);
     void* memory = reinterpret_cast<void*>(aligned);
-    (void)::madvise(memory, bytes, MADV_HUGEPAGE);    // advice: without huge pages it is only slower
+    (void)::madvise(memory, bytes, MADV_HUGEPAGE);  // advice: without huge pages it is only slower
     return memory;
 }
 
@@ -40,11 +41,13 @@ void unmap_zeroed(void* memory, std::size_t bytes) noexcept {
         ::munmap(memory, (bytes + page - 1) & ~(page - 1));
 }
 
-void forget_pages(void* memory, std::size_t bytes) noexcept { (void)::madvise(memory, bytes, MADV_DONTNEED); }
+void forget_pages(void* memory, std::size_t bytes) noexcept {
+    (void)::madvise(memory, bytes, MADV_DONTNEED);
+}
 
 void pause_in_spin(unsigned round) noexcept {
     if (round > 64) {
-        ::sched_yield();    // the thread we wait for may have lost its core
+        ::sched_yield();  // the thread we wait for may have lost its core
         return;
     }
 #if defined(__x86_64__)
@@ -54,4 +57,4 @@ void pause_in_spin(unsigned round) noexcept {
 #endif
 }
 
-}    // namespace heirloom::ets::detail
+}  // namespace heirloom::ets::detail

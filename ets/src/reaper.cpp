@@ -15,7 +15,8 @@ public:
     remains(remains&& other) noexcept : contents_(std::exchange(other.contents_, nullptr)) {}
     remains& operator=(remains&&) = delete;
     ~remains() {
-        while (!shred_slice()) {}
+        while (!shred_slice()) {
+        }
     }
     /// True when nothing is left.
     bool shred_slice() noexcept {
@@ -42,11 +43,11 @@ public:
     }
 };
 
-}    // namespace
+}  // namespace
 
 pid start_reaper() {
-    return heirloom::detail::spawn_system(heirloom::detail::current_runtime_index(), new reaper_activity(),
-                                          "ets::reaper");
+    return heirloom::detail::spawn_system(heirloom::detail::current_runtime_index(),
+                                          new reaper_activity(), "ets::reaper");
 }
 
 void contents_deleter::operator()(contents* c) const noexcept {
@@ -71,4 +72,4 @@ void condemn(contents* c) noexcept {
         c);
 }
 
-}    // namespace heirloom::ets::detail
+}  // namespace heirloom::ets::detail

@@ -8,4 +8,4 @@ namespace heirloom::ets::detail {
 /// empty pid when the runtime is ending: then whoever hands something over destroys it.
 pid start_reaper();
 
-}    // namespace heirloom::ets::detail
+}  // namespace heirloom::ets::detail

@@ -1,10 +1,9 @@
-#include <heirloom/ets/transfer.hpp>
-
-#include <heirloom/ets/table.hpp>
-
 #include <ostream>
 #include <string>
 #include <vector>
+
+#include <heirloom/ets/table.hpp>
+#include <heirloom/ets/transfer.hpp>
 
 namespace heirloom::ets {
 
@@ -12,9 +11,12 @@ void give_away_error::raise() const { throw no_such_process("give_away", to_stri
 
 std::string_view to_string(access a) noexcept {
     switch (a) {
-        case access::private_: return "private";
-        case access::protected_: return "protected";
-        case access::public_: break;
+    case access::private_:
+        return "private";
+    case access::protected_:
+        return "protected";
+    case access::public_:
+        break;
     }
     return "public";
 }
@@ -22,10 +24,14 @@ std::ostream& operator<<(std::ostream& out, access a) { return out << to_string(
 
 std::string_view to_string(kind k) noexcept {
     switch (k) {
-        case kind::set: return "set";
-        case kind::ordered_set: return "ordered_set";
-        case kind::bag: return "bag";
-        case kind::duplicate_bag: break;
+    case kind::set:
+        return "set";
+    case kind::ordered_set:
+        return "ordered_set";
+    case kind::bag:
+        return "bag";
+    case kind::duplicate_bag:
+        break;
     }
     return "duplicate_bag";
 }
@@ -40,8 +46,12 @@ std::ostream& gift::print(std::ostream& out) const {
     return out;
 }
 
-std::ostream& detail::operator<<(std::ostream& out, const handle& h) { return out << h.to_string(); }
-std::ostream& operator<<(std::ostream& out, const any_table& table) { return out << table.to_string(); }
+std::ostream& detail::operator<<(std::ostream& out, const handle& h) {
+    return out << h.to_string();
+}
+std::ostream& operator<<(std::ostream& out, const any_table& table) {
+    return out << table.to_string();
+}
 std::ostream& operator<<(std::ostream& out, const transfer& t) {
     return out << "transfer of " << t.table << " from " << t.from << ": " << t.data;
 }
@@ -53,4 +63,4 @@ std::vector<any_table> all() {
 }
 any_table whereis_any(atom name) { return any_table(detail::find_table(name)); }
 
-}    // namespace heirloom::ets
+}  // namespace heirloom::ets

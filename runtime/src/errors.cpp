@@ -23,8 +23,11 @@ cannot_wait::cannot_wait(const char* function)
             ": cannot wait here: the process is shielded, ending, or inside blocking()") {}
 
 call_failed::call_failed(exit_reason why, pid server, std::string request)
-    : std::runtime_error("heirloom: call " + request + " to " + to_string(server) + " failed: " + to_string(why)),
-      reason_(std::move(why)), server_(server), request_(std::move(request)) {}
+    : std::runtime_error("heirloom: call " + request + " to " + to_string(server) +
+                         " failed: " + to_string(why)),
+      reason_(std::move(why)),
+      server_(server),
+      request_(std::move(request)) {}
 
 deadlock::deadlock(const std::string& report) : std::runtime_error(report) {}
 

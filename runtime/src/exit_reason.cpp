@@ -11,8 +11,8 @@ struct reason_extra : reason_node {
     using reason_node::reason_node;
     exit_reason inner;  // of a compound
     std::any value;
-    std::string text;   // how it prints; what() of a crash
-    std::string type;   // of a crash
+    std::string text;  // how it prints; what() of a crash
+    std::string type;  // of a crash
     std::vector<void*> stack;
 };
 
@@ -46,9 +46,9 @@ reason_extra* make(reason_kind kind, atom tag) {
 exit_reason::exit_reason(atom name) : node_(&detail::normal_node) {
     for (const auto* known :
          {&detail::normal_node, &detail::kill_node, &detail::killed_node, &detail::shutdown_node,
-          &detail::no_process_node, &detail::timeout_node, &detail::no_reply_node, &detail::would_deadlock_node,
-          &detail::system_limit_node, &detail::runtime_stopped_node, &detail::stack_overflow_node,
-          &detail::abandoned_node})
+          &detail::no_process_node, &detail::timeout_node, &detail::no_reply_node,
+          &detail::would_deadlock_node, &detail::system_limit_node, &detail::runtime_stopped_node,
+          &detail::stack_overflow_node, &detail::abandoned_node})
         if (known->tag == name) {
             node_ = known;
             return;
@@ -73,7 +73,8 @@ exit_reason exit_reason::make_value(std::any value, std::string text) {
     return exit_reason(static_cast<const detail::reason_node*>(node));
 }
 
-exit_reason exit_reason::crash(std::string exception_type, std::string what, std::vector<void*> stack) {
+exit_reason exit_reason::crash(std::string exception_type, std::string what,
+                               std::vector<void*> stack) {
     auto* node = make(reason_kind::crash, "crash");
     node->type = std::move(exception_type);
     node->text = std::move(what);
@@ -119,10 +120,14 @@ bool operator==(const exit_reason& a, const exit_reason& b) noexcept {
     if (a.node_ == b.node_) return true;
     if (a.node_->kind != b.node_->kind || a.node_->tag != b.node_->tag) return false;
     switch (a.node_->kind) {
-        case reason_kind::atom: return true;
-        case reason_kind::compound: return a.extra()->inner == b.extra()->inner;
-        case reason_kind::value: return !a.extra()->text.empty() && a.extra()->text == b.extra()->text;
-        case reason_kind::crash: return a.extra()->type == b.extra()->type && a.extra()->text == b.extra()->text;
+    case reason_kind::atom:
+        return true;
+    case reason_kind::compound:
+        return a.extra()->inner == b.extra()->inner;
+    case reason_kind::value:
+        return !a.extra()->text.empty() && a.extra()->text == b.extra()->text;
+    case reason_kind::crash:
+        return a.extra()->type == b.extra()->type && a.extra()->text == b.extra()->text;
     }
     return false;
 }
@@ -134,6 +139,8 @@ std::string to_string(const exit_reason& reason) {
     return text;
 }
 
-std::ostream& operator<<(std::ostream& out, const exit_reason& reason) { return out << to_string(reason); }
+std::ostream& operator<<(std::ostream& out, const exit_reason& reason) {
+    return out << to_string(reason);
+}
 
 }  // namespace heirloom

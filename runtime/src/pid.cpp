@@ -1,8 +1,8 @@
 #include "heirloom/pid.hpp"
 
-#include <ostream>
-
 #include "heirloom/monitor.hpp"
+
+#include <ostream>
 
 namespace heirloom {
 

@@ -1,13 +1,13 @@
 #include "heirloom/runtime.hpp"
 
-#include <condition_variable>
-#include <mutex>
-
 #include "heirloom/receive.hpp"
 #include "platform/check.hpp"
 #include "process/lifecycle.hpp"
 #include "process/relations.hpp"
 #include "scheduler/runtime_core.hpp"
+
+#include <condition_variable>
+#include <mutex>
 
 namespace heirloom {
 
@@ -20,7 +20,9 @@ class runtime_scope {
 public:
     explicit runtime_scope(runtime_core& core) : thread_(this_thread()), outer_(thread_.core) {
         if (core.driving.load(std::memory_order_relaxed) && outer_ != &core)
-            throw bad_argument("runtime", "a deterministic runtime takes nothing from other threads while it runs");
+            throw bad_argument(
+                "runtime",
+                "a deterministic runtime takes nothing from other threads while it runs");
         thread_.core = &core;
     }
     ~runtime_scope() { thread_.core = outer_; }
@@ -34,7 +36,8 @@ void refuse_in_process(const runtime_core& core, const char* function) {
     if (this_thread().current)
         throw bad_argument(function, "called by a process; it is for threads that run none");
     if (core.is_deterministic() && core.maker != std::this_thread::get_id())
-        throw bad_argument(function, "a deterministic runtime is for the thread that made it alone");
+        throw bad_argument(function,
+                           "a deterministic runtime is for the thread that made it alone");
 }
 
 /// What a thread outside waits for.
@@ -71,7 +74,8 @@ constexpr spawn_options plain_options{};
 /// Ends a main process that nobody waits for any longer, while what it refers to still exists.
 void give_up(runtime_core& core, pid main, std::atomic<bool>& ended) {
     constexpr std::uint64_t steps_to_unwind = 100'000;
-    detail::deliver(main, new_message<typed_message<exit_signal>>(exit_type, exit_signal{{}, reason::kill}));
+    detail::deliver(
+        main, new_message<typed_message<exit_signal>>(exit_type, exit_signal{{}, reason::kill}));
     core.choices->stop_at = core.choices->steps + steps_to_unwind;
     core.drive(ended);
     core.choices->stop_at = ~0ull;
@@ -82,7 +86,8 @@ void give_up(runtime_core& core, pid main, std::atomic<bool>& ended) {
 }  // namespace
 
 main_process_failed::main_process_failed(exit_reason why)
-    : std::runtime_error("heirloom: the main process ended: " + to_string(why)), reason_(std::move(why)) {}
+    : std::runtime_error("heirloom: the main process ended: " + to_string(why)),
+      reason_(std::move(why)) {}
 
 runtime::runtime(options opts) : core_(std::make_unique<runtime_core>(std::move(opts))) {}
 runtime::~runtime() {
@@ -97,8 +102,8 @@ exit_reason runtime::run_to_end(std::function<void()> body, std::string_view ent
     runtime_scope scope(*core_);
     ending end;
     spawn_request request{.entry = entry};
-    const pid main = give_birth(*core_, {&plain_options, new body_activity(std::move(body)), request, nullptr,
-                                         nullptr, &ending::report, &end})
+    const pid main = give_birth(*core_, {&plain_options, new body_activity(std::move(body)),
+                                         request, nullptr, nullptr, &ending::report, &end})
                          .process;
     if (core_->is_deterministic()) {
         const auto how = core_->drive(end.ended);
@@ -110,9 +115,10 @@ exit_reason runtime::run_to_end(std::function<void()> body, std::string_view ent
         if (how == runtime_core::drive_end::too_long) {
             const std::uint64_t steps = core_->choices->steps;
             give_up(*core_, main, end.ended);
-            throw limit_reached("steps", "heirloom: run: the main process has not ended after " +
-                                             std::to_string(steps) + " steps, at a virtual time of " +
-                                             std::to_string(core_->virtual_now / 1'000'000) + " ms");
+            throw limit_reached("steps",
+                                "heirloom: run: the main process has not ended after " +
+                                    std::to_string(steps) + " steps, at a virtual time of " +
+                                    std::to_string(core_->virtual_now / 1'000'000) + " ms");
         }
     } else {
         std::unique_lock lock(end.mutex);
@@ -149,7 +155,8 @@ void runtime::deliver(atom name, message* m) {
 
 void runtime::exit(pid target, exit_reason why) {
     runtime_scope scope(*core_);
-    detail::deliver(target, new_message<typed_message<exit_signal>>(exit_type, exit_signal{{}, std::move(why)}));
+    detail::deliver(target, new_message<typed_message<exit_signal>>(
+                                exit_type, exit_signal{{}, std::move(why)}));
 }
 
 pid runtime::whereis(atom name) const noexcept { return core_->names.find(name); }

@@ -1,13 +1,13 @@
 #include "heirloom/application.hpp"
 
+#include "heirloom/errors.hpp"
+#include "heirloom/log.hpp"
+#include "heirloom/receive.hpp"
+
 #include <algorithm>
 #include <iostream>
 #include <unordered_set>
 #include <utility>
-
-#include "heirloom/errors.hpp"
-#include "heirloom/log.hpp"
-#include "heirloom/receive.hpp"
 
 namespace heirloom {
 
@@ -16,18 +16,21 @@ namespace {
 // Depth first; a name that is still open when it is met again closes a circle.
 void check_needs(const std::vector<application>& all) {
     auto find = [&](const std::string& name) {
-        return std::find_if(all.begin(), all.end(), [&](const application& a) { return a.name == name; });
+        return std::find_if(all.begin(), all.end(),
+                            [&](const application& a) { return a.name == name; });
     };
     std::unordered_set<std::string> done, open;
     std::function<void(const application&)> visit = [&](const application& a) {
         if (done.contains(a.name)) return;
         if (!open.insert(a.name).second)
-            throw bad_argument("application_controller", "application \"" + a.name + "\": needs: a circle");
+            throw bad_argument("application_controller",
+                               "application \"" + a.name + "\": needs: a circle");
         for (const std::string& need : a.needs) {
             const auto needed = find(need);
             if (needed == all.end())
-                throw bad_argument("application_controller",
-                                   "application \"" + a.name + "\": needs: there is no \"" + need + "\"");
+                throw bad_argument("application_controller", "application \"" + a.name +
+                                                                 "\": needs: there is no \"" +
+                                                                 need + "\"");
             visit(*needed);
         }
         open.erase(a.name);
@@ -36,13 +39,17 @@ void check_needs(const std::vector<application>& all) {
     std::unordered_set<std::string> names;
     for (const application& a : all) {
         if (!names.insert(a.name).second)
-            throw bad_argument("application_controller", "application \"" + a.name + "\": name: used twice");
-        if (!a.start) throw bad_argument("application_controller", "application \"" + a.name + "\": start: empty");
+            throw bad_argument("application_controller",
+                               "application \"" + a.name + "\": name: used twice");
+        if (!a.start)
+            throw bad_argument("application_controller",
+                               "application \"" + a.name + "\": start: empty");
     }
     for (const application& a : all) visit(a);
 }
 
-failure<application_error> refused(application_failure kind, const std::string& name, exit_reason why) {
+failure<application_error> refused(application_failure kind, const std::string& name,
+                                   exit_reason why) {
     return failure(application_error{kind, name, std::move(why)});
 }
 
@@ -55,7 +62,8 @@ application_controller::application_controller(std::vector<application> all) {
 }
 
 application_controller::entry* application_controller::find(const std::string& name) {
-    const auto found = std::find_if(all_.begin(), all_.end(), [&](const entry& e) { return e.what.name == name; });
+    const auto found =
+        std::find_if(all_.begin(), all_.end(), [&](const entry& e) { return e.what.name == name; });
     return found == all_.end() ? nullptr : &*found;
 }
 
@@ -126,7 +134,8 @@ void application_controller::stop_all() {
 }
 
 void application_controller::handle_info(exit_signal e) {
-    const auto found = std::find_if(all_.begin(), all_.end(), [&](const entry& a) { return a.root == e.from; });
+    const auto found =
+        std::find_if(all_.begin(), all_.end(), [&](const entry& a) { return a.root == e.from; });
     if (!e.from || found == all_.end()) return;
     found->root = {};
     found->order = 0;
@@ -148,7 +157,9 @@ result<void, application_error> start_application(const std::string& name) {
 result<void, application_error> stop_application(const std::string& name) {
     return call(the_applications, application_controller::stop_one{name}, forever);
 }
-std::vector<std::string> which_applications() { return call(the_applications, application_controller::which{}, forever); }
+std::vector<std::string> which_applications() {
+    return call(the_applications, application_controller::which{}, forever);
+}
 void stop_applications() { stop(the_applications); }
 
 int run_applications(std::vector<application> all, options opts) {
@@ -160,16 +171,19 @@ int run_applications(std::vector<application> all, options opts) {
             return 1;
         }
         for (const application& a : all) {
-            if (auto r = start_application(a.name); !r && r.error().kind != application_failure::already_started) {
-                std::cerr << "application " << r.error().application << " could not be started: " << r.error().reason
-                          << "\n";
+            if (auto r = start_application(a.name);
+                !r && r.error().kind != application_failure::already_started) {
+                std::cerr << "application " << r.error().application
+                          << " could not be started: " << r.error().reason << "\n";
                 stop_applications();
                 return 1;
             }
         }
-        const exit_reason why = receive(when(controller->ref, [](const down& d) { return d.reason; }));
+        const exit_reason why =
+            receive(when(controller->ref, [](const down& d) { return d.reason; }));
         if (why == reason::normal) return 0;
-        std::cerr << (why.detail() != nullptr ? std::string(why.detail()->what()) : to_string(why)) << "\n";
+        std::cerr << (why.detail() != nullptr ? std::string(why.detail()->what()) : to_string(why))
+                  << "\n";
         return 1;
     });
 }

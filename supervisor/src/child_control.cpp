@@ -1,6 +1,11 @@
 #include "child_control.hpp"
 
-#include <cxxabi.h>
+#include "heirloom/errors.hpp"
+#include "heirloom/log.hpp"
+#include "heirloom/monitor.hpp"
+#include "heirloom/names.hpp"
+#include "heirloom/process.hpp"
+#include "heirloom/receive.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -10,12 +15,7 @@
 #include <typeinfo>
 #include <utility>
 
-#include "heirloom/errors.hpp"
-#include "heirloom/log.hpp"
-#include "heirloom/monitor.hpp"
-#include "heirloom/names.hpp"
-#include "heirloom/process.hpp"
-#include "heirloom/receive.hpp"
+#include <cxxabi.h>
 
 namespace heirloom::detail {
 
@@ -30,8 +30,9 @@ public:
             if (!child || m->word != child.bits()) return false;
             fail_call(static_cast<call_message*>(m),
                       exit_reason("would_deadlock"_a,
-                                  exit_reason::of(child, "child " + to_string(child) + " called supervisor " +
-                                                             to_string(self()) + " while being started")));
+                                  exit_reason::of(
+                                      child, "child " + to_string(child) + " called supervisor " +
+                                                 to_string(self()) + " while being started")));
             return true;
         }
         if (m->type != &user_type<exit_signal>) return false;
@@ -71,9 +72,9 @@ std::string name_of_child(const child_data& spec, pid process) {
 }
 
 exit_reason failed_to_start(const std::string& id, const exit_reason& why) {
-    return exit_reason("shutdown"_a,
-                       exit_reason("failed_to_start_child"_a,
-                                   exit_reason::of(failed_child{id, why}, id + ": " + to_string(why))));
+    return exit_reason("shutdown"_a, exit_reason("failed_to_start_child"_a,
+                                                 exit_reason::of(failed_child{id, why},
+                                                                 id + ": " + to_string(why))));
 }
 
 duration next_wait(const child_data& spec, duration& last) {
@@ -86,7 +87,8 @@ duration next_wait(const child_data& spec, duration& last) {
     if (last == duration::zero())
         last = d.initial;
     else
-        last = times(last, d.factor) >= times(d.maximum, 1) ? d.maximum : whole(times(last, d.factor));
+        last =
+            times(last, d.factor) >= times(d.maximum, 1) ? d.maximum : whole(times(last, d.factor));
     const double share = static_cast<double>(random_bits() >> 11) * 0x1p-53 * d.jitter;
     return last + whole(times(last, share));
 }
@@ -104,8 +106,8 @@ std::string fault_of(const child_spec& spec, auto_shutdown_mode mode) {
     };
     if (data.restart > temporary) return fault("restart", "no such restart type");
     if (data.type > child_type::supervisor) return fault("type", "no such child type");
-    if (data.shutdown != child_data::shutdown_default && data.shutdown != child_data::shutdown_brutal &&
-        data.shutdown < duration::zero())
+    if (data.shutdown != child_data::shutdown_default &&
+        data.shutdown != child_data::shutdown_brutal && data.shutdown < duration::zero())
         return fault("shutdown", std::to_string(data.shutdown.count()) + " ns is negative");
     if (data.significant && mode == auto_shutdown_mode::never)
         return fault("significant", "the supervisor's auto_shutdown is never");
@@ -120,7 +122,8 @@ std::string fault_of(const child_spec& spec, auto_shutdown_mode mode) {
         if (d.reset_after < duration::zero()) return fault("delay.reset_after", "negative");
         if (data.more->budget) {
             if (data.more->budget->restarts < 0) return fault("budget.restarts", "negative");
-            if (data.more->budget->within <= duration::zero()) return fault("budget.within", "not above 0");
+            if (data.more->budget->within <= duration::zero())
+                return fault("budget.within", "not above 0");
         }
     }
     return {};
@@ -148,17 +151,21 @@ child_start child_control::start(const child_data_ptr& spec) {
     result.process = end.process;
     result.reason = std::move(end.reason);
     switch (end.how) {
-        case start_end::kind::started:
-            result.how = child_start::kind::started;
-            if (report_progress_) report_progress(*spec, result.process);
-            break;
-        case start_end::kind::ignored:
-            result.how = child_start::kind::ignored;
-            result.process = {};
-            break;
-        case start_end::kind::already_started: result.how = child_start::kind::already_started; break;
-        case start_end::kind::failed:
-        case start_end::kind::timed_out: result.how = child_start::kind::failed; break;
+    case start_end::kind::started:
+        result.how = child_start::kind::started;
+        if (report_progress_) report_progress(*spec, result.process);
+        break;
+    case start_end::kind::ignored:
+        result.how = child_start::kind::ignored;
+        result.process = {};
+        break;
+    case start_end::kind::already_started:
+        result.how = child_start::kind::already_started;
+        break;
+    case start_end::kind::failed:
+    case start_end::kind::timed_out:
+        result.how = child_start::kind::failed;
+        break;
     }
     return result;
 }
@@ -193,8 +200,9 @@ exit_reason child_control::finish_end(const child_data& spec, ending e) {
         const duration left = e.limit == time_point::max()
                                   ? forever
                                   : std::max(duration::zero(), e.limit - runtime_clock::now());
-        why = receive(when(e.watch, [](const down& d) { return std::optional<exit_reason>(d.reason); }),
-                      after(left, [] { return std::optional<exit_reason>(); }));
+        why = receive(
+            when(e.watch, [](const down& d) { return std::optional<exit_reason>(d.reason); }),
+            after(left, [] { return std::optional<exit_reason>(); }));
     } while (!why && insist(spec, e));
     if (!why) return "held"_a;
     if (*why == reason::no_process) {
@@ -207,9 +215,11 @@ exit_reason child_control::finish_end(const child_data& spec, ending e) {
     return *why;
 }
 
-void child_control::report_ended(const child_data& spec, const ending& e, const exit_reason& why) const {
+void child_control::report_ended(const child_data& spec, const ending& e,
+                                 const exit_reason& why) const {
     if (why == (e.by_request ? reason::killed : reason::shutdown)) return;
-    if (spec.restart == permanent || !why.is_orderly()) report_shutdown(spec, e.process, why, e.killed);
+    if (spec.restart == permanent || !why.is_orderly())
+        report_shutdown(spec, e.process, why, e.killed);
 }
 
 exit_reason child_control::end(const child_data& spec, pid process) {
@@ -218,8 +228,9 @@ exit_reason child_control::end(const child_data& spec, pid process) {
 
 // --- Reports ------------------------------------------------------------------------------------------------
 
-log_event child_control::about(log_level level, std::string_view event, pid process, std::string text,
-                               const child_data& spec, const exit_reason* why) const {
+log_event child_control::about(log_level level, std::string_view event, pid process,
+                               std::string text, const child_data& spec,
+                               const exit_reason* why) const {
     log_event e{.level = level, .event = event, .about = process, .text = std::move(text)};
     e.fields.reserve(3);
     e.fields.emplace_back("supervisor", name_);
@@ -234,60 +245,62 @@ log_event child_control::about(log_level level, std::string_view event, pid proc
 void child_control::report_restart(const child_data& spec, pid old, const exit_reason& why,
                                    const restart_window& window) const {
     std::string text = name_ + ": " + name_of_child(spec, old) + " ended: " + to_string(why) +
-                       "; restart " + std::to_string(window.counted()) + " of " + std::to_string(window.allowed()) +
-                       " in " + seconds(window.within());
+                       "; restart " + std::to_string(window.counted()) + " of " +
+                       std::to_string(window.allowed()) + " in " + seconds(window.within());
     log(about(log_level::error, "child_terminated", old, std::move(text), spec, &why));
 }
 
 void child_control::report_end(const child_data& spec, pid old, const exit_reason& why,
                                std::string_view what_now) const {
     log(about(log_level::error, "child_terminated", old,
-           name_ + ": " + name_of_child(spec, old) + " ended: " + to_string(why) + "; " +
-               std::string(what_now),
-           spec, &why));
+              name_ + ": " + name_of_child(spec, old) + " ended: " + to_string(why) + "; " +
+                  std::string(what_now),
+              spec, &why));
 }
 
 void child_control::report_start_error(const child_data& spec, const exit_reason& why) const {
     log(about(log_level::error, "start_error", {},
-           name_ + ": " + name_of_child(spec, {}) + " could not be started: " + to_string(why), spec, &why));
+              name_ + ": " + name_of_child(spec, {}) + " could not be started: " + to_string(why),
+              spec, &why));
 }
 
 void child_control::report_giving_up(const child_data& spec, const exit_reason& why,
                                      const restart_window& window) const {
     log(about(log_level::error, "shutdown", self(),
-           name_ + ": gives up: more than " + std::to_string(window.allowed()) + " restarts in " +
-               seconds(window.within()) + " (reached_max_restart_intensity); last: " + name_of_child(spec, {}) +
-               ", " + to_string(why),
-           spec, &why));
+              name_ + ": gives up: more than " + std::to_string(window.allowed()) +
+                  " restarts in " + seconds(window.within()) +
+                  " (reached_max_restart_intensity); last: " + name_of_child(spec, {}) + ", " +
+                  to_string(why),
+              spec, &why));
 }
 
 void child_control::report_budget(const child_data& spec, const restart_window& window) const {
     log(about(log_level::error, "budget_used_up", {},
-           name_ + ": " + name_of_child(spec, {}) + " stays stopped: more than its own " +
-               std::to_string(window.allowed()) + " restarts in " + seconds(window.within()),
-           spec, nullptr));
+              name_ + ": " + name_of_child(spec, {}) + " stays stopped: more than its own " +
+                  std::to_string(window.allowed()) + " restarts in " + seconds(window.within()),
+              spec, nullptr));
 }
 
 void child_control::report_progress(const child_data& spec, pid process) const {
-    log(about(log_level::info, "progress", process, name_ + ": started " + name_of_child(spec, process), spec,
-           nullptr));
+    log(about(log_level::info, "progress", process,
+              name_ + ": started " + name_of_child(spec, process), spec, nullptr));
 }
 
 void child_control::report_held(const child_data& spec, pid process) const {
     log(about(log_level::error, "child_held", process,
-           name_ + ": " + name_of_child(spec, process) + " was killed and has not ended after " +
-               seconds(grace_) + "; going on without it",
-           spec, nullptr));
+              name_ + ": " + name_of_child(spec, process) + " was killed and has not ended after " +
+                  seconds(grace_) + "; going on without it",
+              spec, nullptr));
 }
 
 void child_control::report_shutdown(const child_data& spec, pid process, const exit_reason& why,
                                     bool killed) const {
     log(about(log_level::error, "shutdown_error", process,
-           name_ + ": " + name_of_child(spec, process) +
-               (killed && why == reason::killed ? " had to be killed, it did not end within " +
-                                                      seconds(shutdown_limit(spec))
-                                                : " ended while being stopped: " + to_string(why)),
-           spec, &why));
+              name_ + ": " + name_of_child(spec, process) +
+                  (killed && why == reason::killed
+                       ? " had to be killed, it did not end within " + seconds(shutdown_limit(spec))
+                       : " ended while being stopped: " + to_string(why)),
+              spec, &why));
 }
 
 }  // namespace heirloom::detail

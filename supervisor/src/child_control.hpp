@@ -1,10 +1,5 @@
 #pragma once
 
-#include <any>
-#include <memory>
-#include <string>
-#include <string_view>
-
 #include "heirloom/child_spec.hpp"
 #include "heirloom/clock.hpp"
 #include "heirloom/exit_reason.hpp"
@@ -12,6 +7,11 @@
 #include "heirloom/pid.hpp"
 #include "heirloom/supervisor.hpp"
 #include "restart_window.hpp"
+
+#include <any>
+#include <memory>
+#include <string>
+#include <string_view>
 
 // child_control: what a supervisor does to one child, whatever its strategy: start it, end it, report it.
 namespace heirloom::detail {
@@ -55,18 +55,21 @@ public:
 
     void report_restart(const child_data& spec, pid old, const exit_reason& why,
                         const restart_window& window) const;
-    void report_end(const child_data& spec, pid old, const exit_reason& why, std::string_view what_now) const;
+    void report_end(const child_data& spec, pid old, const exit_reason& why,
+                    std::string_view what_now) const;
     void report_start_error(const child_data& spec, const exit_reason& why) const;
-    void report_giving_up(const child_data& spec, const exit_reason& why, const restart_window& window) const;
+    void report_giving_up(const child_data& spec, const exit_reason& why,
+                          const restart_window& window) const;
     void report_budget(const child_data& spec, const restart_window& window) const;
 
 private:
     void report_progress(const child_data& spec, pid process) const;
     void report_held(const child_data& spec, pid process) const;
-    void report_shutdown(const child_data& spec, pid process, const exit_reason& why, bool killed) const;
+    void report_shutdown(const child_data& spec, pid process, const exit_reason& why,
+                         bool killed) const;
 
-    log_event about(log_level level, std::string_view event, pid process, std::string text, const child_data& spec,
-                    const exit_reason* why) const;
+    log_event about(log_level level, std::string_view event, pid process, std::string text,
+                    const child_data& spec, const exit_reason* why) const;
 
     std::string name_;  // the supervisor's, or its pid, for the reports
     duration grace_;

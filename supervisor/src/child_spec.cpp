@@ -5,7 +5,9 @@
 namespace heirloom {
 
 child_spec& child_spec::delay(const back_off& how) { return own_extras().delay = how, *this; }
-child_spec& child_spec::budget(const restart_intensity& limit) { return own_extras().budget = limit, *this; }
+child_spec& child_spec::budget(const restart_intensity& limit) {
+    return own_extras().budget = limit, *this;
+}
 duration child_spec::shutdown() const noexcept { return detail::shutdown_limit(*data_); }
 
 detail::child_data::extras& child_spec::own_extras() {
@@ -22,10 +24,17 @@ start_end to_start_end(const start_error& e) {
     using kind = start_end::kind;
     start_end end{kind::failed, e.process, {}, e.reason};
     switch (e.kind) {
-        case start_failure::failed: break;
-        case start_failure::ignored: end.how = kind::ignored; break;
-        case start_failure::already_started: end.how = kind::already_started; break;
-        case start_failure::timed_out: end.how = kind::timed_out; break;
+    case start_failure::failed:
+        break;
+    case start_failure::ignored:
+        end.how = kind::ignored;
+        break;
+    case start_failure::already_started:
+        end.how = kind::already_started;
+        break;
+    case start_failure::timed_out:
+        end.how = kind::timed_out;
+        break;
     }
     return end;
 }

@@ -5,9 +5,10 @@
 
 namespace heirloom {
 
-unhandled_event::unhandled_event(std::string_view machine, std::string_view state, std::string_view event)
-    : std::logic_error("heirloom: " + std::string(machine) + " has no handle_event for " + std::string(event) +
-                       " in state " + std::string(state)) {}
+unhandled_event::unhandled_event(std::string_view machine, std::string_view state,
+                                 std::string_view event)
+    : std::logic_error("heirloom: " + std::string(machine) + " has no handle_event for " +
+                       std::string(event) + " in state " + std::string(state)) {}
 
 namespace detail {
 

@@ -1,12 +1,12 @@
-#include <algorithm>
-#include <optional>
-#include <utility>
-
 #include "heirloom/errors.hpp"
 #include "heirloom/process.hpp"
 #include "heirloom/receive.hpp"
 #include "heirloom/timer.hpp"
 #include "supervision.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
 
 namespace heirloom::detail {
 
@@ -31,11 +31,13 @@ result<started_child, child_error> like_children::start_child(child_spec spec) {
 
 result<started_child, child_error> like_children::start_like(const std::any& extra) {
     if (!spec_)
-        return refused(child_failure::bad_spec, {}, {}, "a child of this supervisor needs a specification");
+        return refused(child_failure::bad_spec, {}, {},
+                       "a child of this supervisor needs a specification");
     child_data_ptr mine = spec_->with_extra(spec_, extra);
     if (!mine)
         return refused(child_failure::bad_spec, {}, {},
-                       "child \"" + spec_->id + "\": arguments: not of the types its child_template names");
+                       "child \"" + spec_->id +
+                           "\": arguments: not of the types its child_template names");
     return start_one(std::move(mine));
 }
 
@@ -53,8 +55,10 @@ result<started_child, child_error> like_children::start_one(child_data_ptr spec)
 
 void like_children::running(pid process, restarting& r) {
     if (r.spec->more) {
-        if (!r.budget && r.spec->more->budget) r.budget = std::make_unique<restart_window>(*r.spec->more->budget);
-        history_.emplace(process.bits(), history{runtime_clock::now(), r.last_wait, std::move(r.budget)});
+        if (!r.budget && r.spec->more->budget)
+            r.budget = std::make_unique<restart_window>(*r.spec->more->budget);
+        history_.emplace(process.bits(),
+                         history{runtime_clock::now(), r.last_wait, std::move(r.budget)});
     }
     supervisors_ += r.spec->type == child_type::supervisor;
     running_.emplace(process.bits(), std::move(r.spec));
@@ -71,7 +75,8 @@ void like_children::child_ended(pid process, const exit_reason& why) {
     if (const auto past = history_.find(process.bits()); past != history_.end()) {
         r.budget = std::move(past->second.budget);
         r.last_wait = past->second.last_wait;
-        if (runtime_clock::now() - past->second.started_at >= r.spec->more->delay.reset_after) r.last_wait = {};
+        if (runtime_clock::now() - past->second.started_at >= r.spec->more->delay.reset_after)
+            r.last_wait = {};
         history_.erase(past);
     }
     const bool orderly = why.is_orderly();
@@ -85,7 +90,9 @@ void like_children::child_ended(pid process, const exit_reason& why) {
     ended_for_good(*r.spec);
 }
 
-void like_children::ended_for_good(const child_data& spec) { consider_auto_shutdown(spec, significant()); }
+void like_children::ended_for_good(const child_data& spec) {
+    consider_auto_shutdown(spec, significant());
+}
 
 void like_children::attempt(restarting r) {
     if (r.budget && !r.budget->count(runtime_clock::now())) {
@@ -159,9 +166,11 @@ void like_children::stop_all() {
                     const auto found = waiting.find(d.ref.id);
                     if (found == waiting.end()) return true;
                     const last_moments& w = found->second;
-                    const auto said = d.reason == reason::no_process ? before.find(w.ending.process.bits())
-                                                                     : before.end();
-                    control_.report_ended(*w.spec, w.ending, said != before.end() ? said->second : d.reason);
+                    const auto said = d.reason == reason::no_process
+                                          ? before.find(w.ending.process.bits())
+                                          : before.end();
+                    control_.report_ended(*w.spec, w.ending,
+                                          said != before.end() ? said->second : d.reason);
                     waiting.erase(found);
                     return true;
                 },
@@ -220,7 +229,8 @@ result<started_child, child_error> like_children::remove(const std::string&) {
 result<child_spec, child_error> like_children::spec_of(const std::string& id, pid process) {
     child_data_ptr spec;
     if (!process && spec_ && id == spec_->id) spec = spec_;
-    if (const auto found = running_.find(process.bits()); process && found != running_.end()) spec = found->second;
+    if (const auto found = running_.find(process.bits()); process && found != running_.end())
+        spec = found->second;
     if (!spec) return refused(child_failure::not_found);
     return child_spec(std::const_pointer_cast<child_data>(spec));
 }
@@ -230,11 +240,11 @@ std::vector<child_info> like_children::which() {
     std::vector<child_info> all;
     all.reserve(running_.size() + pending_.size());
     for (const auto& [bits, spec] : running_)
-        all.push_back({spec->id, pid::from_bits(bits), child_status::running, spec->type, 0, recent, window_.allowed(),
-                       spec->identity});
+        all.push_back({spec->id, pid::from_bits(bits), child_status::running, spec->type, 0, recent,
+                       window_.allowed(), spec->identity});
     for (const auto& [serial, r] : pending_)
-        all.push_back({r.spec->id, pid(), child_status::restarting, r.spec->type, 0, recent, window_.allowed(),
-                       r.spec->identity});
+        all.push_back({r.spec->id, pid(), child_status::restarting, r.spec->type, 0, recent,
+                       window_.allowed(), r.spec->identity});
     return all;
 }
 

@@ -1,16 +1,17 @@
-#include <algorithm>
-#include <utility>
-
 #include "heirloom/errors.hpp"
 #include "heirloom/process.hpp"
 #include "heirloom/timer.hpp"
 #include "supervision.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace heirloom::detail {
 
 ordered_children::ordered_children(supervisor::init_result what)
     : supervision(what.intensity, what.auto_shutdown, what.grace, what.report_progress),
-      strategy_(what.strategy), initial_(std::move(what.children)) {}
+      strategy_(what.strategy),
+      initial_(std::move(what.children)) {}
 
 ordered_children::~ordered_children() {
     while (first_ != nullptr) delete std::exchange(first_, first_->next);
@@ -138,7 +139,8 @@ void ordered_children::child_ended(pid process, const exit_reason& why) {
     if (found == by_pid_.end()) return;  // a stranger, or one that we stopped
     child& c = *found->second;
     const bool orderly = why.is_orderly();
-    if (c.spec->restart == permanent || (c.spec->restart == transient && !orderly)) return restart_after(c, why);
+    if (c.spec->restart == permanent || (c.spec->restart == transient && !orderly))
+        return restart_after(c, why);
     if (!orderly) control_.report_end(*c.spec, process, why, "not restarted, it is temporary");
     ended_for_good(c);
 }
@@ -151,7 +153,8 @@ void ordered_children::ended_for_good(child& c) {
 }
 
 void ordered_children::restart_after(child& c, const exit_reason& why) {
-    if (c.spec->more && runtime_clock::now() - c.started_at >= c.spec->more->delay.reset_after) c.last_wait = {};
+    if (c.spec->more && runtime_clock::now() - c.started_at >= c.spec->more->delay.reset_after)
+        c.last_wait = {};
     c.last_process = c.process;
     c.last_reason = why;
     const duration wait = next_wait(*c.spec, c.last_wait);
@@ -162,7 +165,8 @@ void ordered_children::restart_after(child& c, const exit_reason& why) {
 
 void ordered_children::retry(std::uint64_t serial) {
     const auto found = pending_.find(serial);
-    if (found != pending_.end()) attempt(*found->second);  // else stopped or started by request meanwhile
+    if (found != pending_.end())
+        attempt(*found->second);  // else stopped or started by request meanwhile
 }
 
 // Every attempt counts, also one that fails (OTP: restart/2 calls add_restart first).
@@ -220,11 +224,13 @@ result<started_child, child_error> ordered_children::start_child(child_spec spec
     child& c = *append(spec.data());
     child_start s = start_one(c);
     switch (s.how) {
-        case child_start::kind::started: return started_child{s.process, std::move(s.info)};
-        case child_start::kind::ignored:
-            if (c.spec->restart == temporary) forget(c);
-            return started_child{};
-        default: break;
+    case child_start::kind::started:
+        return started_child{s.process, std::move(s.info)};
+    case child_start::kind::ignored:
+        if (c.spec->restart == temporary) forget(c);
+        return started_child{};
+    default:
+        break;
     }
     control_.report_start_error(*c.spec, s.reason);
     forget(c);
@@ -232,7 +238,8 @@ result<started_child, child_error> ordered_children::start_child(child_spec spec
 }
 
 result<started_child, child_error> ordered_children::start_like(const std::any&) {
-    return refused(child_failure::bad_spec, {}, {}, "this supervisor's children have a specification each");
+    return refused(child_failure::bad_spec, {}, {},
+                   "this supervisor's children have a specification each");
 }
 
 result<started_child, child_error> ordered_children::terminate(const std::string& id, pid process) {
@@ -250,9 +257,12 @@ result<started_child, child_error> ordered_children::restart(const std::string& 
     if (c->status == child_status::restarting) return refused(child_failure::restarting);
     child_start s = start_one(*c);
     switch (s.how) {
-        case child_start::kind::started: return started_child{s.process, std::move(s.info)};
-        case child_start::kind::ignored: return started_child{};
-        default: break;
+    case child_start::kind::started:
+        return started_child{s.process, std::move(s.info)};
+    case child_start::kind::ignored:
+        return started_child{};
+    default:
+        break;
     }
     control_.report_start_error(*c->spec, s.reason);
     return refused(child_failure::start_failed, s.process, std::move(s.reason));
@@ -270,7 +280,8 @@ result<started_child, child_error> ordered_children::remove(const std::string& i
 result<child_spec, child_error> ordered_children::spec_of(const std::string& id, pid process) {
     child* c = process ? nullptr : find_child(id);
     if (c == nullptr) return refused(child_failure::not_found);
-    return child_spec(std::const_pointer_cast<child_data>(c->spec));  // shared: the holder's changes are a copy
+    return child_spec(
+        std::const_pointer_cast<child_data>(c->spec));  // shared: the holder's changes are a copy
 }
 
 std::vector<child_info> ordered_children::which() {
@@ -278,12 +289,14 @@ std::vector<child_info> ordered_children::which() {
     std::vector<child_info> all;
     all.reserve(specs_);
     for (const child* c = first_; c != nullptr; c = c->next)
-        all.push_back({c->spec->id, c->process, c->status, c->spec->type, c->restarts, recent, window_.allowed(),
-                       c->spec->identity});
+        all.push_back({c->spec->id, c->process, c->status, c->spec->type, c->restarts, recent,
+                       window_.allowed(), c->spec->identity});
     return all;
 }
 
-child_counts ordered_children::count() { return {specs_, active_, supervisors_, specs_ - supervisors_}; }
+child_counts ordered_children::count() {
+    return {specs_, active_, supervisors_, specs_ - supervisors_};
+}
 
 pid ordered_children::find(const server_identity* identity) {
     for (const child* c = first_; c != nullptr; c = c->next)

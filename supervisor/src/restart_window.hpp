@@ -1,9 +1,9 @@
 #pragma once
 
+#include "heirloom/child_spec.hpp"
+
 #include <cstddef>
 #include <deque>
-
-#include "heirloom/child_spec.hpp"
 
 namespace heirloom::detail {
 

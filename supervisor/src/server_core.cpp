@@ -1,10 +1,5 @@
 #include "heirloom/detail/server_core.hpp"
 
-#include <exception>
-#include <new>
-#include <ostream>
-#include <sstream>
-
 #include "heirloom/detail/faults.hpp"
 #include "heirloom/errors.hpp"
 #include "heirloom/gen_server.hpp"
@@ -12,6 +7,11 @@
 #include "heirloom/names.hpp"
 #include "heirloom/receive.hpp"
 #include "sys_state.hpp"
+
+#include <exception>
+#include <new>
+#include <ostream>
+#include <sstream>
 
 namespace heirloom::detail {
 
@@ -47,7 +47,8 @@ disposition server_core::run() {
 bool server_core::attend() {
     if ((attention_ & dropped_asked) != 0) {
         attention_ &= static_cast<std::uint8_t>(~dropped_asked);
-        for (const alias_ref& asker : std::exchange(sys().dropped, {})) send_response_failed(asker, reason::no_reply);
+        for (const alias_ref& asker : std::exchange(sys().dropped, {}))
+            send_response_failed(asker, reason::no_reply);
     }
     if ((attention_ & stop_asked) == 0 && (attention_ & continue_asked) != 0) {
         // A continuation may ask for another one, which runs after those that wait already.
@@ -115,7 +116,8 @@ void server_core::handle_info(message* m) {
             return stop_after_callback(signal.reason);
         }
     }
-    if (m->type->kind == message_kind::call) return fail_call(static_cast<call_message*>(m), "not_a_request"_a);
+    if (m->type->kind == message_kind::call)
+        return fail_call(static_cast<call_message*>(m), "not_a_request"_a);
     info(m);
 }
 
@@ -133,7 +135,8 @@ void server_core::handle_observed(message* m) {
     } else {
         handle_info(m);
     }
-    if (has_sys()) sys().event(call ? sys_event_kind::handled_call : sys_event_kind::handled, name, client);
+    if (has_sys())
+        sys().event(call ? sys_event_kind::handled_call : sys_event_kind::handled, name, client);
 }
 
 void server_core::on_timeout(message* m) {
@@ -167,8 +170,8 @@ void server_core::wrong_server(message* m, const request_type& type) noexcept {
     log({.level = log_level::warning,
          .event = "wrong_server",
          .about = heirloom::self(),
-         .text = "a " + std::string(identity_->name) + " got a " + std::string(type.name) + " meant for a " +
-                 std::string(type.server->name)});
+         .text = "a " + std::string(identity_->name) + " got a " + std::string(type.name) +
+                 " meant for a " + std::string(type.server->name)});
     if (type.kind == message_kind::call)
         fail_call(static_cast<call_message*>(m), "wrong_server"_a);
     else
@@ -187,7 +190,8 @@ void server_core::unexpected(message* m) noexcept {
 exit_reason server_core::on_exit(const exit_reason& given) {
     // The loop ends with `finished` when a callback asked to stop; the reason is in why_ then.
     gone_ = true;
-    const exit_reason why = (attention_ & stop_asked) != 0 && given == reason::normal ? why_ : given;
+    const exit_reason why =
+        (attention_ & stop_asked) != 0 && given == reason::normal ? why_ : given;
     // Before terminate, which may spoil it.
     const std::string state = why.is_orderly() ? std::string() : describe();
     if (made_) {
@@ -198,9 +202,11 @@ exit_reason server_core::on_exit(const exit_reason& given) {
         log_event event{.level = log_level::error,
                         .event = "server_terminated",
                         .about = heirloom::self(),
-                        .text = "server " + std::string(identity_->name) + " " + to_string(heirloom::self()) +
-                                " ends: " + to_string(why) + "; last message: " +
-                                (!starting_ && last_ != nullptr ? std::string(last_->name) : std::string("none"))};
+                        .text = "server " + std::string(identity_->name) + " " +
+                                to_string(heirloom::self()) + " ends: " + to_string(why) +
+                                "; last message: " +
+                                (!starting_ && last_ != nullptr ? std::string(last_->name)
+                                                                : std::string("none"))};
         if (!state.empty()) event.text += "; state: " + state;
         event.stack = why.stack();
         log(std::move(event));
@@ -249,7 +255,8 @@ bool server_core::enter(call_message* start, const start_common& common) {
         if (fault_strikes(fault::crash_init)) throw injected_fault("crash_init");
         return true;
     }
-    answer_call(start, new_reply<start_ack>(start_ack{start_word::already_started, whereis(common.name)}));
+    answer_call(start,
+                new_reply<start_ack>(start_ack{start_word::already_started, whereis(common.name)}));
     stop_after_callback(reason::normal);
     return false;
 }
@@ -309,18 +316,20 @@ start_end start_core(server_core* core, call_message* first, const start_how& ho
     auto* reply = static_cast<reply_message*>(owner.get());
     if (reply->failed) {
         give_up();
-        return {kind::failed, ids.process, {}, std::move(static_cast<failed_reply*>(reply)->payload)};
+        return {
+            kind::failed, ids.process, {}, std::move(static_cast<failed_reply*>(reply)->payload)};
     }
     auto& ack = static_cast<typed_reply<start_ack>*>(reply)->payload;
     switch (ack.word) {
-        case start_word::started: return {kind::started, ids.process, ids.monitor, {}};
-        case start_word::ignored:
-        case start_word::already_started: {
-            // It ends at once; whoever asked for a monitor finds it gone.
-            if (how.monitor) receive(when(ids.monitor, [](const down&) {}));
-            if (ack.word == start_word::ignored) return {kind::ignored, ids.process, {}, "ignore"_a};
-            return {kind::already_started, ack.holder, {}, "already_started"_a};
-        }
+    case start_word::started:
+        return {kind::started, ids.process, ids.monitor, {}};
+    case start_word::ignored:
+    case start_word::already_started: {
+        // It ends at once; whoever asked for a monitor finds it gone.
+        if (how.monitor) receive(when(ids.monitor, [](const down&) {}));
+        if (ack.word == start_word::ignored) return {kind::ignored, ids.process, {}, "ignore"_a};
+        return {kind::already_started, ack.holder, {}, "already_started"_a};
+    }
     }
     return {kind::failed, ids.process, {}, reason::abandoned};
 }
@@ -331,11 +340,19 @@ start_error to_start_error(start_end end) {
     e.reason = std::move(end.reason);
     e.process = end.process;
     switch (end.how) {
-        case kind::ignored: e.kind = start_failure::ignored; break;
-        case kind::already_started: e.kind = start_failure::already_started; break;
-        case kind::timed_out: e.kind = start_failure::timed_out; break;
-        case kind::started:
-        case kind::failed: e.kind = start_failure::failed; break;
+    case kind::ignored:
+        e.kind = start_failure::ignored;
+        break;
+    case kind::already_started:
+        e.kind = start_failure::already_started;
+        break;
+    case kind::timed_out:
+        e.kind = start_failure::timed_out;
+        break;
+    case kind::started:
+    case kind::failed:
+        e.kind = start_failure::failed;
+        break;
     }
     return e;
 }
@@ -348,7 +365,8 @@ reply_message* ask(pid server, call_message* request, duration limit, const char
         throw bad_argument(function, "a negative limit");
     }
     reply_message* got = call_and_wait(server, request, limit);
-    if (got == nullptr || !got->failed) [[likely]] return got;
+    if (got == nullptr || !got->failed) [[likely]]
+        return got;
     // A loop around a call that fails at once still lets others run.
     message_ptr owner(got);
     safe_point(100);

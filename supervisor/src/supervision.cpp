@@ -1,10 +1,10 @@
 #include "supervision.hpp"
 
-#include <algorithm>
-
 #include "heirloom/errors.hpp"
 #include "heirloom/process.hpp"
 #include "heirloom/timer.hpp"
+
+#include <algorithm>
 
 namespace heirloom::detail {
 

@@ -1,6 +1,9 @@
 #pragma once
 
-#include <boost/unordered/unordered_flat_map.hpp>
+#include "child_control.hpp"
+#include "heirloom/supervisor.hpp"
+#include "restart_window.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -8,20 +11,20 @@
 #include <string_view>
 #include <vector>
 
-#include "child_control.hpp"
-#include "heirloom/supervisor.hpp"
-#include "restart_window.hpp"
+#include <boost/unordered/unordered_flat_map.hpp>
 
 // supervision: the children of one supervisor, and what is done when one ends. Runs in the supervisor's process
 // alone. Two kinds: ordered_children (one_for_one, one_for_all, rest_for_one) and like_children
 // (simple_one_for_one).
 namespace heirloom::detail {
 
-failure<child_error> refused(child_failure kind, pid process = {}, exit_reason why = {}, std::string text = {});
+failure<child_error> refused(child_failure kind, pid process = {}, exit_reason why = {},
+                             std::string text = {});
 
 class supervision {
 public:
-    supervision(const restart_intensity& intensity, auto_shutdown_mode mode, duration grace, bool report_progress)
+    supervision(const restart_intensity& intensity, auto_shutdown_mode mode, duration grace,
+                bool report_progress)
         : control_(grace, report_progress), window_(intensity), auto_shutdown_(mode) {}
     virtual ~supervision() = default;
     supervision(const supervision&) = delete;
@@ -83,7 +86,7 @@ private:
     struct child {
         child_data_ptr spec;
         pid process;
-        pid last_process;         // of a child being restarted, for the reports
+        pid last_process;  // of a child being restarted, for the reports
         exit_reason last_reason;
         child_status status = child_status::stopped;
         std::uint64_t serial = 0;
@@ -120,8 +123,8 @@ private:
     std::size_t significant_ = 0;  // alive or about to be
     std::uint64_t next_serial_ = 0;
     boost::unordered_flat_map<std::uint64_t, child*> by_pid_;
-    boost::unordered_flat_map<std::string_view, child*> by_id_;   // keys live in the specs
-    boost::unordered_flat_map<std::uint64_t, child*> pending_;    // restarting, by serial
+    boost::unordered_flat_map<std::string_view, child*> by_id_;  // keys live in the specs
+    boost::unordered_flat_map<std::uint64_t, child*> pending_;   // restarting, by serial
 };
 
 /// Children without ids or order: of one specification (simple_one_for_one), or each of its own (dynamic_children).
@@ -166,16 +169,18 @@ private:
     void put_off(restarting r, duration wait);
     void running(pid process, restarting& r);
     void ended_for_good(const child_data& spec);
-    std::size_t significant() const noexcept { return spec_ && spec_->significant ? running_.size() + pending_.size() : 0; }
+    std::size_t significant() const noexcept {
+        return spec_ && spec_->significant ? running_.size() + pending_.size() : 0;
+    }
 
     child_data_ptr spec_;           // null: dynamic
     std::size_t max_children_ = 0;  // 0: no limit
     std::size_t supervisors_ = 0;
     std::uint64_t next_serial_ = 0;
-    boost::unordered_flat_map<std::uint64_t, child_data_ptr> running_;   // by pid
-    boost::unordered_flat_map<std::uint64_t, restarting> pending_;       // by serial
+    boost::unordered_flat_map<std::uint64_t, child_data_ptr> running_;  // by pid
+    boost::unordered_flat_map<std::uint64_t, restarting> pending_;      // by serial
     boost::unordered_flat_map<std::uint64_t, std::uint64_t> pending_by_pid_;
-    boost::unordered_flat_map<std::uint64_t, history> history_;          // by pid
+    boost::unordered_flat_map<std::uint64_t, history> history_;  // by pid
 };
 
 }  // namespace heirloom::detail

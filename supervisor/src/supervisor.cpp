@@ -1,11 +1,11 @@
 #include "heirloom/supervisor.hpp"
 
-#include <unordered_set>
-
 #include "heirloom/errors.hpp"
 #include "heirloom/log.hpp"
 #include "heirloom/process.hpp"
 #include "supervision.hpp"
+
+#include <unordered_set>
 
 namespace heirloom {
 
@@ -13,11 +13,13 @@ namespace {
 
 std::string fault_of(const supervisor::init_result& what) {
     if (what.strategy > simple_one_for_one) return "strategy: no such strategy";
-    if (what.auto_shutdown > auto_shutdown_mode::all_significant) return "auto_shutdown: no such mode";
+    if (what.auto_shutdown > auto_shutdown_mode::all_significant)
+        return "auto_shutdown: no such mode";
     if (what.intensity.restarts < 0)
         return "intensity.restarts: " + std::to_string(what.intensity.restarts) + " is negative";
     if (what.intensity.within <= duration::zero())
-        return "intensity.within: " + std::to_string(what.intensity.within.count()) + " ns is not above 0";
+        return "intensity.within: " + std::to_string(what.intensity.within.count()) +
+               " ns is not above 0";
     if (what.grace < duration::zero()) return "grace: negative";
     return {};
 }
@@ -54,15 +56,24 @@ using verb = detail::child_verb_request::verb;
 
 std::string_view to_string(child_failure f) noexcept {
     switch (f) {
-        case child_failure::bad_spec: return "bad_spec";
-        case child_failure::start_failed: return "start_failed";
-        case child_failure::already_started: return "already_started";
-        case child_failure::already_present: return "already_present";
-        case child_failure::not_found: return "not_found";
-        case child_failure::running: return "running";
-        case child_failure::restarting: return "restarting";
-        case child_failure::max_children: return "max_children";
-        case child_failure::simple_one_for_one: return "simple_one_for_one";
+    case child_failure::bad_spec:
+        return "bad_spec";
+    case child_failure::start_failed:
+        return "start_failed";
+    case child_failure::already_started:
+        return "already_started";
+    case child_failure::already_present:
+        return "already_present";
+    case child_failure::not_found:
+        return "not_found";
+    case child_failure::running:
+        return "running";
+    case child_failure::restarting:
+        return "restarting";
+    case child_failure::max_children:
+        return "max_children";
+    case child_failure::simple_one_for_one:
+        return "simple_one_for_one";
     }
     return "unknown";
 }
@@ -75,7 +86,8 @@ const failed_child* as_failed_child(const exit_reason& why) noexcept {
 
 supervisor::supervisor(init_result what) {
     trap_exit(true);
-    if (std::string fault = fault_of(what); !fault.empty()) exit(bad("supervisor_data"_a, std::move(fault)));
+    if (std::string fault = fault_of(what); !fault.empty())
+        exit(bad("supervisor_data"_a, std::move(fault)));
     if (what.strategy == simple_one_for_one) {
         if (what.children.size() != 1)
             exit(bad("bad_start_spec"_a, "simple_one_for_one needs exactly one child, not " +
@@ -92,7 +104,8 @@ supervisor::supervisor(init_result what) {
 
 supervisor::supervisor(dynamic_children what) {
     trap_exit(true);
-    if (std::string fault = fault_of({.intensity = what.intensity, .grace = what.grace}); !fault.empty())
+    if (std::string fault = fault_of({.intensity = what.intensity, .grace = what.grace});
+        !fault.empty())
         exit(bad("supervisor_data"_a, std::move(fault)));
     impl_ = std::make_unique<detail::like_children>(what);
 }
@@ -107,13 +120,18 @@ detail::start_like_request::reply supervisor::handle_call(detail::start_like_req
 }
 detail::child_verb_request::reply supervisor::handle_call(detail::child_verb_request r) {
     switch (r.what) {
-        case verb::terminate: return impl_->terminate(r.id, r.process);
-        case verb::restart: return impl_->restart(r.id);
-        case verb::remove: break;
+    case verb::terminate:
+        return impl_->terminate(r.id, r.process);
+    case verb::restart:
+        return impl_->restart(r.id);
+    case verb::remove:
+        break;
     }
     return impl_->remove(r.id);
 }
-std::vector<child_info> supervisor::handle_call(detail::which_children_request) { return impl_->which(); }
+std::vector<child_info> supervisor::handle_call(detail::which_children_request) {
+    return impl_->which();
+}
 child_counts supervisor::handle_call(detail::count_children_request) { return impl_->count(); }
 detail::get_childspec_request::reply supervisor::handle_call(detail::get_childspec_request r) {
     return impl_->spec_of(r.id, r.process);
@@ -140,15 +158,20 @@ result<started_child, child_error> restart_child(supervisor_ref sup, std::string
 result<void, child_error> delete_child(supervisor_ref sup, std::string id) {
     return without_value(ask(sup, detail::child_verb_request{verb::remove, std::move(id), {}}));
 }
-std::vector<child_info> which_children(supervisor_ref sup) { return ask(sup, detail::which_children_request{}); }
-child_counts count_children(supervisor_ref sup) { return ask(sup, detail::count_children_request{}); }
+std::vector<child_info> which_children(supervisor_ref sup) {
+    return ask(sup, detail::which_children_request{});
+}
+child_counts count_children(supervisor_ref sup) {
+    return ask(sup, detail::count_children_request{});
+}
 result<child_spec, child_error> get_childspec(supervisor_ref sup, std::string id) {
     return ask(sup, detail::get_childspec_request{std::move(id), {}});
 }
 result<child_spec, child_error> get_childspec(supervisor_ref sup, pid child) {
     return ask(sup, detail::get_childspec_request{{}, child});
 }
-result<void, child_error> check_childspecs(const std::vector<child_spec>& specs, auto_shutdown_mode mode) {
+result<void, child_error> check_childspecs(const std::vector<child_spec>& specs,
+                                           auto_shutdown_mode mode) {
     if (std::string fault = fault_of(specs, mode); !fault.empty())
         return failure(child_error{child_failure::bad_spec, "bad_spec"_a, {}, std::move(fault)});
     return {};

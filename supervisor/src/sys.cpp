@@ -1,11 +1,11 @@
 #include "heirloom/sys.hpp"
 
-#include <algorithm>
-#include <exception>
-
 #include "heirloom/log.hpp"
 #include "heirloom/process.hpp"
 #include "sys_state.hpp"
+
+#include <algorithm>
+#include <exception>
 
 namespace heirloom::detail {
 
@@ -58,7 +58,8 @@ void sys_state::event(sys::event_kind kind, std::string_view message, pid client
 void suspend_server(server_core& core, bool on) { core.set_suspended(on); }
 
 sys::status status_of(server_core& core) {
-    return {self(), std::string(core.identity().name), core.suspended(), core.parent(), core.describe()};
+    return {self(), std::string(core.identity().name), core.suspended(), core.parent(),
+            core.describe()};
 }
 
 void count_events(server_core& core, bool on) {
@@ -88,9 +89,11 @@ std::vector<sys::event> kept_events(server_core& core) {
     return {s.log.begin(), s.log.end()};
 }
 
-void install_observer(server_core& core, std::string id, std::function<bool(const sys::event&)> see) {
+void install_observer(server_core& core, std::string id,
+                      std::function<bool(const sys::event&)> see) {
     sys_state& s = core.sys();
-    const bool there = std::any_of(s.observers.begin(), s.observers.end(), [&](const auto& o) { return o.id == id; });
+    const bool there = std::any_of(s.observers.begin(), s.observers.end(),
+                                   [&](const auto& o) { return o.id == id; });
     if (!there) s.observers.push_back({std::move(id), std::move(see)});
     core.set_observed(true);
 }
@@ -117,7 +120,8 @@ bool trace_to_log(const sys::event& e) {
     log({.level = log_level::info,
          .event = "trace",
          .about = e.server,
-         .text = to_string(e.server) + what + e.message + (e.client ? " of " + to_string(e.client) : "")});
+         .text = to_string(e.server) + what + e.message +
+                 (e.client ? " of " + to_string(e.client) : "")});
     return true;
 }
 

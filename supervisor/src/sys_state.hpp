@@ -1,5 +1,8 @@
 #pragma once
 
+#include "heirloom/detail/server_core.hpp"
+#include "heirloom/sys.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -7,9 +10,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "heirloom/detail/server_core.hpp"
-#include "heirloom/sys.hpp"
 
 namespace heirloom::detail {
 

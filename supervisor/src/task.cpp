@@ -9,12 +9,14 @@ void check_task_owner(pid owner, bool valid, const char* function) {
     if (owner != self()) throw bad_argument(function, "the task belongs to another process");
 }
 
-exit_reason end_task(pid process, const monitor_ref& watch, bool linked, duration limit, bool at_once) {
+exit_reason end_task(pid process, const monitor_ref& watch, bool linked, duration limit,
+                     bool at_once) {
     if (linked) unlink(process);
     exit(process, at_once ? reason::kill : reason::shutdown);
     auto ended = [&](duration wait) {
-        return receive(when(watch, [](const down& d) { return std::optional<exit_reason>(d.reason); }),
-                       after(wait, [] { return std::optional<exit_reason>(); }));
+        return receive(
+            when(watch, [](const down& d) { return std::optional<exit_reason>(d.reason); }),
+            after(wait, [] { return std::optional<exit_reason>(); }));
     };
     std::optional<exit_reason> why = ended(at_once ? forever : limit);
     if (!why) {

@@ -27,7 +27,8 @@ TEST(conformance_ets, new_bad_options) {
     on_all_workers([] {
         storage first{{.name = "taken"}};
         const auto before = ets::all().size();
-        for (int i = 0; i < 100; ++i) require_throws<ets::name_taken>([] { storage{{.name = "taken"}}; });
+        for (int i = 0; i < 100; ++i)
+            require_throws<ets::name_taken>([] { storage{{.name = "taken"}}; });
         require_eq(ets::all().size(), before);
     });
     EXPECT_THROW(numbers::create(), not_in_process);
@@ -145,27 +146,27 @@ TEST(conformance_ets, name_table_random) {
             const int n = static_cast<int>(random() % 4);
             const int m = static_cast<int>(random() % 4);
             switch (random() % 3) {
-                case 0:
-                    if (model.contains(n))
-                        require_throws<ets::name_taken>([&] { numbers{{.name = names[n]}}; });
-                    else
-                        model[n] = numbers{{.name = names[n]}};
-                    break;
-                case 1:
-                    if (model.contains(n)) {
-                        model[n].delete_table();
-                        model.erase(n);
-                    }
-                    break;
-                default:
-                    if (!model.contains(n)) break;
-                    if (model.contains(m)) {
-                        require_throws<ets::name_taken>([&] { model[n].rename(names[m]); });
-                    } else {
-                        model[n].rename(names[m]);
-                        model[m] = model[n];
-                        model.erase(n);
-                    }
+            case 0:
+                if (model.contains(n))
+                    require_throws<ets::name_taken>([&] { numbers{{.name = names[n]}}; });
+                else
+                    model[n] = numbers{{.name = names[n]}};
+                break;
+            case 1:
+                if (model.contains(n)) {
+                    model[n].delete_table();
+                    model.erase(n);
+                }
+                break;
+            default:
+                if (!model.contains(n)) break;
+                if (model.contains(m)) {
+                    require_throws<ets::name_taken>([&] { model[n].rename(names[m]); });
+                } else {
+                    model[n].rename(names[m]);
+                    model[m] = model[n];
+                    model.erase(n);
+                }
             }
             for (int k = 0; k < 4; ++k) {
                 const auto found = ets::whereis<numbers>(names[k]);
@@ -225,7 +226,8 @@ TEST(conformance_ets, acc_protected) {
             require_throws<ets::access_denied>([&] { t.clear(); });
             require_throws<ets::access_denied>([&] { t.rename("x"); });
             require_throws<ets::access_denied>([&] { t.delete_table(); });
-            require_throws<ets::access_denied>([&] { t.select_delete([](long, long) { return true; }); });
+            require_throws<ets::access_denied>(
+                [&] { t.select_delete([](long, long) { return true; }); });
             require(!t.try_erase(1));
         });
         require_eq(t.at(1), 1);
@@ -266,11 +268,16 @@ TEST(conformance_ets, acc_read_ops) {
             require_throws<ets::access_denied>([&] { table.visit(1, [](long) {}); });
             require_throws<ets::access_denied>([&] { table.slot(0); });
             require_throws<ets::access_denied>([&] { table.select(all); });
-            require_throws<ets::access_denied>([&] { table.select(all, [](long k, long) { return k; }, 1); });
+            require_throws<ets::access_denied>([&] {
+                table.select(
+                    all, [](long k, long) { return k; }, 1);
+            });
             require_throws<ets::access_denied>([&] { table.select_count(all); });
-            require_throws<ets::access_denied>([&] { table.fold(0L, [](long, long, long a) { return a; }); });
+            require_throws<ets::access_denied>(
+                [&] { table.fold(0L, [](long, long, long a) { return a; }); });
             require_throws<ets::access_denied>([&] { table.to_vector(); });
-            require_throws<ets::access_denied>([&] { (void)ets::tab2file(table, "/tmp/never_written"); });
+            require_throws<ets::access_denied>(
+                [&] { (void)ets::tab2file(table, "/tmp/never_written"); });
             require_throws<ets::access_denied>([&] { table.safe_fixtable(true); });
         };
         worker other;
@@ -306,8 +313,9 @@ TEST(conformance_ets, setopts_bad) {
         numbers t{{.access = ets::access::public_}};
         worker other;
         other.run([t]() mutable {
-            require_throws<ets::not_owner>(
-                [&] { t.setopts({.access = ets::access::private_, .heir = ets::heir{self(), 1}}); });
+            require_throws<ets::not_owner>([&] {
+                t.setopts({.access = ets::access::private_, .heir = ets::heir{self(), 1}});
+            });
         });
         require_eq(t.info()->access, ets::access::public_);
         require(!t.info()->heir);
@@ -369,7 +377,10 @@ TEST(conformance_ets, own_death_order) {
 
 TEST(conformance_ets, own_not_collected) {
     on_all_workers([] {
-        { storage t{{.name = "forgotten"}}; t.insert("a"_a, 1); }
+        {
+            storage t{{.name = "forgotten"}};
+            t.insert("a"_a, 1);
+        }
         require_eq(ets::whereis<storage>("forgotten").at("a"_a), 1);
     });
 }
@@ -448,9 +459,13 @@ TEST(conformance_ets, heir_before_signals) {
             int position = 0;
             int transfer_at = -1;
             for (; position < (linked ? 3 : 2); ++position)
-                receive([&](ets::transfer x) { transfer_at = position; require(x.from == owner.pid); },
-                        [&](down) { require(transfer_at >= 0, "down before transfer"); },
-                        [&](exit_signal) { require(transfer_at >= 0, "exit before transfer"); });
+                receive(
+                    [&](ets::transfer x) {
+                        transfer_at = position;
+                        require(x.from == owner.pid);
+                    },
+                    [&](down) { require(transfer_at >= 0, "down before transfer"); },
+                    [&](exit_signal) { require(transfer_at >= 0, "exit before transfer"); });
             require_eq(transfer_at, 0);
         }
     });
@@ -467,7 +482,7 @@ TEST(conformance_ets, heir_data) {
             worker owner;
             owner.run([heir, data] { numbers{{.heir = {heir, data}}}; });
             exit(owner.id(), reason::kill);
-            for (;;)    // busy polling
+            for (;;)  // busy polling
                 if (auto x = receive_for<ets::transfer>(0ms))
                     return *x;
                 else
@@ -477,7 +492,8 @@ TEST(conformance_ets, heir_data) {
         require(*inherit(std::string("text")).data.template get<std::string>() == "text");
         require(*inherit(42L).data.template get<long>() == 42);
         auto x = inherit(compound{heir, {"a", "b"}});
-        require(x.data.template get<compound>()->words.size() == 2 && x.data.template get<compound>()->who == heir);
+        require(x.data.template get<compound>()->words.size() == 2 &&
+                x.data.template get<compound>()->who == heir);
         require(x.data.template get<long>() == nullptr);
     });
 }
@@ -548,7 +564,7 @@ TEST(conformance_ets, heir_pid_reuse) {
             receive(when(next.ref, [](down) {}));
             return;
         }
-        owner.end();    // slots are reused late; then at least nobody inherits
+        owner.end();  // slots are reused late; then at least nobody inherits
         require(!t.info());
     });
 }
@@ -677,7 +693,7 @@ TEST(conformance_ets, give_away_errors) {
         });
         require_eq(t.info()->owner, self());
         t.insert(1, 2);
-        require_eq(t.info()->ownership_epoch, 2u);    // there and back
+        require_eq(t.info()->ownership_epoch, 2u);  // there and back
         t.delete_table();
         require_throws<ets::no_such_table>([&] { (void)t.give_away(other); });
     });
@@ -763,5 +779,5 @@ TEST(ownership, giving_to_the_dying_loses_no_table) {
     });
 }
 
-}    // namespace
-}    // namespace heirloom::test
+}  // namespace
+}  // namespace heirloom::test

@@ -27,8 +27,9 @@ struct session {
 /// Compares and hashes without regard to case.
 struct caseless {
     bool operator()(const std::string& a, const std::string& b) const {
-        return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
-                                            [](char x, char y) { return std::tolower(x) < std::tolower(y); });
+        return std::lexicographical_compare(
+            a.begin(), a.end(), b.begin(), b.end(),
+            [](char x, char y) { return std::tolower(x) < std::tolower(y); });
     }
 };
 
@@ -76,7 +77,8 @@ TEST(conformance_ets, eot_not_a_key) {
     // The end of the table is an empty optional, which is no key: `next` does not take it.
     on_all_workers([] {
         require(!numbers::create().first() && !ordered::create().last());
-        static_assert(!std::is_invocable_v<decltype(&numbers::next), numbers&, std::optional<long>>);
+        static_assert(
+            !std::is_invocable_v<decltype(&numbers::next), numbers&, std::optional<long>>);
     });
 }
 
@@ -91,7 +93,8 @@ TEST(conformance_ets, ins_single) {
         check(numbers::create(), 1L, 2L, 3L);
         check(texts::create(), std::string("k"), std::string("a"), std::string(300, 'b'));
         check(ordered::create(), 1L, 2L, 3L);
-        check(ets::ordered_set<std::string, session>::create(), std::string("k"), session{}, session{1, 2, "x"});
+        check(ets::ordered_set<std::string, session>::create(), std::string("k"), session{},
+              session{1, 2, "x"});
     });
 }
 
@@ -161,7 +164,8 @@ TEST(conformance_ets, ins_list_atomic) {
             writers[static_cast<std::size_t>(w)].begin([t, w]() mutable {
                 for (long size : {2L, 100L, 3'000L}) {
                     std::vector<std::pair<long, long>> rows;
-                    for (long i = 0; i < size; ++i) rows.emplace_back(w * 1'000'000 + size * 10'000 + i, i);
+                    for (long i = 0; i < size; ++i)
+                        rows.emplace_back(w * 1'000'000 + size * 10'000 + i, i);
                     t.insert(rows);
                 }
             });
@@ -177,7 +181,8 @@ TEST(conformance_ets, ins_list_killed) {
             auto t = open_to_all<texts>();
             auto writer = spawn_monitor([t]() mutable {
                 std::vector<std::pair<std::string, std::string>> rows;
-                for (int i = 0; i < 2'000; ++i) rows.emplace_back("key number " + std::to_string(i), "value");
+                for (int i = 0; i < 2'000; ++i)
+                    rows.emplace_back("key number " + std::to_string(i), "value");
                 t.insert(rows);
             });
             for (int i = 0; i < round % 7; ++i) yield();
@@ -332,8 +337,10 @@ TEST(conformance_ets, lookup_element) {
 TEST(conformance_ets, lookup_element_errors) {
     // A position that is wrong does not compile.
     on_all_workers([] {
-        require_throws<ets::no_such_key>([] { ets::set<long, session>::create().lookup_element(1, &session::user); });
-        require_throws<ets::no_such_key>([] { ets::bag<long, session>::create().lookup_element(1, &session::user); });
+        require_throws<ets::no_such_key>(
+            [] { ets::set<long, session>::create().lookup_element(1, &session::user); });
+        require_throws<ets::no_such_key>(
+            [] { ets::bag<long, session>::create().lookup_element(1, &session::user); });
         require_throws<ets::no_such_key>([] { numbers::create().at(1); });
     });
 }
@@ -522,7 +529,8 @@ TEST(conformance_ets, upd_counter_forms) {
             t.insert(1, 10);
             require_eq(t.update_counter(1, 5), 15);
             require_eq(t.update_counter(1, {.add = -20}), -5);
-            require_eq(t.update_counter(1, {{.add = 1}, {.add = 2}, {.add = -10}}), (std::vector<long>{-4, -2, -12}));
+            require_eq(t.update_counter(1, {{.add = 1}, {.add = 2}, {.add = -10}}),
+                       (std::vector<long>{-4, -2, -12}));
             require_eq(t.at(1), -12);
         };
         check(numbers::create());
@@ -530,8 +538,8 @@ TEST(conformance_ets, upd_counter_forms) {
         auto s = ets::set<long, session>::create();
         s.insert(1, {});
         require_eq(s.update_counter(1, &session::hits, 3), 3);
-        require(s.update_counters(1, ets::step(&session::hits, 1), ets::step(&session::misses, 2)) ==
-                std::tuple<long, int>(4, 2));
+        require(s.update_counters(1, ets::step(&session::hits, 1),
+                                  ets::step(&session::misses, 2)) == std::tuple<long, int>(4, 2));
     });
 }
 
@@ -560,8 +568,9 @@ TEST(conformance_ets, upd_counter_errors) {
     on_all_workers([] {
         auto t = ets::set<long, int>::create();
         t.insert(1, 5);
-        require_throws<ets::counter_overflow>(
-            [&] { t.update_counter(1, {{.add = 1}, {.add = std::numeric_limits<int>::max()}}); });
+        require_throws<ets::counter_overflow>([&] {
+            t.update_counter(1, {{.add = 1}, {.add = std::numeric_limits<int>::max()}});
+        });
         require_eq(t.at(1), 5);
     });
 }
@@ -591,7 +600,8 @@ TEST(conformance_ets, upd_counter_big) {
         require_throws<ets::counter_overflow>([&] { t.update_counter(1, 1); });
         require_eq(t.at(1), most);
         require_eq(t.update_counter(1, -most), 0);
-        require_eq(t.update_counter(1, std::numeric_limits<long>::min()), std::numeric_limits<long>::min());
+        require_eq(t.update_counter(1, std::numeric_limits<long>::min()),
+                   std::numeric_limits<long>::min());
         require_throws<ets::counter_overflow>([&] { t.update_counter(1, -1); });
         auto u = ets::set<long, unsigned>::create();
         u.insert(1, 0u);
@@ -658,7 +668,7 @@ TEST(rows, what_a_callback_throws_leaves_the_row) {
                 });
             });
             require(t.at(1) == value);
-            t.insert(1, value);    // the row is not held any more
+            t.insert(1, value);  // the row is not held any more
         };
         check(open_to_all<numbers>(), 5L);
         check(numbers::create(), 5L);
@@ -681,10 +691,11 @@ TEST(rows, a_callback_reads_but_does_not_write_or_wait) {
         });
         require_eq(t.at(1), 9);
         t.visit(1, [&](const long&) { require_throws<in_table_callback>([&] { t.clear(); }); });
-        require_throws<in_table_callback>([&] { t.select_count([&](long k, long) { return t.insert(k, 0), true; }); });
+        require_throws<in_table_callback>(
+            [&] { t.select_count([&](long k, long) { return t.insert(k, 0), true; }); });
         require_eq(t.size(), 2u);
     });
 }
 
-}    // namespace
-}    // namespace heirloom::test
+}  // namespace
+}  // namespace heirloom::test

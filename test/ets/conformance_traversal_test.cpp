@@ -30,7 +30,8 @@ Table filled(long n, const ets::table_options& options = {.access = ets::access:
 template <class Table>
 std::set<long> walked(const Table& t) {
     std::set<long> seen;
-    for (auto k = t.first(); k; k = t.next(*k)) require(seen.insert(*k).second, "a key was met twice");
+    for (auto k = t.first(); k; k = t.next(*k))
+        require(seen.insert(*k).second, "a key was met twice");
     return seen;
 }
 /// Runs `check` on an empty table of every type.
@@ -92,10 +93,12 @@ TEST(conformance_ets, ordered_order) {
         require_eq(n, 0u);
         require(t.select(every, key_only) == keys);
         require_eq(t.slot(17)->first, keys[17]);
-        const auto up = t.fold(std::vector<long>(), [](long k, long, std::vector<long> a) { return a.push_back(k), a; });
+        const auto up = t.fold(std::vector<long>(),
+                               [](long k, long, std::vector<long> a) { return a.push_back(k), a; });
         require(up == keys);
         const auto down =
-            t.fold_reverse(std::vector<long>(), [](long k, long, std::vector<long> a) { return a.push_back(k), a; });
+            t.fold_reverse(std::vector<long>(),
+                           [](long k, long, std::vector<long> a) { return a.push_back(k), a; });
         std::reverse(keys.begin(), keys.end());
         require(down == keys);
         require_eq(t.next(-1'000'000).value(), keys.back());
@@ -140,12 +143,15 @@ void walk_beside_changes(Table t, bool fixed) {
         if (fixed) t.safe_fixtable(true);
         std::set<long> seen;
         try {
-            for (auto k = t.first(); k; k = t.next(*k)) require(seen.insert(*k).second, "a key was met twice");
-            for (long k = 0; k < 1'000; ++k) require(seen.contains(k), "a key that is there was not met");
+            for (auto k = t.first(); k; k = t.next(*k))
+                require(seen.insert(*k).second, "a key was met twice");
+            for (long k = 0; k < 1'000; ++k)
+                require(seen.contains(k), "a key that is there was not met");
         } catch (const ets::no_such_key&) {
             require(!fixed, "a fixed table forgot where its walker was");
         }
-        for (long k : seen) require(k < 1'000 || (k - 1'000) % 100'000 < 5'000, "a key that never was");
+        for (long k : seen)
+            require(k < 1'000 || (k - 1'000) % 100'000 < 5'000, "a key that never was");
         if (fixed) t.safe_fixtable(false);
     }
     over = true;
@@ -228,7 +234,8 @@ TEST(conformance_ets, fix_info) {
         t.safe_fixtable(true);
         const auto info = t.info().value();
         require(info.fixed && info.fixed_since == since);
-        require(info.fixations.size() == 1 && info.fixations[0].process == self() && info.fixations[0].count == 2);
+        require(info.fixations.size() == 1 && info.fixations[0].process == self() &&
+                info.fixations[0].count == 2);
         require(info.fixed_since_wall > std::chrono::system_clock::now() - 1min);
     });
 }
@@ -276,9 +283,8 @@ TEST(conformance_ets, fold_fixes) {
     on_all_types([](auto t) {
         for (long i = 0; i < 200; ++i) t.insert(i, 1);
         require_eq(t.fold(0L, [](long, long v, long a) { return a + v; }), 200);
-        require_throws<std::runtime_error>([&] {
-            t.fold(0L, [](long, long, long) -> long { throw std::runtime_error("no"); });
-        });
+        require_throws<std::runtime_error>(
+            [&] { t.fold(0L, [](long, long, long) -> long { throw std::runtime_error("no"); }); });
         require(!t.info()->fixed);
     });
 }
@@ -317,7 +323,8 @@ TEST(conformance_ets, match_object) {
     on_all_workers([] {
         auto t = filled<numbers>(13'000);
         require(t.select([](long, long v) { return v == -1; }).empty());
-        require(t.select([](long k, long) { return k == 77; }) == std::vector<std::pair<long, long>>{{77, 770}});
+        require(t.select([](long k, long) { return k == 77; }) ==
+                std::vector<std::pair<long, long>>{{77, 770}});
     });
 }
 
@@ -369,8 +376,9 @@ TEST(conformance_ets, match_delete) {
 TEST(conformance_ets, select_basics) {
     on_all_workers([] {
         auto t = filled<numbers>(30);
-        auto found = t.match(ets::first_of(ets::clause{[](long k, long) { return k < 3; }, [](long k, long) { return k; }},
-                                           ets::clause{[](long k, long) { return k < 5; }, [](long k, long) { return -k; }}));
+        auto found = t.match(ets::first_of(
+            ets::clause{[](long k, long) { return k < 3; }, [](long k, long) { return k; }},
+            ets::clause{[](long k, long) { return k < 5; }, [](long k, long) { return -k; }}));
         std::sort(found.begin(), found.end());
         require(found == std::vector<long>{-4, -3, 0, 1, 2});
     });
@@ -380,8 +388,11 @@ TEST(conformance_ets, select_guard_error) {
     // A predicate that fails is an error of its own here: it is code of the caller's, and the table is unchanged.
     on_all_workers([] {
         auto t = filled<numbers>(30);
-        require_throws<std::out_of_range>(
-            [&] { t.select_delete([](long k, long) -> bool { return k == 20 ? throw std::out_of_range("20") : false; }); });
+        require_throws<std::out_of_range>([&] {
+            t.select_delete([](long k, long) -> bool {
+                return k == 20 ? throw std::out_of_range("20") : false;
+            });
+        });
         require_eq(t.size(), 30u);
     });
 }
@@ -403,7 +414,8 @@ TEST(conformance_ets, select_chunk_sizes) {
     on_all_workers([] {
         auto check = [](auto t) {
             std::vector<std::size_t> sizes;
-            for (auto page = t.select(every, key_only, 3'000); page; page.next()) sizes.push_back(page.rows().size());
+            for (auto page = t.select(every, key_only, 3'000); page; page.next())
+                sizes.push_back(page.rows().size());
             require(sizes == std::vector<std::size_t>{3'000, 3'000, 3'000, 1'000});
         };
         check(filled<ordered>(10'000));
@@ -455,7 +467,8 @@ TEST(conformance_ets, select_cont_table_gone) {
         numbers again{{.name = "far"}};
         again.insert(1, 1);
         require_throws<ets::no_such_table>([&] {
-            for (; far; far.next()) {}
+            for (; far; far.next()) {
+            }
         });
     });
 }
@@ -489,7 +502,8 @@ TEST(conformance_ets, select_delete_conserve) {
                 for (int i = 0; i < 2'000; ++i) {
                     if (i % 100 == 99) {
                         const long residue = static_cast<long>(random() % 5);
-                        deleted += static_cast<long>(t.select_delete([residue](long k, long) { return k % 5 == residue; }));
+                        deleted += static_cast<long>(
+                            t.select_delete([residue](long k, long) { return k % 5 == residue; }));
                     } else {
                         inserted += t.insert_new(static_cast<long>(random() % 3'000), 1) ? 1 : 0;
                     }
@@ -506,7 +520,9 @@ TEST(conformance_ets, select_replace_key) {
     // The key is not the function's to choose.
     on_all_workers([] {
         auto check = [](auto t) {
-            require_eq(t.select_replace([](long k, long) { return k < 10; }, [](long k, long v) { return k + v; }), 10u);
+            require_eq(t.select_replace([](long k, long) { return k < 10; },
+                                        [](long k, long v) { return k + v; }),
+                       10u);
             for (long k = 0; k < 100; ++k) require_eq(t.at(k), k < 10 ? 11 * k : 10 * k);
         };
         check(filled<numbers>(100));
@@ -519,7 +535,9 @@ TEST(conformance_ets, select_replace_bag) {
     on_all_workers([] {
         auto t = duplicate_bag::create();
         t.insert({{1, 1}, {1, 2}, {1, 1}});
-        require_eq(t.select_replace([](long, long v) { return v == 1; }, [](long, long) { return 2; }), 2u);
+        require_eq(
+            t.select_replace([](long, long v) { return v == 1; }, [](long, long) { return 2; }),
+            2u);
         require_eq(t.lookup(1), (std::vector<long>{2, 2, 2}));
     });
 }
@@ -534,7 +552,8 @@ TEST(conformance_ets, select_replace_cas) {
                 w.begin([t, &replaced]() mutable {
                     for (int i = 0; i < 100; ++i)
                         replaced += static_cast<long>(
-                            t.select_replace([](long k, long) { return k % 3 == 0; }, [](long, long v) { return v + 1; }));
+                            t.select_replace([](long k, long) { return k % 3 == 0; },
+                                             [](long, long v) { return v + 1; }));
                 });
             for (auto& w : crowd) w.finish();
             require_eq(t.fold(0L, [](long, long v, long a) { return a + v; }), replaced.load());
@@ -549,7 +568,8 @@ TEST(conformance_ets, select_replace_next) {
         auto t = filled<ordered>(100);
         long n = 0;
         for (auto k = t.first(); k; k = t.next(*k), ++n)
-            t.select_replace([&](long key, long) { return key == *k; }, [](long, long v) { return v + 1; });
+            t.select_replace([&](long key, long) { return key == *k; },
+                             [](long, long v) { return v + 1; });
         require_eq(n, 100);
     });
 }
@@ -593,9 +613,14 @@ TEST(conformance_ets, ordered_concurrent) {
                 while (!over) {
                     const long k = 1'000 + static_cast<long>(random() % 3'000);
                     switch (random() % 3) {
-                        case 0: t.insert(k, k); break;
-                        case 1: t.erase(k); break;
-                        default: t.update(static_cast<long>(random() % 1'000), [](long& v) { v = -v; });
+                    case 0:
+                        t.insert(k, k);
+                        break;
+                    case 1:
+                        t.erase(k);
+                        break;
+                    default:
+                        t.update(static_cast<long>(random() % 1'000), [](long& v) { v = -v; });
                     }
                 }
             });
@@ -632,7 +657,8 @@ TEST(conformance_ets, ordered_concurrent) {
 
 TEST(conformance_ets, info_fields) {
     on_all_workers([] {
-        ets::ordered_set<std::string, long> t{{.name = "known", .access = ets::access::public_, .heir = {self(), 1}}};
+        ets::ordered_set<std::string, long> t{
+            {.name = "known", .access = ets::access::public_, .heir = {self(), 1}}};
         t.insert("a", 1);
         const auto check = [t, owner = self()] {
             const auto info = t.info().value();
@@ -734,7 +760,8 @@ TEST(conformance_ets, conc_named_lookups) {
 
 class file {
 public:
-    explicit file(const char* name) : path(std::string(::testing::TempDir()) + "heirloom_" + name) {}
+    explicit file(const char* name)
+        : path(std::string(::testing::TempDir()) + "heirloom_" + name) {}
     ~file() { std::remove(path.c_str()); }
     file(const file&) = delete;
     file& operator=(const file&) = delete;
@@ -742,7 +769,9 @@ public:
         std::ifstream in(path, std::ios::binary);
         return {std::istreambuf_iterator<char>(in), {}};
     }
-    void write(const std::string& content) const { std::ofstream(path, std::ios::binary) << content; }
+    void write(const std::string& content) const {
+        std::ofstream(path, std::ios::binary) << content;
+    }
     std::string path;
 };
 
@@ -774,11 +803,13 @@ TEST(conformance_ets, file_roundtrip) {
         auto s = ets::set<std::string, std::vector<std::string>>::create();
         s.insert("a", {"b", "c"});
         check(s);
-        auto a = ets::set<atom, std::optional<std::pair<long, double>>>{{.name = "label", .named = false}};
+        auto a = ets::set<atom, std::optional<std::pair<long, double>>>{
+            {.name = "label", .named = false}};
         a.insert("x"_a, {});
         a.insert("y"_a, std::pair(1L, 2.5));
         require(bool(ets::tab2file(a, f.path)));
-        auto loaded = ets::file2tab<ets::set<atom, std::optional<std::pair<long, double>>>>(f.path).value();
+        auto loaded =
+            ets::file2tab<ets::set<atom, std::optional<std::pair<long, double>>>>(f.path).value();
         require(loaded.at("y"_a) == std::pair(1L, 2.5) && !loaded.at("x"_a));
     });
 }
@@ -830,10 +861,14 @@ TEST(conformance_ets, init_table) {
         int calls = 0;
         t.init_table([&]() -> std::optional<std::vector<std::pair<long, long>>> {
             switch (++calls) {
-                case 1: return {{{1, 1}, {2, 2}}};
-                case 2: return std::vector<std::pair<long, long>>();
-                case 3: return {{{3, 3}}};
-                default: return std::nullopt;
+            case 1:
+                return {{{1, 1}, {2, 2}}};
+            case 2:
+                return std::vector<std::pair<long, long>>();
+            case 3:
+                return {{{3, 3}}};
+            default:
+                return std::nullopt;
             }
         });
         require_eq(t.size(), 3u);
@@ -841,5 +876,5 @@ TEST(conformance_ets, init_table) {
     });
 }
 
-}    // namespace
-}    // namespace heirloom::test
+}  // namespace
+}  // namespace heirloom::test

@@ -1,15 +1,5 @@
 #pragma once
 
-#include <heirloom/ets.hpp>
-#include <heirloom/monitor.hpp>
-#include <heirloom/names.hpp>
-#include <heirloom/process.hpp>
-#include <heirloom/receive.hpp>
-#include <heirloom/runtime.hpp>
-#include <heirloom/send.hpp>
-
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -21,6 +11,16 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <gtest/gtest.h>
+
+#include <heirloom/ets.hpp>
+#include <heirloom/monitor.hpp>
+#include <heirloom/names.hpp>
+#include <heirloom/process.hpp>
+#include <heirloom/receive.hpp>
+#include <heirloom/runtime.hpp>
+#include <heirloom/send.hpp>
 
 // Running a test's body inside a runtime. Processes do not use gtest: what a process finds wrong it throws, and the
 // test's own thread asserts.
@@ -36,10 +36,13 @@ public:
 /// Throws, naming the line, unless `holds`.
 inline void require(bool holds, const std::string& what = "does not hold",
                     std::source_location where = std::source_location::current()) {
-    if (!holds) throw found_wrong(std::string(where.file_name()) + ":" + std::to_string(where.line()) + ": " + what);
+    if (!holds)
+        throw found_wrong(std::string(where.file_name()) + ":" + std::to_string(where.line()) +
+                          ": " + what);
 }
 template <class A, class B>
-void require_eq(const A& got, const B& wanted, std::source_location where = std::source_location::current()) {
+void require_eq(const A& got, const B& wanted,
+                std::source_location where = std::source_location::current()) {
     if (got == wanted) return;
     std::ostringstream out;
     if constexpr (requires { out << got << wanted; })
@@ -100,7 +103,7 @@ public:
         watch_ = started.ref;
     }
     pid id() const noexcept { return who_; }
-    operator pid() const noexcept { return who_; }    // NOLINT(google-explicit-constructor)
+    operator pid() const noexcept { return who_; }  // NOLINT(google-explicit-constructor)
     /// Runs `f` there and waits; what it throws is thrown here.
     template <class F>
     void run(F f, std::source_location where = std::source_location::current()) {
@@ -113,8 +116,8 @@ public:
     }
     void finish(std::source_location where = std::source_location::current()) {
         const pid who = who_;
-        std::string wrong = receive(when([who](const done& d) { return d.who == who; },
-                                         [](done d) { return d.wrong; }));
+        std::string wrong = receive(
+            when([who](const done& d) { return d.who == who; }, [](done d) { return d.wrong; }));
         require(wrong.empty(), wrong, where);
     }
     /// Ends it and waits until that is known.
@@ -128,9 +131,9 @@ private:
     monitor_ref watch_;
 };
 
-}    // namespace heirloom::test
+}  // namespace heirloom::test
 
 namespace heirloom {
 template <>
 struct owns_what_it_holds<test::worker::task> : std::true_type {};
-}    // namespace heirloom
+}  // namespace heirloom

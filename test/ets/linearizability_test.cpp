@@ -1,7 +1,6 @@
 // Short histories of random operations by several processes on few keys, recorded with their real-time order, each
 // checked against the sequential meaning of the operations: is there an order of them that explains every answer?
 #include "inside.hpp"
-
 #include "support/effort.hpp"
 
 #include <array>
@@ -16,8 +15,8 @@ namespace {
 struct event {
     enum kind { insert, insert_new, lookup, take, erase, add, insert_both, clear } what;
     long key;
-    long value;                     // given
-    std::optional<long> answer;     // found; 1 or 0 for yes or no
+    long value;                  // given
+    std::optional<long> answer;  // found; 1 or 0 for yes or no
     std::uint64_t begin;
     std::uint64_t end;
 };
@@ -28,25 +27,32 @@ using state = std::array<std::optional<long>, 2>;
 bool explains(state& s, const event& e) {
     auto& row = s[static_cast<std::size_t>(e.key)];
     switch (e.what) {
-        case event::insert: row = e.value; return true;
-        case event::insert_new:
-            if (e.answer != (row ? 0 : 1)) return false;
-            if (!row) row = e.value;
-            return true;
-        case event::lookup: return row == e.answer;
-        case event::take:
-            if (row != e.answer) return false;
-            row.reset();
-            return true;
-        case event::erase:
-            if (e.answer != (row ? 1 : 0)) return false;
-            row.reset();
-            return true;
-        case event::add:
-            row = row.value_or(0) + e.value;
-            return row == e.answer;
-        case event::insert_both: s[0] = s[1] = e.value; return true;
-        case event::clear: s = {}; return true;
+    case event::insert:
+        row = e.value;
+        return true;
+    case event::insert_new:
+        if (e.answer != (row ? 0 : 1)) return false;
+        if (!row) row = e.value;
+        return true;
+    case event::lookup:
+        return row == e.answer;
+    case event::take:
+        if (row != e.answer) return false;
+        row.reset();
+        return true;
+    case event::erase:
+        if (e.answer != (row ? 1 : 0)) return false;
+        row.reset();
+        return true;
+    case event::add:
+        row = row.value_or(0) + e.value;
+        return row == e.answer;
+    case event::insert_both:
+        s[0] = s[1] = e.value;
+        return true;
+    case event::clear:
+        s = {};
+        return true;
     }
     return false;
 }
@@ -64,7 +70,8 @@ bool linearizable(const std::vector<event>& history) {
         for (std::size_t i = 0; i < history.size(); ++i) {
             if ((done >> i & 1) || history[i].begin > first_end) continue;
             state next = now;
-            if (explains(next, history[i]) && again(again, done | std::uint64_t{1} << i, next)) return true;
+            if (explains(next, history[i]) && again(again, done | std::uint64_t{1} << i, next))
+                return true;
         }
         return false;
     };
@@ -80,19 +87,39 @@ std::vector<event> run_history(Table t, std::vector<worker>& crowd, unsigned see
         crowd[w].begin([t, w, seed, &clock, &logs]() mutable {
             std::mt19937 random(seed * 31 + static_cast<unsigned>(w));
             for (std::size_t i = 0; i < each; ++i) {
-                event e{static_cast<event::kind>(random() % 8), static_cast<long>(random() % 2),
-                        static_cast<long>(seed % 1'000 * 100 + w * each + i + 1), std::nullopt, 0, 0};
+                event e{static_cast<event::kind>(random() % 8),
+                        static_cast<long>(random() % 2),
+                        static_cast<long>(seed % 1'000 * 100 + w * each + i + 1),
+                        std::nullopt,
+                        0,
+                        0};
                 if (e.what == event::clear && random() % 2) e.what = event::lookup;
                 e.begin = clock.fetch_add(1);
                 switch (e.what) {
-                    case event::insert: t.insert(e.key, e.value); break;
-                    case event::insert_new: e.answer = t.insert_new(e.key, e.value) ? 1 : 0; break;
-                    case event::lookup: e.answer = t.lookup(e.key); break;
-                    case event::take: e.answer = t.take(e.key); break;
-                    case event::erase: e.answer = t.erase(e.key) ? 1 : 0; break;
-                    case event::add: e.answer = t.update_counter(e.key, e.value, 0); break;
-                    case event::insert_both: t.insert({{0, e.value}, {1, e.value}}); break;
-                    case event::clear: t.clear(); break;
+                case event::insert:
+                    t.insert(e.key, e.value);
+                    break;
+                case event::insert_new:
+                    e.answer = t.insert_new(e.key, e.value) ? 1 : 0;
+                    break;
+                case event::lookup:
+                    e.answer = t.lookup(e.key);
+                    break;
+                case event::take:
+                    e.answer = t.take(e.key);
+                    break;
+                case event::erase:
+                    e.answer = t.erase(e.key) ? 1 : 0;
+                    break;
+                case event::add:
+                    e.answer = t.update_counter(e.key, e.value, 0);
+                    break;
+                case event::insert_both:
+                    t.insert({{0, e.value}, {1, e.value}});
+                    break;
+                case event::clear:
+                    t.clear();
+                    break;
                 }
                 e.end = clock.fetch_add(1);
                 logs[w].push_back(e);
@@ -111,22 +138,27 @@ void histories_are_linearizable() {
         std::vector<worker> crowd(4);
         for (unsigned seed = 0; seed < scaled(1'500); ++seed) {
             auto t = Table::create({.access = ets::access::public_});
-            require(linearizable(run_history(t, crowd, seed)), "no order explains history " + std::to_string(seed));
+            require(linearizable(run_history(t, crowd, seed)),
+                    "no order explains history " + std::to_string(seed));
             t.delete_table();
         }
     });
 }
 
 TEST(linearizability, of_a_set_in_place) { histories_are_linearizable<ets::set<long, long>>(); }
-TEST(linearizability, of_an_ordered_set) { histories_are_linearizable<ets::ordered_set<long, long>>(); }
+TEST(linearizability, of_an_ordered_set) {
+    histories_are_linearizable<ets::ordered_set<long, long>>();
+}
 
 TEST(linearizability, the_check_finds_a_lost_update) {
     using e = event;
     EXPECT_TRUE(linearizable({{e::add, 0, 1, 1, 0, 3}, {e::add, 0, 1, 2, 1, 2}}));
     EXPECT_FALSE(linearizable({{e::add, 0, 1, 1, 0, 3}, {e::add, 0, 1, 1, 1, 2}}));
     EXPECT_FALSE(linearizable({{e::insert, 0, 5, {}, 0, 1}, {e::lookup, 0, 0, {}, 2, 3}}));
-    EXPECT_FALSE(linearizable({{e::insert_both, 0, 5, {}, 0, 9}, {e::lookup, 0, 0, 5, 1, 2}, {e::lookup, 1, 0, {}, 3, 4}}));
+    EXPECT_FALSE(linearizable({{e::insert_both, 0, 5, {}, 0, 9},
+                               {e::lookup, 0, 0, 5, 1, 2},
+                               {e::lookup, 1, 0, {}, 3, 4}}));
 }
 
-}    // namespace
-}    // namespace heirloom::test
+}  // namespace
+}  // namespace heirloom::test

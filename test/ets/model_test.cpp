@@ -1,7 +1,6 @@
 // Every table type against a plain model: one process, random operations, through growth and shrinking.
 #include "fuzz_table.hpp"
 #include "inside.hpp"
-
 #include "support/effort.hpp"
 
 #include <random>
@@ -42,7 +41,9 @@ void agrees_with_a_model(ets::access access, long keys, int operations, unsigned
     auto t = Table::create({.access = access});
     std::map<K, V> model;
     std::mt19937 random(seed);
-    const auto draw = [&](long n) { return static_cast<long>(random() % static_cast<unsigned>(n)); };
+    const auto draw = [&](long n) {
+        return static_cast<long>(random() % static_cast<unsigned>(n));
+    };
     constexpr auto every = [](const K&, const V&) { return true; };
     for (int i = 0; i < operations; ++i) {
         const K k = key_from<K>(draw(keys));
@@ -50,89 +51,106 @@ void agrees_with_a_model(ets::access access, long keys, int operations, unsigned
         const auto there = model.find(k);
         const bool shrinking = (i / (2 * static_cast<int>(keys))) % 2 == 1;
         switch (draw(16)) {
-            case 0:
-            case 1:
-                if (!shrinking) {
-                    t.insert(k, v);
-                    model.insert_or_assign(k, v);
-                    break;
-                }
-                [[fallthrough]];
-            case 2: require_eq(t.erase(k), model.erase(k) == 1); break;
-            case 3: require_eq(t.insert_new(k, v), model.try_emplace(k, v).second); break;
-            case 4: require(t.lookup(k) == (there == model.end() ? std::nullopt : std::optional<V>(there->second))); break;
-            case 5: {
-                const auto taken = t.take(k);
-                require(taken == (there == model.end() ? std::nullopt : std::optional<V>(there->second)));
-                model.erase(k);
+        case 0:
+        case 1:
+            if (!shrinking) {
+                t.insert(k, v);
+                model.insert_or_assign(k, v);
                 break;
             }
-            case 6:
-                require_eq(t.update(k, [&](V& now) { now = v; }), there != model.end());
-                if (there != model.end()) there->second = v;
-                break;
-            case 7: require_eq(t.member(k), there != model.end()); break;
-            case 8: {
-                if (i % 97 != 0) break;
-                std::vector<std::pair<K, V>> rows;
-                bool any = false;
-                for (long n = draw(200); n > 0; --n) rows.emplace_back(key_from<K>(draw(keys)), value_from<V>(n));
-                for (const auto& r : rows) any = any || model.contains(r.first);
-                const bool only_new = draw(2) == 0;
-                if (only_new) require_eq(t.insert_new(rows), !any);
-                if (!only_new) t.insert(rows);
-                if (!only_new || !any)
-                    for (const auto& r : rows) model.insert_or_assign(r.first, r.second);
-                break;
-            }
-            case 9: {
-                if (i % 50 != 0) break;
-                auto all = t.to_vector();
-                std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-                require(std::equal(all.begin(), all.end(), model.begin(), model.end(), [](const auto& a, const auto& b) {
-                    return a.first == b.first && a.second == b.second;
-                }));
-                break;
-            }
-            case 10: {
-                if (i % 50 != 0) break;
-                std::set<K> seen;
-                for (auto at = t.first(); at; at = t.next(*at)) require(seen.insert(*at).second && model.contains(*at));
-                require_eq(seen.size(), model.size());
-                break;
-            }
-            case 11: {
-                if (i % 400 != 0) break;
-                const auto below = [&](const K& key, const V&) { return key < k; };
-                const auto counted = t.select_count(below);
-                require_eq(t.select_delete(below), counted);
-                require_eq(std::erase_if(model, [&](const auto& r) { return r.first < k; }), counted);
-                break;
-            }
-            case 12: {
-                if (i % 100 != 0) break;
-                std::size_t n = 0;
-                for (auto& r : model)
-                    if (r.first < k) r.second = v, ++n;
-                require_eq(t.select_replace([&](const K& key, const V&) { return key < k; },
-                                            [&](const K&, const V&) { return v; }),
-                           n);
-                break;
-            }
-            case 13: {
-                if (i % 60 != 0) break;
-                std::set<K> seen;
-                for (auto page = t.select(every, [](const K& key, const V&) { return key; }, 7); page; page.next())
-                    for (const auto& key : page.rows()) require(seen.insert(key).second);
-                require_eq(seen.size(), model.size());
-                break;
-            }
-            case 14:
-                if (i % 5'000 != 0) break;
-                t.clear();
-                model.clear();
-                break;
-            default: break;
+            [[fallthrough]];
+        case 2:
+            require_eq(t.erase(k), model.erase(k) == 1);
+            break;
+        case 3:
+            require_eq(t.insert_new(k, v), model.try_emplace(k, v).second);
+            break;
+        case 4:
+            require(t.lookup(k) ==
+                    (there == model.end() ? std::nullopt : std::optional<V>(there->second)));
+            break;
+        case 5: {
+            const auto taken = t.take(k);
+            require(taken ==
+                    (there == model.end() ? std::nullopt : std::optional<V>(there->second)));
+            model.erase(k);
+            break;
+        }
+        case 6:
+            require_eq(t.update(k, [&](V& now) { now = v; }), there != model.end());
+            if (there != model.end()) there->second = v;
+            break;
+        case 7:
+            require_eq(t.member(k), there != model.end());
+            break;
+        case 8: {
+            if (i % 97 != 0) break;
+            std::vector<std::pair<K, V>> rows;
+            bool any = false;
+            for (long n = draw(200); n > 0; --n)
+                rows.emplace_back(key_from<K>(draw(keys)), value_from<V>(n));
+            for (const auto& r : rows) any = any || model.contains(r.first);
+            const bool only_new = draw(2) == 0;
+            if (only_new) require_eq(t.insert_new(rows), !any);
+            if (!only_new) t.insert(rows);
+            if (!only_new || !any)
+                for (const auto& r : rows) model.insert_or_assign(r.first, r.second);
+            break;
+        }
+        case 9: {
+            if (i % 50 != 0) break;
+            auto all = t.to_vector();
+            std::sort(all.begin(), all.end(),
+                      [](const auto& a, const auto& b) { return a.first < b.first; });
+            require(std::equal(all.begin(), all.end(), model.begin(), model.end(),
+                               [](const auto& a, const auto& b) {
+                                   return a.first == b.first && a.second == b.second;
+                               }));
+            break;
+        }
+        case 10: {
+            if (i % 50 != 0) break;
+            std::set<K> seen;
+            for (auto at = t.first(); at; at = t.next(*at))
+                require(seen.insert(*at).second && model.contains(*at));
+            require_eq(seen.size(), model.size());
+            break;
+        }
+        case 11: {
+            if (i % 400 != 0) break;
+            const auto below = [&](const K& key, const V&) { return key < k; };
+            const auto counted = t.select_count(below);
+            require_eq(t.select_delete(below), counted);
+            require_eq(std::erase_if(model, [&](const auto& r) { return r.first < k; }), counted);
+            break;
+        }
+        case 12: {
+            if (i % 100 != 0) break;
+            std::size_t n = 0;
+            for (auto& r : model)
+                if (r.first < k) r.second = v, ++n;
+            require_eq(t.select_replace([&](const K& key, const V&) { return key < k; },
+                                        [&](const K&, const V&) { return v; }),
+                       n);
+            break;
+        }
+        case 13: {
+            if (i % 60 != 0) break;
+            std::set<K> seen;
+            for (auto page = t.select(
+                     every, [](const K& key, const V&) { return key; }, 7);
+                 page; page.next())
+                for (const auto& key : page.rows()) require(seen.insert(key).second);
+            require_eq(seen.size(), model.size());
+            break;
+        }
+        case 14:
+            if (i % 5'000 != 0) break;
+            t.clear();
+            model.clear();
+            break;
+        default:
+            break;
         }
         require_eq(t.size(), model.size());
     }
@@ -144,7 +162,8 @@ void agrees() {
     on_all_workers([] {
         for (const auto access : {ets::access::public_, ets::access::protected_})
             for (long keys : {3L, 40L, 3'000L})
-                agrees_with_a_model<Table>(access, keys, static_cast<int>(scaled(20'000)), static_cast<unsigned>(keys));
+                agrees_with_a_model<Table>(access, keys, static_cast<int>(scaled(20'000)),
+                                           static_cast<unsigned>(keys));
     });
 }
 
@@ -152,8 +171,12 @@ TEST(model, a_set_of_words_agrees) { agrees<ets::set<long, long>>(); }
 TEST(model, a_set_of_rows_in_place_agrees) { agrees<ets::set<int, three>>(); }
 TEST(model, a_set_of_strings_agrees) { agrees<ets::set<std::string, std::string>>(); }
 TEST(model, an_ordered_set_of_words_agrees) { agrees<ets::ordered_set<long, long>>(); }
-TEST(model, an_ordered_set_with_boxed_values_agrees) { agrees<ets::ordered_set<int, std::string>>(); }
-TEST(model, an_ordered_set_of_strings_agrees) { agrees<ets::ordered_set<std::string, std::string>>(); }
+TEST(model, an_ordered_set_with_boxed_values_agrees) {
+    agrees<ets::ordered_set<int, std::string>>();
+}
+TEST(model, an_ordered_set_of_strings_agrees) {
+    agrees<ets::ordered_set<std::string, std::string>>();
+}
 
 TEST(model, agrees_on_random_bytes) {
     on_all_workers([] {
@@ -168,14 +191,17 @@ TEST(model, agrees_on_random_bytes) {
 
 /// Every key has one of three hashes.
 struct bad_hash {
-    std::uint64_t operator()(long key, std::uint64_t) const noexcept { return static_cast<std::uint64_t>(key % 3) << 30; }
+    std::uint64_t operator()(long key, std::uint64_t) const noexcept {
+        return static_cast<std::uint64_t>(key % 3) << 30;
+    }
 };
 TEST(model, a_set_whose_keys_collide_agrees) {
     on_all_workers([] {
         agrees_with_a_model<ets::set<long, long, bad_hash>>(ets::access::public_, 200, 5'000, 1);
-        agrees_with_a_model<ets::set<long, std::string, bad_hash>>(ets::access::protected_, 200, 5'000, 2);
+        agrees_with_a_model<ets::set<long, std::string, bad_hash>>(ets::access::protected_, 200,
+                                                                   5'000, 2);
     });
 }
 
-}    // namespace
-}    // namespace heirloom::test
+}  // namespace
+}  // namespace heirloom::test

@@ -1,6 +1,5 @@
 // Readers and writers of one table while everything happens to it: growth, shrinking, clearing, narrowing, moving, dying.
 #include "inside.hpp"
-
 #include "support/effort.hpp"
 
 #include <atomic>
@@ -16,7 +15,9 @@ struct triple {
     bool whole() const { return a == b && b == c; }
 };
 bool whole(const triple& t) { return t.whole(); }
-bool whole(const std::string& s) { return s.empty() || s.find_first_not_of(s[0]) == std::string::npos; }
+bool whole(const std::string& s) {
+    return s.empty() || s.find_first_not_of(s[0]) == std::string::npos;
+}
 [[maybe_unused]] bool whole(long) { return true; }
 
 template <class V>
@@ -47,7 +48,8 @@ void under_readers(F disturb) {
                             const auto v = t.lookup(static_cast<long>(random() % 1'000));
                             require(!v || whole(*v), "a torn value");
                         }
-                        if (random() % 32 == 0) t.for_each([](long, const V& v) { require(whole(v), "a torn value"); });
+                        if (random() % 32 == 0)
+                            t.for_each([](long, const V& v) { require(whole(v), "a torn value"); });
                     } catch (const ets::access_denied&) {
                         yield();
                     } catch (const ets::no_such_table&) {
@@ -78,7 +80,8 @@ TEST(readers, see_whole_values_while_a_set_grows_and_shrinks) {
 }
 TEST(readers, see_whole_values_while_an_ordered_set_grows_and_shrinks) {
     under_readers<ets::ordered_set<long, triple>>([](auto& t, long i) { grow_and_shrink(t, i); });
-    under_readers<ets::ordered_set<long, std::string>>([](auto& t, long i) { grow_and_shrink(t, i); });
+    under_readers<ets::ordered_set<long, std::string>>(
+        [](auto& t, long i) { grow_and_shrink(t, i); });
 }
 TEST(readers, see_whole_values_while_a_table_is_cleared) {
     const auto clear_and_fill = [](auto& t, long i) {
@@ -91,7 +94,8 @@ TEST(readers, see_whole_values_while_a_table_is_cleared) {
 }
 TEST(readers, are_refused_or_right_while_access_narrows_and_widens) {
     under_readers<ets::set<long, triple>>([](auto& t, long i) {
-        constexpr ets::access round[] = {ets::access::private_, ets::access::public_, ets::access::protected_};
+        constexpr ets::access round[] = {ets::access::private_, ets::access::public_,
+                                         ets::access::protected_};
         t.setopts({.access = round[i % 3]});
         for (long k = 0; k < 200; ++k) t.insert(k, version<triple>(k + i));
     });
@@ -122,7 +126,8 @@ TEST(readers, of_a_table_that_dies_are_told) {
             reader.begin([t] {
                 try {
                     for (long k = 0;; k = (k + 1) % 500) require(whole(t.at(k)));
-                } catch (const ets::no_such_table&) {}
+                } catch (const ets::no_such_table&) {
+                }
             });
             yield();
             owner.end();
@@ -145,7 +150,8 @@ TEST(writers, of_a_public_table_that_narrows_lose_nothing) {
                             t.update_counter(1, 1);
                             ++added;
                         }
-                    } catch (const ets::access_denied&) {}
+                    } catch (const ets::access_denied&) {
+                    }
                 });
             yield();
             t.setopts({.access = ets::access::protected_});
@@ -157,5 +163,5 @@ TEST(writers, of_a_public_table_that_narrows_lose_nothing) {
     });
 }
 
-}    // namespace
-}    // namespace heirloom::test
+}  // namespace
+}  // namespace heirloom::test

@@ -1,5 +1,6 @@
 // Calls below the typed servers: one question, one answer (design rules R2, R13; detail/activity.hpp).
-#include <gtest/gtest.h>
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -7,10 +8,9 @@
 #include <string>
 #include <vector>
 
-#include <heirloom/detail/activity.hpp>
+#include <gtest/gtest.h>
 
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
+#include <heirloom/detail/activity.hpp>
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -18,7 +18,17 @@ using namespace std::chrono_literals;
 
 namespace {
 
-enum class what { answer, crash, exit_odd, drop, keep, answer_late, hand_on, die_silently, tell_then_answer };
+enum class what {
+    answer,
+    crash,
+    exit_odd,
+    drop,
+    keep,
+    answer_late,
+    hand_on,
+    die_silently,
+    tell_then_answer
+};
 
 struct request {
     what wanted;
@@ -46,26 +56,33 @@ private:
     void handle(detail::typed_call<request>* m) {
         const request r = m->payload;
         switch (r.wanted) {
-            case what::answer: return detail::answer_call(m, detail::new_reply<int>(r.n + 1));
-            case what::crash: throw std::runtime_error("in the server");
-            case what::exit_odd: exit("odd"_a);
-            case what::drop: {
-                const detail::open_call dropped(m);
-                return;
-            }
-            case what::keep: kept_.emplace_back(m); return;
-            case what::answer_late:
-                sleep(5ms);
-                return detail::answer_call(m, detail::new_reply<int>(r.n + 1));
-            case what::hand_on: {
-                auto call = std::make_shared<detail::open_call>(m);
-                spawn([call, n = r.n] { call->answer(detail::new_reply<int>(n + 1)); });
-                return;
-            }
-            case what::die_silently: exit(self(), reason::kill); return;
-            case what::tell_then_answer:
-                send(pid::from_bits(m->word), number{r.n});
-                return detail::answer_call(m, detail::new_reply<int>(r.n + 1));
+        case what::answer:
+            return detail::answer_call(m, detail::new_reply<int>(r.n + 1));
+        case what::crash:
+            throw std::runtime_error("in the server");
+        case what::exit_odd:
+            exit("odd"_a);
+        case what::drop: {
+            const detail::open_call dropped(m);
+            return;
+        }
+        case what::keep:
+            kept_.emplace_back(m);
+            return;
+        case what::answer_late:
+            sleep(5ms);
+            return detail::answer_call(m, detail::new_reply<int>(r.n + 1));
+        case what::hand_on: {
+            auto call = std::make_shared<detail::open_call>(m);
+            spawn([call, n = r.n] { call->answer(detail::new_reply<int>(n + 1)); });
+            return;
+        }
+        case what::die_silently:
+            exit(self(), reason::kill);
+            return;
+        case what::tell_then_answer:
+            send(pid::from_bits(m->word), number{r.n});
+            return detail::answer_call(m, detail::new_reply<int>(r.n + 1));
         }
     }
     std::vector<detail::open_call> kept_;
@@ -82,7 +99,8 @@ struct outcome {
 };
 
 outcome ask(pid server, request r, duration limit = forever) {
-    detail::reply_message* m = detail::call_and_wait(server, detail::new_call<request>(std::move(r)), limit);
+    detail::reply_message* m =
+        detail::call_and_wait(server, detail::new_call<request>(std::move(r)), limit);
     if (!m) return {outcome::timed_out};
     const detail::message_ptr owner(m);
     if (m->failed) return {outcome::failed, 0, static_cast<detail::failed_reply*>(m)->payload};
@@ -163,27 +181,29 @@ TEST(call, whose_answer_is_dropped_is_told_so) {
 }
 
 TEST(call, times_out_and_the_late_answer_never_arrives) {
-    run_everywhere([](witness& w) {
-        const pid server = start_server();
-        for (int i = 0; i < 5; ++i) {
-            const auto start = runtime_clock::now();
-            const auto o = ask(server, {what::answer_late, i}, 1ms);
-            w.that(o.kind == outcome::timed_out);
-            w.that(runtime_clock::now() - start >= 1ms, "not early");
-            // The next call gets its own answer, not the late one.
-            w.equal(ask(server, {what::answer, 100 + i}).n, 101 + i);
-        }
-        const auto now = ask(server, {what::answer_late, 0}, 0s);
-        w.that(now.kind == outcome::timed_out, "a limit of 0 does not wait");
-        bool refused = false;
-        try {
-            (void)ask(server, {what::answer, 0}, -1s);
-        } catch (const bad_argument&) {
-            refused = true;
-        }
-        w.that(refused);
-        send(server, stop{});
-    }, costly());
+    run_everywhere(
+        [](witness& w) {
+            const pid server = start_server();
+            for (int i = 0; i < 5; ++i) {
+                const auto start = runtime_clock::now();
+                const auto o = ask(server, {what::answer_late, i}, 1ms);
+                w.that(o.kind == outcome::timed_out);
+                w.that(runtime_clock::now() - start >= 1ms, "not early");
+                // The next call gets its own answer, not the late one.
+                w.equal(ask(server, {what::answer, 100 + i}).n, 101 + i);
+            }
+            const auto now = ask(server, {what::answer_late, 0}, 0s);
+            w.that(now.kind == outcome::timed_out, "a limit of 0 does not wait");
+            bool refused = false;
+            try {
+                (void)ask(server, {what::answer, 0}, -1s);
+            } catch (const bad_argument&) {
+                refused = true;
+            }
+            w.that(refused);
+            send(server, stop{});
+        },
+        costly());
 }
 
 TEST(call, is_interrupted_by_a_kill) {
@@ -208,59 +228,70 @@ TEST(call, is_interrupted_by_a_kill) {
 }
 
 TEST(call, is_not_woken_by_other_messages) {
-    run_everywhere([](witness& w) {
-        const pid server = start_server();
-        const pid main = self();
-        const pid pest = spawn([main] {
-            for (int n = 0;; ++n) {
-                send(main, number{n});
-                if (n % 4 == 0) yield();
-            }
-        });
-        for (int i = 0; i < w.times(100, 10); ++i) w.equal(ask(server, {what::answer, i}).n, i + 1);
-        exit(pest, reason::kill);
-        await_gone(pest);
-        int next = 0;
-        while (auto n = receive_for<number>(0s)) w.equal(n->n, next++);
-        send(server, stop{});
-    }, costly());
+    run_everywhere(
+        [](witness& w) {
+            const pid server = start_server();
+            const pid main = self();
+            const pid pest = spawn([main] {
+                for (int n = 0;; ++n) {
+                    send(main, number{n});
+                    if (n % 4 == 0) yield();
+                }
+            });
+            for (int i = 0; i < w.times(100, 10); ++i)
+                w.equal(ask(server, {what::answer, i}).n, i + 1);
+            exit(pest, reason::kill);
+            await_gone(pest);
+            int next = 0;
+            while (auto n = receive_for<number>(0s)) w.equal(n->n, next++);
+            send(server, stop{});
+        },
+        costly());
 }
 
 TEST(call, in_a_chain_and_in_a_circle_that_times_out) {
-    run_everywhere([](witness& w) {
-        // Servers made of processes that call the next one before they answer.
-        struct link_of_chain final : detail::activity {
-            pid next;
-            explicit link_of_chain(pid n) : next(n) {}
-            detail::disposition run() override {
-                while (detail::message* m = detail::next_message()) {
-                    if (m->type->kind != detail::message_kind::call) {
-                        if (m->type == &detail::user_type<pid>) next = static_cast<detail::typed_message<pid>*>(m)->payload;
-                        m->type->destroy(m);
-                        continue;
+    run_everywhere(
+        [](witness& w) {
+            // Servers made of processes that call the next one before they answer.
+            struct link_of_chain final : detail::activity {
+                pid next;
+                explicit link_of_chain(pid n) : next(n) {}
+                detail::disposition run() override {
+                    while (detail::message* m = detail::next_message()) {
+                        if (m->type->kind != detail::message_kind::call) {
+                            if (m->type == &detail::user_type<pid>)
+                                next = static_cast<detail::typed_message<pid>*>(m)->payload;
+                            m->type->destroy(m);
+                            continue;
+                        }
+                        auto* call = static_cast<detail::typed_call<request>*>(m);
+                        const int n = call->payload.n;
+                        const auto o =
+                            next ? ask(next, {what::answer, n}, 5ms) : outcome{outcome::value, n};
+                        if (o.kind == outcome::value)
+                            detail::answer_call(call, detail::new_reply<int>(o.n + 1));
+                        else
+                            detail::fail_call(call, o.kind == outcome::timed_out ? reason::timeout
+                                                                                 : o.why);
                     }
-                    auto* call = static_cast<detail::typed_call<request>*>(m);
-                    const int n = call->payload.n;
-                    const auto o = next ? ask(next, {what::answer, n}, 5ms) : outcome{outcome::value, n};
-                    if (o.kind == outcome::value)
-                        detail::answer_call(call, detail::new_reply<int>(o.n + 1));
-                    else
-                        detail::fail_call(call, o.kind == outcome::timed_out ? reason::timeout : o.why);
+                    return detail::disposition::idle;
                 }
-                return detail::disposition::idle;
-            }
-        };
-        std::vector<pid> chain;
-        for (int i = 0; i < 10; ++i)
-            chain.push_back(detail::spawn_activity({}, new link_of_chain(i ? chain.back() : pid()), {.entry = "link"}).process);
-        for (int i = 0; i < 20; ++i) w.equal(ask(chain.back(), {what::answer, i}).n, i + 10);
-        send(chain.front(), chain.back());
-        const auto o = ask(chain.back(), {what::answer, 0});
-        w.that(o.kind == outcome::failed, "a circle of calls ends by its limits");
-        send(chain.front(), pid());
-        w.equal(ask(chain.back(), {what::answer, 7}).n, 17);
-        for (pid p : chain) exit(p, reason::kill);
-    }, costly());
+            };
+            std::vector<pid> chain;
+            for (int i = 0; i < 10; ++i)
+                chain.push_back(detail::spawn_activity({},
+                                                       new link_of_chain(i ? chain.back() : pid()),
+                                                       {.entry = "link"})
+                                    .process);
+            for (int i = 0; i < 20; ++i) w.equal(ask(chain.back(), {what::answer, i}).n, i + 10);
+            send(chain.front(), chain.back());
+            const auto o = ask(chain.back(), {what::answer, 0});
+            w.that(o.kind == outcome::failed, "a circle of calls ends by its limits");
+            send(chain.front(), pid());
+            w.equal(ask(chain.back(), {what::answer, 7}).n, 17);
+            for (pid p : chain) exit(p, reason::kill);
+        },
+        costly());
 }
 
 TEST(conformance_processes, rc_huge_queue_call) {
@@ -281,7 +312,8 @@ TEST(conformance_processes, rc_huge_queue_call) {
             const int count = static_cast<int>(scaled(500'000));
             for (int i = 0; i < count; ++i) send(self(), number{i});
             const auto full = best_of();
-            w.that(full < 10 * empty, "less than 10 times slower with 500,000 messages in the mailbox");
+            w.that(full < 10 * empty,
+                   "less than 10 times slower with 500,000 messages in the mailbox");
             for (int i = 0; i < count; ++i) w.equal(receive<number>().n, i);
         },
         {.workers = {1, 2}, .seeds = 0});

@@ -1,8 +1,8 @@
 // Aliases: the catalogue's rows al-*.
-#include <gtest/gtest.h>
-
 #include "runtime/talk.hpp"
 #include "support/everywhere.hpp"
+
+#include <gtest/gtest.h>
 
 using namespace heirloom;
 using namespace heirloom::test;

@@ -1,15 +1,15 @@
 // Exit signals and exit reasons: the catalogue's rows ex-*.
-#include <gtest/gtest.h>
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
 
 #include <memory>
 #include <string>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include <heirloom/names.hpp>
 #include <heirloom/timer.hpp>
-
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -296,7 +296,10 @@ TEST(conformance_processes, ex_trap_message) {
         trap_exit(true);
         for (const exit_reason& why : {reason::normal, exit_reason("odd"_a), reason::shutdown}) {
             send(self(), number{1});
-            const pid peer = spawn_link([why] { receive([](go) {}); exit(why); });
+            const pid peer = spawn_link([why] {
+                receive([](go) {});
+                exit(why);
+            });
             send(peer, go{});
             const auto e = receive<exit_signal>();
             w.equal(e.from, peer);
@@ -399,7 +402,8 @@ TEST(conformance_processes, ex_alive_exiting) {
         struct talks_while_ending {
             pid to;
             explicit talks_while_ending(pid p) : to(p) {}
-            talks_while_ending(talks_while_ending&& other) noexcept : to(std::exchange(other.to, pid())) {}
+            talks_while_ending(talks_while_ending&& other) noexcept
+                : to(std::exchange(other.to, pid())) {}
             ~talks_while_ending() {
                 if (!to) return;
                 const auto all = processes();
@@ -408,7 +412,8 @@ TEST(conformance_processes, ex_alive_exiting) {
             }
         };
         // The argument is destroyed as the process, in its exit.
-        auto [target, watch] = spawn_monitor([](const talks_while_ending&) {}, talks_while_ending(main));
+        auto [target, watch] =
+            spawn_monitor([](const talks_while_ending&) {}, talks_while_ending(main));
         w.equal(reason_of(watch), reason::normal);
         const auto n = receive_for<number>(0s);
         w.that(n.has_value(), "its argument was destroyed before the down");
@@ -447,32 +452,32 @@ TEST(conformance_processes, ex_rethrow_class) {
         };
         // A value thrown, caught, and raised again as an error, through a cleanup that throws and catches itself.
         const auto as_error = reason_of(spawn_monitor([] {
-            noisy n;
-            try {
-                throw 42;
-            } catch (int) {
-                throw std::runtime_error("now an error");
-            }
-        }).ref);
+                                            noisy n;
+                                            try {
+                                                throw 42;
+                                            } catch (int) {
+                                                throw std::runtime_error("now an error");
+                                            }
+                                        }).ref);
         w.that(as_error.is_crash());
         w.equal(as_error.exception_type(), std::string_view("std::runtime_error"));
         const auto as_exit = reason_of(spawn_monitor([] {
-            noisy n;
-            try {
-                throw std::runtime_error("an error");
-            } catch (const std::exception&) {
-                exit("now_an_exit"_a);
-            }
-        }).ref);
+                                           noisy n;
+                                           try {
+                                               throw std::runtime_error("an error");
+                                           } catch (const std::exception&) {
+                                               exit("now_an_exit"_a);
+                                           }
+                                       }).ref);
         w.equal(as_exit, exit_reason("now_an_exit"_a));
         const auto as_throw = reason_of(spawn_monitor([] {
-            noisy n;
-            try {
-                exit("an_exit"_a);
-            } catch (...) {
-                throw 42;
-            }
-        }).ref);
+                                            noisy n;
+                                            try {
+                                                exit("an_exit"_a);
+                                            } catch (...) {
+                                                throw 42;
+                                            }
+                                        }).ref);
         w.that(as_throw.is_crash());
         w.equal(as_throw.exception_type(), std::string_view("int"));
     });
@@ -482,16 +487,21 @@ TEST(conformance_processes, ex_reason_kinds) {
     run_everywhere([](witness& w) {
         // Each kind of failure has a reason that one can tell from the others.
         const auto why = [](auto f) { return reason_of(spawn_monitor(f).ref); };
-        w.equal(why([] { sleep(-1s); }).exception_type(), std::string_view("heirloom::bad_argument"));
-        w.equal(why([] { link(dead_pid()); }).exception_type(), std::string_view("heirloom::no_such_process"));
+        w.equal(why([] { sleep(-1s); }).exception_type(),
+                std::string_view("heirloom::bad_argument"));
+        w.equal(why([] { link(dead_pid()); }).exception_type(),
+                std::string_view("heirloom::no_such_process"));
         w.equal(why([] { send("ex_nobody"_a, go{}); }).exception_type(),
                 std::string_view("heirloom::no_such_process"));
         w.equal(why([] { receive([](go) {}, after(0s)); }), reason::timeout);
-        w.equal(why([] { throw std::bad_alloc(); }).exception_type(), std::string_view("std::bad_alloc"));
-        w.equal(why([] { throw std::out_of_range("x"); }).exception_type(), std::string_view("std::out_of_range"));
+        w.equal(why([] { throw std::bad_alloc(); }).exception_type(),
+                std::string_view("std::bad_alloc"));
+        w.equal(why([] { throw std::out_of_range("x"); }).exception_type(),
+                std::string_view("std::out_of_range"));
         // And the linked one sees the same.
         trap_exit(true);
         spawn_link([] { sleep(-1s); });
-        w.equal(receive<exit_signal>().reason.exception_type(), std::string_view("heirloom::bad_argument"));
+        w.equal(receive<exit_signal>().reason.exception_type(),
+                std::string_view("heirloom::bad_argument"));
     });
 }

@@ -1,13 +1,13 @@
 // What processes tell of themselves, and being stopped by others: the catalogue's rows pi-*, mo-lists, ln-list, sc-*.
-#include <gtest/gtest.h>
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
+#include "support/migrate.hpp"
 
 #include <algorithm>
 #include <string>
 #include <vector>
 
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
-#include "support/migrate.hpp"
+#include <gtest/gtest.h>
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -15,7 +15,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-bool has(const std::vector<pid>& all, pid p) { return std::find(all.begin(), all.end(), p) != all.end(); }
+bool has(const std::vector<pid>& all, pid p) {
+    return std::find(all.begin(), all.end(), p) != all.end();
+}
 
 /// Waits for `stop`, whatever else comes.
 void wait_for_stop() { receive<stop>(); }
@@ -55,32 +57,34 @@ TEST(conformance_processes, pi_queue) {
 }
 
 TEST(conformance_processes, pi_queue_consistent) {
-    run_everywhere([](witness& w) {
-        const pid main = self();
-        std::vector<pid> flooders;
-        for (int i = 0; i < 2; ++i)
-            flooders.push_back(spawn([main] {
-                for (int n = 0; n < 1'000; ++n) {
-                    send(main, number{n});
-                    demonitor(monitor(main));
-                    if (n % 8 == 0) yield();
-                }
-                receive<stop>();
-            }));
-        for (int i = 0; i < w.times(50, 5); ++i) {
+    run_everywhere(
+        [](witness& w) {
+            const pid main = self();
+            std::vector<pid> flooders;
+            for (int i = 0; i < 2; ++i)
+                flooders.push_back(spawn([main] {
+                    for (int n = 0; n < 1'000; ++n) {
+                        send(main, number{n});
+                        demonitor(monitor(main));
+                        if (n % 8 == 0) yield();
+                    }
+                    receive<stop>();
+                }));
+            for (int i = 0; i < w.times(50, 5); ++i) {
+                const auto info = process_info(main);
+                w.that(info.has_value());
+                w.equal(info->message_queue_len, info->messages.size());
+                yield();
+            }
+            for (pid p : flooders) exit(p, reason::kill);
+            for (pid p : flooders) await_gone(p);
             const auto info = process_info(main);
-            w.that(info.has_value());
-            w.equal(info->message_queue_len, info->messages.size());
-            yield();
-        }
-        for (pid p : flooders) exit(p, reason::kill);
-        for (pid p : flooders) await_gone(p);
-        const auto info = process_info(main);
-        std::size_t left = 0;
-        while (receive_for<number>(0s)) ++left;
-        w.equal(left, info->message_queue_len);
-        w.that(process_info(main)->monitored_by.empty(), "the dead watch nobody");
-    }, costly());
+            std::size_t left = 0;
+            while (receive_for<number>(0s)) ++left;
+            w.equal(left, info->message_queue_len);
+            w.that(process_info(main)->monitored_by.empty(), "the dead watch nobody");
+        },
+        costly());
 }
 
 TEST(conformance_processes, pi_self_signal) {
@@ -103,7 +107,8 @@ TEST(conformance_processes, pi_status) {
             yield();
             info = process_info(waiting);
         }
-        w.that(process_info(waiting)->status == process_status::waiting, "answering does not change it");
+        w.that(process_info(waiting)->status == process_status::waiting,
+               "answering does not change it");
         suspend(waiting);
         w.that(process_info(waiting)->status == process_status::suspended);
         resume(waiting);
@@ -194,7 +199,8 @@ TEST(conformance_processes, ln_list) {
         trap_exit(true);
         w.that(process_info(self())->links.empty());
         std::vector<pid> peers;
-        for (int i = 0; i < 40; ++i) peers.push_back(i % 2 ? spawn_link(wait_for_stop) : spawn(wait_for_stop));
+        for (int i = 0; i < 40; ++i)
+            peers.push_back(i % 2 ? spawn_link(wait_for_stop) : spawn(wait_for_stop));
         for (std::size_t i = 0; i < peers.size(); i += 2) link(peers[i]);
         auto mine = process_info(self())->links;
         w.equal(mine.size(), peers.size());
@@ -253,20 +259,22 @@ TEST(conformance_processes, mo_lists) {
 }
 
 TEST(conformance_processes, mo_unidirectional_lists) {
-    run_everywhere([](witness& w) {
-        // Killed owners leave nothing at their target, however many and whenever.
-        const pid target = spawn(answer_pings);
-        for (int i = 0; i < w.times(50, 5); ++i) {
-            const pid owner = spawn([target] {
-                for (;;) (void)monitor(target);
-            });
-            sleep(10us);
-            exit(owner, reason::kill);
-            await_gone(owner);
-        }
-        w.that(process_info(target)->monitored_by.empty());
-        send(target, stop{});
-    }, costly());
+    run_everywhere(
+        [](witness& w) {
+            // Killed owners leave nothing at their target, however many and whenever.
+            const pid target = spawn(answer_pings);
+            for (int i = 0; i < w.times(50, 5); ++i) {
+                const pid owner = spawn([target] {
+                    for (;;) (void)monitor(target);
+                });
+                sleep(10us);
+                exit(owner, reason::kill);
+                await_gone(owner);
+            }
+            w.that(process_info(target)->monitored_by.empty());
+            send(target, stop{});
+        },
+        costly());
 }
 
 TEST(conformance_processes, sc_suspend) {
@@ -342,48 +350,52 @@ TEST(conformance_processes, sc_suspend_ends_with_the_suspender) {
 }
 
 TEST(conformance_processes, sc_progress_during_service) {
-    run_everywhere([](witness& w) {
-        const auto progress = std::make_shared<std::atomic<long>>(0);
-        const pid busy = spawn([progress] {
-            for (;;) {
-                ++*progress;
-                yield();
+    run_everywhere(
+        [](witness& w) {
+            const auto progress = std::make_shared<std::atomic<long>>(0);
+            const pid busy = spawn([progress] {
+                for (;;) {
+                    ++*progress;
+                    yield();
+                }
+            });
+            long last = -1;
+            int grown = 0;
+            for (int i = 0; i < w.times(500, 50); ++i) {
+                w.that(process_info(busy).has_value());
+                const long n = *progress;
+                grown += n > last;
+                last = n;
             }
-        });
-        long last = -1;
-        int grown = 0;
-        for (int i = 0; i < w.times(500, 50); ++i) {
-            w.that(process_info(busy).has_value());
-            const long n = *progress;
-            grown += n > last;
-            last = n;
-        }
-        w.that(grown > 0 && last > 0, "it gets on while it answers");
-        const long before = *progress;
-        while (*progress == before) yield();
-        exit(busy, reason::kill);
-    }, costly());
+            w.that(grown > 0 && last > 0, "it gets on while it answers");
+            const long before = *progress;
+            while (*progress == before) yield();
+            exit(busy, reason::kill);
+        },
+        costly());
 }
 
 TEST(conformance_processes, sc_migrate) {
-    run_everywhere([](witness& w) {
-        // Moved between workers it loses no message, no timer and no order.
-        const pid main = self();
-        const pid sender = spawn([main] {
+    run_everywhere(
+        [](witness& w) {
+            // Moved between workers it loses no message, no timer and no order.
+            const pid main = self();
+            const pid sender = spawn([main] {
+                for (int n = 0; n < 200; ++n) {
+                    send(main, number{n});
+                    if (n % 16 == 0) yield();
+                }
+            });
+            const timer_ref late = send_after(1ms, main, done{});
             for (int n = 0; n < 200; ++n) {
-                send(main, number{n});
-                if (n % 16 == 0) yield();
+                if (n % 40 == 0) migrate(w);
+                w.equal(receive<number>().n, n);
             }
-        });
-        const timer_ref late = send_after(1ms, main, done{});
-        for (int n = 0; n < 200; ++n) {
-            if (n % 40 == 0) migrate(w);
-            w.equal(receive<number>().n, n);
-        }
-        receive<done>();
-        w.that(!read_timer(late));
-        await_gone(sender);
-    }, costly());
+            receive<done>();
+            w.that(!read_timer(late));
+            await_gone(sender);
+        },
+        costly());
 }
 
 TEST(conformance_processes, sc_low_normal) {

@@ -1,8 +1,8 @@
 // Links: the catalogue's rows ln-*.
-#include <gtest/gtest.h>
-
 #include "runtime/talk.hpp"
 #include "support/everywhere.hpp"
+
+#include <gtest/gtest.h>
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -32,7 +32,8 @@ TEST(conformance_processes, ln_bidirectional) {
                 const monitor_ref watch = monitor(peer);
                 send(peer, stop{});
                 w.equal(reason_of(watch), exit_reason("over"_a));
-                w.that(!receive_for<exit_signal>(0s), "no exit signal after an unlink by either side");
+                w.that(!receive_for<exit_signal>(0s),
+                       "no exit signal after an unlink by either side");
             }
         }
         for (const bool ours : {true, false}) {
@@ -69,7 +70,10 @@ TEST(conformance_processes, ln_idempotent) {
     run_everywhere([](witness& w) {
         trap_exit(true);
         {
-            const pid peer = spawn([] { receive([](stop) {}); exit("over"_a); });
+            const pid peer = spawn([] {
+                receive([](stop) {});
+                exit("over"_a);
+            });
             link(peer);
             link(peer);
             unlink(peer);
@@ -80,7 +84,11 @@ TEST(conformance_processes, ln_idempotent) {
         }
         {
             const pid main = self();
-            const pid peer = spawn_link([main] { link(main); receive([](stop) {}); exit("over"_a); });
+            const pid peer = spawn_link([main] {
+                link(main);
+                receive([](stop) {});
+                exit("over"_a);
+            });
             link(peer);
             send(peer, stop{});
             w.equal(receive<exit_signal>().reason, exit_reason("over"_a));
@@ -97,7 +105,11 @@ TEST(conformance_processes, ln_idempotent_when_both_link_at_once) {
         trap_exit(true);
         const pid main = self();
         for (int i = 0; i < w.times(200, 4); ++i) {
-            const pid peer = spawn([main] { link(main); receive([](stop) {}); exit("over"_a); });
+            const pid peer = spawn([main] {
+                link(main);
+                receive([](stop) {});
+                exit("over"_a);
+            });
             link(peer);
             send(peer, stop{});
             w.equal(receive<exit_signal>().reason, exit_reason("over"_a));
@@ -141,7 +153,8 @@ TEST(conformance_processes, ln_dying_race) {
             link(peer);
             const auto e = receive<exit_signal>();
             w.equal(e.from, peer);
-            w.that(e.reason == exit_reason("bye"_a) || e.reason == reason::no_process, "a true reason");
+            w.that(e.reason == exit_reason("bye"_a) || e.reason == reason::no_process,
+                   "a true reason");
             await_gone(peer);
             w.that(!receive_for<exit_signal>(0s), "exactly one");
         }
@@ -158,7 +171,8 @@ TEST(conformance_processes, ln_dying_race) {
                 receive([](stop) {});
             });
             const auto why = reason_of(watch);
-            w.that(why == exit_reason("bye"_a) || why == exit_reason("refused"_a), "dies of the link or is refused");
+            w.that(why == exit_reason("bye"_a) || why == exit_reason("refused"_a),
+                   "dies of the link or is refused");
         }
     });
 }
@@ -178,7 +192,8 @@ TEST(conformance_processes, ln_stale_reason) {
             link(peer);
             const auto e = receive<exit_signal>();
             w.equal(e.from, peer);
-            w.that(e.reason == exit_reason("bye"_a) || e.reason == reason::no_process, "bye or no_process");
+            w.that(e.reason == exit_reason("bye"_a) || e.reason == reason::no_process,
+                   "bye or no_process");
             await_gone(peer);
             w.that(!receive_for<exit_signal>(0s), "one exit signal only");
         }
@@ -189,7 +204,10 @@ TEST(conformance_processes, ln_unlink_stops) {
     run_everywhere([](witness& w) {
         trap_exit(true);
         for (int i = 0; i < w.times(50, 3); ++i) {
-            const pid peer = spawn_link([] { receive([](stop) {}); exit("bang"_a); });
+            const pid peer = spawn_link([] {
+                receive([](stop) {});
+                exit("bang"_a);
+            });
             unlink(peer);
             const monitor_ref watch = monitor(peer);
             send(peer, stop{});
@@ -199,7 +217,10 @@ TEST(conformance_processes, ln_unlink_stops) {
         trap_exit(false);
         // A caller that does not trap lives on.
         for (int i = 0; i < w.times(50, 3); ++i) {
-            const pid peer = spawn_link([] { receive([](stop) {}); exit("bang"_a); });
+            const pid peer = spawn_link([] {
+                receive([](stop) {});
+                exit("bang"_a);
+            });
             unlink(peer);
             const monitor_ref watch = monitor(peer);
             send(peer, stop{});

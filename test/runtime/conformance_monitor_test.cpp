@@ -1,13 +1,13 @@
 // Monitors: the catalogue's rows mo-*.
-#include <gtest/gtest.h>
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
 
 #include <set>
 #include <vector>
 
-#include <heirloom/names.hpp>
+#include <gtest/gtest.h>
 
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
+#include <heirloom/names.hpp>
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -24,7 +24,8 @@ void end_as_told() {
 
 TEST(conformance_processes, mo_basic) {
     run_everywhere([](witness& w) {
-        for (const exit_reason& why : {reason::normal, exit_reason("odd"_a), exit_reason("shutdown"_a, "x"_a)}) {
+        for (const exit_reason& why :
+             {reason::normal, exit_reason("odd"_a), exit_reason("shutdown"_a, "x"_a)}) {
             const pid target = spawn(end_as_told);
             const monitor_ref ref = monitor(target);
             send(target, why);
@@ -62,7 +63,8 @@ TEST(conformance_processes, mo_race) {
             const monitor_ref ref = monitor(target);
             const auto d = receive<down>();
             w.equal(d.ref, ref);
-            w.that(d.reason == exit_reason("gone"_a) || d.reason == reason::no_process, "true reason or no_process");
+            w.that(d.reason == exit_reason("gone"_a) || d.reason == reason::no_process,
+                   "true reason or no_process");
             w.that(!receive_for<down>(0s), "exactly one down");
         }
     });

@@ -1,14 +1,14 @@
 // Registered names: the catalogue's rows rg-*.
-#include <gtest/gtest.h>
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
 
 #include <algorithm>
 #include <string>
 #include <vector>
 
-#include <heirloom/names.hpp>
+#include <gtest/gtest.h>
 
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
+#include <heirloom/names.hpp>
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -58,7 +58,8 @@ TEST(conformance_processes, rg_errors) {
         w.that(refused([&] { register_name("rg_nobody"_a, pid()); }), "nobody");
         w.that(refused([&] { register_name(atom(), b); }), "the empty name");
         w.equal(whereis("rg_a"_a), a);
-        w.that(!whereis("rg_other"_a) && !whereis("rg_dead"_a) && !whereis("rg_nobody"_a), "nothing has changed");
+        w.that(!whereis("rg_other"_a) && !whereis("rg_dead"_a) && !whereis("rg_nobody"_a),
+               "nothing has changed");
         register_name("rg_b"_a, b);
         w.equal(whereis("rg_b"_a), b);
         w.that(!whereis(atom()));
@@ -154,28 +155,30 @@ TEST(conformance_processes, rg_lookup_race) {
 }
 
 TEST(conformance_processes, rg_list) {
-    run_everywhere([](witness& w) {
-        std::vector<atom> expected;
-        std::vector<pid> holders;
-        for (int i = 0; i < 100; ++i) {
-            expected.push_back(atom::intern("rg_list_" + std::to_string(i)));
-            holders.push_back(spawn({.name = expected.back()}, answer_pings));
-        }
-        const auto sorted = [](std::vector<atom> names) {
-            std::sort(names.begin(), names.end());
-            return names;
-        };
-        w.equal(sorted(registered()), sorted(expected));
-        for (int i = 0; i < 50; ++i) {
-            if (i % 2)
-                unregister_name(expected.front());
-            else {
-                exit(holders.front(), reason::kill);
-                await_gone(holders.front());
+    run_everywhere(
+        [](witness& w) {
+            std::vector<atom> expected;
+            std::vector<pid> holders;
+            for (int i = 0; i < 100; ++i) {
+                expected.push_back(atom::intern("rg_list_" + std::to_string(i)));
+                holders.push_back(spawn({.name = expected.back()}, answer_pings));
             }
-            expected.erase(expected.begin());
-            holders.erase(holders.begin());
-        }
-        w.equal(sorted(registered()), sorted(expected));
-    }, costly());
+            const auto sorted = [](std::vector<atom> names) {
+                std::sort(names.begin(), names.end());
+                return names;
+            };
+            w.equal(sorted(registered()), sorted(expected));
+            for (int i = 0; i < 50; ++i) {
+                if (i % 2)
+                    unregister_name(expected.front());
+                else {
+                    exit(holders.front(), reason::kill);
+                    await_gone(holders.front());
+                }
+                expected.erase(expected.begin());
+                holders.erase(holders.begin());
+            }
+            w.equal(sorted(registered()), sorted(expected));
+        },
+        costly());
 }

@@ -1,11 +1,11 @@
 // Receive: the catalogue's rows rc-*.
-#include <gtest/gtest.h>
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
 
 #include <stdexcept>
 #include <vector>
 
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
+#include <gtest/gtest.h>
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -38,14 +38,18 @@ TEST(conformance_processes, rc_selective) {
         }
         // The first in arrival order that any handler takes.
         w.equal(receive([](other o) { return 10 + o.n; }, [](token t) { return 20 + t.n; }), 21);
-        w.equal(receive(when([](const number& n) { return n.n > 2; }, [](number n) { return n.n; })), 3);
+        w.equal(
+            receive(when([](const number& n) { return n.n > 2; }, [](number n) { return n.n; })),
+            3);
         w.equal(receive([](number n) { return n.n; }), 1);
         w.equal(receive([](token) { return 0; }, [](other o) { return o.n; }), 2);
         w.equal(drain_numbers(), (std::vector{2, 4, 5}));
         // A guard is only asked about messages of its type, and the skipped ones are candidates again.
         for (int i = 1; i <= 4; ++i) send(self(), number{i});
         for (int wanted : {4, 1, 3, 2})
-            w.equal(receive(when([=](const number& n) { return n.n == wanted; }, [](number n) { return n.n; })), wanted);
+            w.equal(receive(when([=](const number& n) { return n.n == wanted; },
+                                 [](number n) { return n.n; })),
+                    wanted);
         w.that(drain_numbers().empty());
     });
 }
@@ -84,7 +88,12 @@ TEST(conformance_processes, rc_block_and_wake) {
         const pid main = self();
         const pid echo = spawn([] {
             for (bool more = true; more;)
-                more = receive([](ping p) { send(p.from, pong{self()}); return true; }, [](stop) { return false; });
+                more = receive(
+                    [](ping p) {
+                        send(p.from, pong{self()});
+                        return true;
+                    },
+                    [](stop) { return false; });
         });
         for (int i = 0; i < w.times(2'000, 50); ++i) {
             send(echo, ping{main});
@@ -107,22 +116,24 @@ TEST(conformance_processes, rc_block_and_wake) {
 }
 
 TEST(conformance_processes, rc_nonmatching_keeps_deadline) {
-    run_everywhere([](witness& w) {
-        const pid main = self();
-        const pid pest = spawn([main] {
-            for (;;) {
-                send(main, other{0});
-                receive([](stop) { exit(reason::normal); }, after(500us, [] {}));
-            }
-        });
-        const auto start = runtime_clock::now();
-        const auto limit = 20ms;
-        w.that(!receive_for<token>(limit));
-        const auto took = runtime_clock::now() - start;
-        w.that(took >= limit, "not early");
-        w.that(took < limit + 5s, "arrivals do not restart the limit");
-        send(pest, stop{});
-    }, costly());
+    run_everywhere(
+        [](witness& w) {
+            const pid main = self();
+            const pid pest = spawn([main] {
+                for (;;) {
+                    send(main, other{0});
+                    receive([](stop) { exit(reason::normal); }, after(500us, [] {}));
+                }
+            });
+            const auto start = runtime_clock::now();
+            const auto limit = 20ms;
+            w.that(!receive_for<token>(limit));
+            const auto took = runtime_clock::now() - start;
+            w.that(took >= limit, "not early");
+            w.that(took < limit + 5s, "arrivals do not restart the limit");
+            send(pest, stop{});
+        },
+        costly());
 }
 
 TEST(conformance_processes, rc_after_zero) {
@@ -160,23 +171,26 @@ TEST(conformance_processes, rc_after_not_early) {
 }
 
 TEST(conformance_processes, rc_after_range) {
-    run_everywhere([](witness& w) {
-        const pid main = self();
-        std::vector<spawned> waiters;
-        const int count = static_cast<int>(scaled(w.deterministic() ? 64 : 2048));
-        for (int i = 0; i < count; ++i)
-            waiters.push_back(spawn_monitor([main, i] {
-                const auto limit = i % 3 == 0   ? duration(std::chrono::milliseconds(0xffff'ffffll))
-                                   : i % 3 == 1 ? duration::max()
-                                                : heirloom::detail::to_duration(std::chrono::hours::max());
-                receive([](go) {}, after(limit, [main] { send(main, done{}); }));
-            }));
-        w.that(!receive_for<done>(w.a_while()), "none is over at once");
-        w.that(!receive_for<down>(0s), "none has failed");
-        for (const auto& s : waiters) send(s.pid, go{});
-        for (int i = 0; i < count; ++i) w.equal(receive<down>().reason, reason::normal);
-        w.that(!receive_for<done>(0s));
-    }, costly());
+    run_everywhere(
+        [](witness& w) {
+            const pid main = self();
+            std::vector<spawned> waiters;
+            const int count = static_cast<int>(scaled(w.deterministic() ? 64 : 2048));
+            for (int i = 0; i < count; ++i)
+                waiters.push_back(spawn_monitor([main, i] {
+                    const auto limit =
+                        i % 3 == 0   ? duration(std::chrono::milliseconds(0xffff'ffffll))
+                        : i % 3 == 1 ? duration::max()
+                                     : heirloom::detail::to_duration(std::chrono::hours::max());
+                    receive([](go) {}, after(limit, [main] { send(main, done{}); }));
+                }));
+            w.that(!receive_for<done>(w.a_while()), "none is over at once");
+            w.that(!receive_for<down>(0s), "none has failed");
+            for (const auto& s : waiters) send(s.pid, go{});
+            for (int i = 0; i < count; ++i) w.equal(receive<down>().reason, reason::normal);
+            w.that(!receive_for<done>(0s));
+        },
+        costly());
 }
 
 TEST(conformance_processes, rc_after_invalid) {
@@ -230,7 +244,8 @@ TEST(conformance_processes, rc_error_resets_scan) {
         send(self(), number{2});
         send(self(), number{3});
         try {
-            receive(when([](const number& n) { return n.n == 2; }, [](number) { throw std::runtime_error("handler"); }));
+            receive(when([](const number& n) { return n.n == 2; },
+                         [](number) { throw std::runtime_error("handler"); }));
         } catch (const std::runtime_error&) {
         }
         w.equal(drain_numbers(), (std::vector{1, 3}));
@@ -276,7 +291,8 @@ TEST(conformance_processes, rc_nested_ref) {
                     else
                         code(witness_, depth - 1, throws);
                 }
-                const bool found = receive(when([&](const alias_ref& r) { return r == mine; }, [](alias_ref) { return true; }),
+                const bool found = receive(when([&](const alias_ref& r) { return r == mine; },
+                                                [](alias_ref) { return true; }),
                                            after(0s, [] { return false; }));
                 witness_.that(found, "the ref is found");
                 unalias(mine);
@@ -288,39 +304,42 @@ TEST(conformance_processes, rc_nested_ref) {
         send(self(), number{1});
         send(self(), other{2});
         send(self(), number{3});
-        const int sum = receive([](other o) { return o.n + receive([](number n) { return n.n; }); });
+        const int sum =
+            receive([](other o) { return o.n + receive([](number n) { return n.n; }); });
         w.equal(sum, 3);
         w.equal(receive<number>().n, 3);
     });
 }
 
 TEST(conformance_processes, rc_mixed_signals) {
-    run_everywhere([](witness& w) {
-        // Flooded with messages and ignored exit signals while it waits for a down, the client still gets on.
-        const pid main = self();
-        auto client = spawn_monitor([main] {
-            for (int i = 0; i < 20; ++i) {
-                auto [child, watch] = spawn_monitor([] { receive([](go) {}); });
-                send(child, go{});
-                reason_of(watch);
-            }
-            send(main, done{});
-            receive([](ping p) { send(p.from, pong{self()}); });
-        });
-        std::vector<pid> flooders;
-        for (int i = 0; i < 3; ++i)
-            flooders.push_back(spawn([to = client.pid] {
-                for (int n = 0;; ++n) {
-                    send(to, other{n});
-                    exit(to, reason::normal);
-                    if (n % 16 == 0) yield();
+    run_everywhere(
+        [](witness& w) {
+            // Flooded with messages and ignored exit signals while it waits for a down, the client still gets on.
+            const pid main = self();
+            auto client = spawn_monitor([main] {
+                for (int i = 0; i < 20; ++i) {
+                    auto [child, watch] = spawn_monitor([] { receive([](go) {}); });
+                    send(child, go{});
+                    reason_of(watch);
                 }
-            }));
-        receive<done>();
-        sync_with(client.pid);
-        for (pid p : flooders) exit(p, reason::kill);
-        w.equal(reason_of(client.ref), reason::normal);
-    }, costly());
+                send(main, done{});
+                receive([](ping p) { send(p.from, pong{self()}); });
+            });
+            std::vector<pid> flooders;
+            for (int i = 0; i < 3; ++i)
+                flooders.push_back(spawn([to = client.pid] {
+                    for (int n = 0;; ++n) {
+                        send(to, other{n});
+                        exit(to, reason::normal);
+                        if (n % 16 == 0) yield();
+                    }
+                }));
+            receive<done>();
+            sync_with(client.pid);
+            for (pid p : flooders) exit(p, reason::kill);
+            w.equal(reason_of(client.ref), reason::normal);
+        },
+        costly());
 }
 
 TEST(conformance_processes, rc_huge_queue) {
@@ -354,7 +373,8 @@ TEST(conformance_processes, rc_many_timers) {
     run_everywhere(
         [](witness& w) {
             const int count = static_cast<int>(scaled(w.deterministic() ? 500 : 10'000));
-            const auto end = runtime_clock::now() + (w.deterministic() ? duration(1s) : duration(100ms));
+            const auto end =
+                runtime_clock::now() + (w.deterministic() ? duration(1s) : duration(100ms));
             for (int i = 0; i < count; ++i)
                 (void)spawn_monitor([end] {
                     const auto left = end - runtime_clock::now();

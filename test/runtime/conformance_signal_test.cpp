@@ -1,12 +1,12 @@
 // The order of signals and messages: the catalogue's rows sg-*.
-#include <gtest/gtest.h>
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
 
 #include <vector>
 
-#include <heirloom/names.hpp>
+#include <gtest/gtest.h>
 
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
+#include <heirloom/names.hpp>
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -84,10 +84,18 @@ TEST(conformance_processes, sg_addressing_one_channel) {
         const pid sender = spawn({.name = "sg_sender"}, [=] {
             const auto by_monitor = receive<monitor_ref>();
             for (int i = 0; i < count; ++i) switch (i % 4) {
-                    case 0: send(main, number{i}); break;
-                    case 1: send("sg_main"_a, number{i}); break;
-                    case 2: send(by_alias, number{i}); break;
-                    case 3: send(by_monitor, number{i}); break;
+                case 0:
+                    send(main, number{i});
+                    break;
+                case 1:
+                    send("sg_main"_a, number{i});
+                    break;
+                case 2:
+                    send(by_alias, number{i});
+                    break;
+                case 3:
+                    send(by_monitor, number{i});
+                    break;
                 }
         });
         const monitor_ref watch = monitor("sg_sender"_a, alias_mode::demonitor);
@@ -110,8 +118,10 @@ TEST(conformance_processes, sg_spawn_vs_signals) {
             const pid child = spawn([main] {
                 trap_exit(true);
                 send(main, done{});
-                const int first = receive([](number n) { return n.n; }, [](exit_signal) { return -1; });
-                const int second = receive([](number n) { return n.n; }, [](exit_signal) { return -1; });
+                const int first =
+                    receive([](number n) { return n.n; }, [](exit_signal) { return -1; });
+                const int second =
+                    receive([](number n) { return n.n; }, [](exit_signal) { return -1; });
                 send(main, number{first * 10 + second});
             });
             if (i % 2) {

@@ -1,19 +1,19 @@
 // Spawning and the reasons of crashes: the catalogue's rows sp-*.
-#include <gtest/gtest.h>
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
 
 #include <cstring>
 #include <fstream>
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <unistd.h>
 #include <vector>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <heirloom/names.hpp>
 #include <heirloom/timer.hpp>
-
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -98,7 +98,10 @@ TEST(conformance_processes, sp_link_and_monitor) {
         // Spawned with a link, and monitored before it can end: one of each, with equal reasons.
         trap_exit(true);
         for (int i = 0; i < w.times(100, 5); ++i) {
-            const pid child = spawn_link([] { receive([](go) {}); exit("both"_a); });
+            const pid child = spawn_link([] {
+                receive([](go) {});
+                exit("both"_a);
+            });
             const monitor_ref watch = monitor(child);
             send(child, go{});
             const auto e = receive<exit_signal>();
@@ -121,8 +124,12 @@ TEST(conformance_processes, sp_args_released) {
             const auto spawn_one = [&] {
                 std::vector<char> load(bytes);
                 std::memset(load.data(), 1, load.size());
-                reason_of(spawn_monitor([](const std::vector<char>& l) { if (l.empty()) exit("empty"_a); },
-                                        std::move(load)).ref);
+                reason_of(spawn_monitor(
+                              [](const std::vector<char>& l) {
+                                  if (l.empty()) exit("empty"_a);
+                              },
+                              std::move(load))
+                              .ref);
             };
             for (int i = 0; i < 10; ++i) spawn_one();
             const std::size_t before = resident_bytes();
@@ -142,7 +149,8 @@ TEST(conformance_processes, sp_args_released_exactly) {
             const long before = token.use_count();
             auto [child, watch] = spawn_monitor(
                 [captured = token](const std::shared_ptr<const int>&) {
-                    receive([](go) {}, [](stop) { exit("stopped"_a); }, [](number) { throw std::runtime_error("n"); });
+                    receive([](go) {}, [](stop) { exit("stopped"_a); },
+                            [](number) { throw std::runtime_error("n"); });
                 },
                 token);
             end(child);
@@ -154,47 +162,62 @@ TEST(conformance_processes, sp_args_released_exactly) {
         check([](pid p) { send(p, number{1}); });
         check([](pid p) { exit(p, reason::kill); });
         check([](pid p) { exit(p, "odd"_a); });
-        check([](pid p) { sync_with(spawn(answer_pings)); exit(p, reason::kill); });
+        check([](pid p) {
+            sync_with(spawn(answer_pings));
+            exit(p, reason::kill);
+        });
     });
 }
 
 TEST(conformance_processes, sp_pid_no_alias) {
-    run_everywhere([](witness& w) {
-        // Reuse the slot of a dead process, then use its pid in every way.
-        trap_exit(true);
-        for (int i = 0; i < w.times(50, 3); ++i) {
-            const pid stale = dead_pid();
-            std::vector<pid> later;
-            bool reused = false;
-            for (int j = 0; j < 400 && !reused; ++j) {
-                later.push_back(spawn([] {
-                    trap_exit(true);
-                    for (bool more = true; more;)
-                        more = receive([](ping p) { send(p.from, pong{self()}); return true; },
-                                       [](stop) { return false; },
-                                       [](number) { exit("got_a_stale_message"_a); return false; },
-                                       [](exit_signal) { exit("got_a_stale_signal"_a); return false; });
-                }));
-                reused = later.back().slot() == stale.slot();
+    run_everywhere(
+        [](witness& w) {
+            // Reuse the slot of a dead process, then use its pid in every way.
+            trap_exit(true);
+            for (int i = 0; i < w.times(50, 3); ++i) {
+                const pid stale = dead_pid();
+                std::vector<pid> later;
+                bool reused = false;
+                for (int j = 0; j < 400 && !reused; ++j) {
+                    later.push_back(spawn([] {
+                        trap_exit(true);
+                        for (bool more = true; more;)
+                            more = receive(
+                                [](ping p) {
+                                    send(p.from, pong{self()});
+                                    return true;
+                                },
+                                [](stop) { return false; },
+                                [](number) {
+                                    exit("got_a_stale_message"_a);
+                                    return false;
+                                },
+                                [](exit_signal) {
+                                    exit("got_a_stale_signal"_a);
+                                    return false;
+                                });
+                    }));
+                    reused = later.back().slot() == stale.slot();
+                }
+                w.that(reused, "the slot is used again");
+                w.that(later.back() != stale);
+                w.that(!is_alive(stale));
+                send(stale, number{1});
+                exit(stale, "odd"_a);
+                exit(stale, reason::kill);
+                w.equal(await_end(stale), reason::no_process);
+                link(stale);
+                w.equal(receive<exit_signal>().reason, reason::no_process);
+                w.that(!try_send(stale, number{1}));
+                send_after(0s, stale, number{1});
+                const pid there = later.back();
+                sync_with(there);
+                w.that(is_alive(there), "nothing sent to the stale pid reached it");
+                for (pid p : later) exit(p, reason::kill);
+                for (pid p : later) await_gone(p);
             }
-            w.that(reused, "the slot is used again");
-            w.that(later.back() != stale);
-            w.that(!is_alive(stale));
-            send(stale, number{1});
-            exit(stale, "odd"_a);
-            exit(stale, reason::kill);
-            w.equal(await_end(stale), reason::no_process);
-            link(stale);
-            w.equal(receive<exit_signal>().reason, reason::no_process);
-            w.that(!try_send(stale, number{1}));
-            send_after(0s, stale, number{1});
-            const pid there = later.back();
-            sync_with(there);
-            w.that(is_alive(there), "nothing sent to the stale pid reached it");
-            for (pid p : later) exit(p, reason::kill);
-            for (pid p : later) await_gone(p);
-        }
-    }, costly());
+        },
+        costly());
 }
 
 TEST(conformance_processes, sp_badopt) {
@@ -234,29 +257,31 @@ TEST(conformance_processes, sp_badopt) {
 }
 
 TEST(conformance_processes, sp_processes_infant) {
-    run_everywhere([](witness& w) {
-        // A pid seen in processes() may be used at once, whatever its spawner is doing.
-        const pid main = self();
-        const pid breeder = spawn([main] {
-            for (int i = 0; i < 200; ++i) {
-                spawn([] { receive([](go) {}, after(10ms, [] {})); });
+    run_everywhere(
+        [](witness& w) {
+            // A pid seen in processes() may be used at once, whatever its spawner is doing.
+            const pid main = self();
+            const pid breeder = spawn([main] {
+                for (int i = 0; i < 200; ++i) {
+                    spawn([] { receive([](go) {}, after(10ms, [] {})); });
+                    yield();
+                }
+                send(main, done{});
+            });
+            bool over = false;
+            while (!over) {
+                for (pid p : processes()) {
+                    if (p == main || p == breeder) continue;
+                    const monitor_ref watch = monitor(p);
+                    send(p, go{});
+                    const auto why = reason_of(watch);
+                    w.that(why == reason::normal || why == reason::no_process);
+                }
+                over = receive_for<done>(0s).has_value();
                 yield();
             }
-            send(main, done{});
-        });
-        bool over = false;
-        while (!over) {
-            for (pid p : processes()) {
-                if (p == main || p == breeder) continue;
-                const monitor_ref watch = monitor(p);
-                send(p, go{});
-                const auto why = reason_of(watch);
-                w.that(why == reason::normal || why == reason::no_process);
-            }
-            over = receive_for<done>(0s).has_value();
-            yield();
-        }
-    }, costly());
+        },
+        costly());
 }
 
 TEST(conformance_processes, sp_mass) {
@@ -264,7 +289,8 @@ TEST(conformance_processes, sp_mass) {
         [](witness& w) {
             const auto count = static_cast<int>(scaled(w.deterministic() ? 2'000 : 20'000));
             std::vector<spawned> all;
-            for (int i = 0; i < count; ++i) all.push_back(spawn_monitor([] { receive([](go) {}); }));
+            for (int i = 0; i < count; ++i)
+                all.push_back(spawn_monitor([] { receive([](go) {}); }));
             w.that(processes().size() >= static_cast<std::size_t>(count), "all are there");
             for (const auto& s : all) send(s.pid, go{});
             int normal = 0;

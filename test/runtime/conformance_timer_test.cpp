@@ -1,40 +1,46 @@
 // Timers: the catalogue's rows tm-*.
-#include <gtest/gtest.h>
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
 
 #include <algorithm>
 #include <random>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include <heirloom/names.hpp>
 #include <heirloom/timer.hpp>
-
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
 
 using namespace heirloom;
 using namespace heirloom::test;
 using namespace std::chrono_literals;
 
 TEST(conformance_processes, tm_order) {
-    run_everywhere([](witness& w) {
-        for (const int n : {103, 101, 100, 102}) send_after(std::chrono::milliseconds(n - 80), self(), number{n});
-        for (const int n : {100, 101, 102, 103}) w.equal(receive<number>().n, n);
-        send_after(0s, self(), number{1});
-        w.equal(receive<number>().n, 1);
-    }, costly());
+    run_everywhere(
+        [](witness& w) {
+            for (const int n : {103, 101, 100, 102})
+                send_after(std::chrono::milliseconds(n - 80), self(), number{n});
+            for (const int n : {100, 101, 102, 103}) w.equal(receive<number>().n, n);
+            send_after(0s, self(), number{1});
+            w.equal(receive<number>().n, 1);
+        },
+        costly());
 }
 
 TEST(conformance_processes, tm_order_of_many) {
-    run_everywhere([](witness& w) {
-        std::vector<int> delays(200);
-        for (std::size_t i = 0; i < delays.size(); ++i) delays[i] = static_cast<int>((i * 7919) % delays.size());
-        const auto start = runtime_clock::now() + 20ms;
-        for (int d : delays) send_at(start + d * 50us, self(), number{d});
-        for (int i = 0; i < static_cast<int>(delays.size()); ++i) {
-            w.equal(receive<number>().n, i);
-            w.that(runtime_clock::now() >= start + i * 50us, "not early");
-        }
-    }, costly());
+    run_everywhere(
+        [](witness& w) {
+            std::vector<int> delays(200);
+            for (std::size_t i = 0; i < delays.size(); ++i)
+                delays[i] = static_cast<int>((i * 7919) % delays.size());
+            const auto start = runtime_clock::now() + 20ms;
+            for (int d : delays) send_at(start + d * 50us, self(), number{d});
+            for (int i = 0; i < static_cast<int>(delays.size()); ++i) {
+                w.equal(receive<number>().n, i);
+                w.that(runtime_clock::now() >= start + i * 50us, "not early");
+            }
+        },
+        costly());
 }
 
 TEST(conformance_processes, tm_start_timer_carries_its_ref) {
@@ -95,7 +101,8 @@ TEST(conformance_processes, tm_race_exactly_one) {
         // Cancelled at the instant they expire: each either tells the time left or sends its message.
         const int count = w.times(300, 40);
         for (const bool by_other : {false, true}) {
-            const auto end = runtime_clock::now() + (w.deterministic() ? duration(100us) : duration(3ms));
+            const auto end =
+                runtime_clock::now() + (w.deterministic() ? duration(100us) : duration(3ms));
             std::vector<timer_ref> timers;
             for (int i = 0; i < count; ++i) timers.push_back(send_at(end, self(), number{i}));
             const auto cancel_all = [](const std::vector<timer_ref>& all) {
@@ -115,50 +122,59 @@ TEST(conformance_processes, tm_race_exactly_one) {
             std::vector<int> arrived(static_cast<std::size_t>(count), 0);
             sync_with(spawn(answer_pings));
             const auto expected = std::count(stopped.begin(), stopped.end(), false);
-            for (int i = 0; i < expected; ++i) ++arrived[static_cast<std::size_t>(receive<number>().n)];
+            for (int i = 0; i < expected; ++i)
+                ++arrived[static_cast<std::size_t>(receive<number>().n)];
             w.that(!receive_for<number>(w.a_while()), "none beyond those not cancelled");
-            for (std::size_t i = 0; i < stopped.size(); ++i) w.equal(arrived[i], stopped[i] ? 0 : 1);
+            for (std::size_t i = 0; i < stopped.size(); ++i)
+                w.equal(arrived[i], stopped[i] ? 0 : 1);
         }
     });
 }
 
 TEST(conformance_processes, tm_abs) {
-    run_everywhere([](witness& w) {
-        const auto end = runtime_clock::now() + (w.deterministic() ? duration(1s) : duration(20ms));
-        for (int i = 0; i < 310; ++i) send_at(end, self(), number{i});
-        std::vector<bool> seen(310);
-        for (int i = 0; i < 310; ++i) {
-            seen[static_cast<std::size_t>(receive<number>().n)] = true;
-            w.that(runtime_clock::now() >= end, "not early");
-        }
-        w.that(runtime_clock::now() <= end + (w.deterministic() ? duration(200ms) : duration(10s)), "in time");
-        w.equal(std::count(seen.begin(), seen.end(), true), 310);
-        // A time that has passed is now.
-        send_at(runtime_clock::now() - 1s, self(), done{});
-        receive<done>();
-    }, costly());
+    run_everywhere(
+        [](witness& w) {
+            const auto end =
+                runtime_clock::now() + (w.deterministic() ? duration(1s) : duration(20ms));
+            for (int i = 0; i < 310; ++i) send_at(end, self(), number{i});
+            std::vector<bool> seen(310);
+            for (int i = 0; i < 310; ++i) {
+                seen[static_cast<std::size_t>(receive<number>().n)] = true;
+                w.that(runtime_clock::now() >= end, "not early");
+            }
+            w.that(runtime_clock::now() <=
+                       end + (w.deterministic() ? duration(200ms) : duration(10s)),
+                   "in time");
+            w.equal(std::count(seen.begin(), seen.end(), true), 310);
+            // A time that has passed is now.
+            send_at(runtime_clock::now() - 1s, self(), done{});
+            receive<done>();
+        },
+        costly());
 }
 
 TEST(conformance_processes, tm_dies_with_pid) {
-    run_everywhere([](witness& w) {
-        const auto token = std::make_shared<const int>(1);
-        for (int round = 0; round < w.times(20, 2); ++round) {
-            const pid target = spawn([] { receive<stop>(); });
-            const monitor_ref watch = monitor(target);
-            std::vector<timer_ref> timers;
-            for (int i = 0; i < 300; ++i) timers.push_back(send_after(1h, target, token));
-            w.equal(token.use_count(), 301L);
-            send(target, stop{});
-            reason_of(watch);
-            for (const auto& t : timers) w.that(!read_timer(t), "gone with its target");
-            w.equal(token.use_count(), 1L);
-            // Aimed at the dead: starts, and is gone.
-            const timer_ref late = send_after(1h, target, token);
-            w.that(!read_timer(late));
-            w.that(!cancel(late));
-            w.equal(token.use_count(), 1L);
-        }
-    }, costly());
+    run_everywhere(
+        [](witness& w) {
+            const auto token = std::make_shared<const int>(1);
+            for (int round = 0; round < w.times(20, 2); ++round) {
+                const pid target = spawn([] { receive<stop>(); });
+                const monitor_ref watch = monitor(target);
+                std::vector<timer_ref> timers;
+                for (int i = 0; i < 300; ++i) timers.push_back(send_after(1h, target, token));
+                w.equal(token.use_count(), 301L);
+                send(target, stop{});
+                reason_of(watch);
+                for (const auto& t : timers) w.that(!read_timer(t), "gone with its target");
+                w.equal(token.use_count(), 1L);
+                // Aimed at the dead: starts, and is gone.
+                const timer_ref late = send_after(1h, target, token);
+                w.that(!read_timer(late));
+                w.that(!cancel(late));
+                w.equal(token.use_count(), 1L);
+            }
+        },
+        costly());
 }
 
 TEST(conformance_processes, tm_dies_with_pid_race) {
@@ -175,29 +191,32 @@ TEST(conformance_processes, tm_dies_with_pid_race) {
 }
 
 TEST(conformance_processes, tm_name_late_binding) {
-    run_everywhere([](witness& w) {
-        send_after(5ms, "tm_late"_a, number{1});
-        const pid first = spawn({.name = "tm_late"}, [] {});
-        await_gone(first);  // its death does not cancel the timer
-        register_name("tm_late"_a, self());
-        w.equal(receive<number>().n, 1);
-        unregister_name("tm_late"_a);
-        send_after(1ms, "tm_late"_a, number{2});
-        w.that(!receive_for<number>(w.a_while()), "nobody has the name: dropped");
-        register_name("tm_late"_a, self());
-        w.that(!receive_for<number>(0s));
-        unregister_name("tm_late"_a);
-        const auto by_name = start_timer(1ms, "tm_late"_a, 7);
-        register_name("tm_late"_a, self());
-        const auto t = receive<timeout<int>>();
-        w.that(t.ref == by_name && t.value == 7);
-        unregister_name("tm_late"_a);
-    }, costly());
+    run_everywhere(
+        [](witness& w) {
+            send_after(5ms, "tm_late"_a, number{1});
+            const pid first = spawn({.name = "tm_late"}, [] {});
+            await_gone(first);  // its death does not cancel the timer
+            register_name("tm_late"_a, self());
+            w.equal(receive<number>().n, 1);
+            unregister_name("tm_late"_a);
+            send_after(1ms, "tm_late"_a, number{2});
+            w.that(!receive_for<number>(w.a_while()), "nobody has the name: dropped");
+            register_name("tm_late"_a, self());
+            w.that(!receive_for<number>(0s));
+            unregister_name("tm_late"_a);
+            const auto by_name = start_timer(1ms, "tm_late"_a, 7);
+            register_name("tm_late"_a, self());
+            const auto t = receive<timeout<int>>();
+            w.that(t.ref == by_name && t.value == 7);
+            unregister_name("tm_late"_a);
+        },
+        costly());
 }
 
 TEST(conformance_processes, tm_big) {
     run_everywhere([](witness& w) {
-        for (const auto limit : {std::chrono::milliseconds(1ll << 31), std::chrono::milliseconds(1ll << 33)}) {
+        for (const auto limit :
+             {std::chrono::milliseconds(1ll << 31), std::chrono::milliseconds(1ll << 33)}) {
             const timer_ref t = send_after(limit, self(), done{});
             const auto left = read_timer(t);
             w.that(left && *left <= limit && *left > limit - 1min, "plausible time left");
@@ -233,15 +252,17 @@ TEST(conformance_processes, tm_badarg) {
 }
 
 TEST(conformance_processes, tm_zero_in_timeout) {
-    run_everywhere([](witness& w) {
-        const auto start = runtime_clock::now();
-        send_after(5ms, self(), done{});
-        send_after(1ms, self(), number{3});
-        while (const int n = receive<number>().n)
-            for (int i = 0; i < 3; ++i) send_after(0s, self(), number{i == 0 ? n - 1 : 0});
-        receive<done>();
-        w.that(runtime_clock::now() - start < 1s);
-    }, costly());
+    run_everywhere(
+        [](witness& w) {
+            const auto start = runtime_clock::now();
+            send_after(5ms, self(), done{});
+            send_after(1ms, self(), number{3});
+            while (const int n = receive<number>().n)
+                for (int i = 0; i < 3; ++i) send_after(0s, self(), number{i == 0 ? n - 1 : 0});
+            receive<done>();
+            w.that(runtime_clock::now() - start < 1s);
+        },
+        costly());
 }
 
 TEST(conformance_processes, tm_mod_sleep) {
@@ -259,7 +280,8 @@ TEST(conformance_processes, tm_mod_sleep) {
         w.that(runtime_clock::now() - again >= 2ms);
         for (int i = 0; i < 10; ++i) w.equal(receive<number>().n, i);
         // For ever, and killed.
-        for (const duration limit : {forever, duration(std::chrono::hours(100'000)), duration(1h)}) {
+        for (const duration limit :
+             {forever, duration(std::chrono::hours(100'000)), duration(1h)}) {
             auto [sleeper, watch] = spawn_monitor([limit, main] {
                 send(main, go{});
                 sleep(limit);
@@ -295,7 +317,8 @@ TEST(conformance_processes, tm_no_early_no_lost) {
                         const auto delay = std::chrono::microseconds(random() % 2000);
                         const auto end = runtime_clock::now() + delay;
                         const timer_ref t = start_timer(delay, self(), i);
-                        receive(when(t, [&](timeout<int>) { early += runtime_clock::now() < end; }));
+                        receive(
+                            when(t, [&](timeout<int>) { early += runtime_clock::now() < end; }));
                     }
                     send(main, number{early});
                 });

@@ -1,5 +1,7 @@
 // What one process does to the others: nothing. It overflows its stack, computes for ever, or blocks its thread.
-#include <gtest/gtest.h>
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
+#include "support/migrate.hpp"
 
 #include <atomic>
 #include <cstring>
@@ -8,11 +10,9 @@
 #include <thread>
 #include <vector>
 
-#include <heirloom/blocking.hpp>
+#include <gtest/gtest.h>
 
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
-#include "support/migrate.hpp"
+#include <heirloom/blocking.hpp>
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -49,15 +49,15 @@ void overflow_in_a_process(void (*how)()) {
 TEST(stack_overflow, by_recursion_aborts_with_a_report) {
     if (under_asan || under_tsan) GTEST_SKIP() << "the sanitizer reports it in its own words";
     GTEST_FLAG_SET(death_test_style, "threadsafe");
-    EXPECT_EXIT(overflow_in_a_process([] { recurse_for_ever(0); }), testing::KilledBySignal(SIGABRT),
-                "stack overflow.*the_deep_one");
+    EXPECT_EXIT(overflow_in_a_process([] { recurse_for_ever(0); }),
+                testing::KilledBySignal(SIGABRT), "stack overflow.*the_deep_one");
 }
 
 TEST(stack_overflow, by_a_large_array_aborts_with_a_report) {
     if (under_asan || under_tsan) GTEST_SKIP() << "the sanitizer reports it in its own words";
     GTEST_FLAG_SET(death_test_style, "threadsafe");
-    EXPECT_EXIT(overflow_in_a_process([] { use_a_large_array(); }), testing::KilledBySignal(SIGABRT),
-                "stack overflow.*the_deep_one");
+    EXPECT_EXIT(overflow_in_a_process([] { use_a_large_array(); }),
+                testing::KilledBySignal(SIGABRT), "stack overflow.*the_deep_one");
 }
 
 TEST(stack_overflow, ends_that_process_alone_if_told_to) {
@@ -70,7 +70,9 @@ TEST(stack_overflow, ends_that_process_alone_if_told_to) {
             runtime rt(std::move(opts));
             const int code = rt.run([] {
                 for (int i = 0; i < 3; ++i)
-                    if (reason_of(spawn_monitor([] { recurse_for_ever(0); }).ref) != reason::stack_overflow) return 1;
+                    if (reason_of(spawn_monitor([] { recurse_for_ever(0); }).ref) !=
+                        reason::stack_overflow)
+                        return 1;
                 sync_with(spawn(answer_pings));
                 return 0;
             });
@@ -106,7 +108,8 @@ TEST(spinning, process_is_named_in_a_warning_and_delays_nobody) {
             // Watched from outside: if all workers spin, nobody inside can help.
             std::thread limit([&] {
                 const auto end = std::chrono::steady_clock::now() + 5s;
-                while (!over && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(1ms);
+                while (!over && std::chrono::steady_clock::now() < end)
+                    std::this_thread::sleep_for(1ms);
                 over = true;
             });
             const auto delay = rt.run([&] {
@@ -122,7 +125,9 @@ TEST(spinning, process_is_named_in_a_warning_and_delays_nobody) {
                 sync_with(echo);
                 const bool in_time = !over;
                 // Long enough to be noticed for certain: the others need no time at all.
-                while (!over && log.events("long_schedule").empty() && std::chrono::steady_clock::now() - start < 2s) sync_with(echo);
+                while (!over && log.events("long_schedule").empty() &&
+                       std::chrono::steady_clock::now() - start < 2s)
+                    sync_with(echo);
                 const auto took = in_time ? std::chrono::steady_clock::now() - start : 10s;
                 over = true;
                 return took;
@@ -131,7 +136,8 @@ TEST(spinning, process_is_named_in_a_warning_and_delays_nobody) {
             over = true;
             limit.join();
         }
-        EXPECT_NE(log.text().find("the_spinner_"), std::string::npos) << workers << " workers: it is named in a warning";
+        EXPECT_NE(log.text().find("the_spinner_"), std::string::npos)
+            << workers << " workers: it is named in a warning";
     }
 }
 
@@ -161,30 +167,42 @@ TEST(blocking, calls_delay_nobody_else) {
 }
 
 TEST(blocking, works_as_the_process_and_refuses_to_wait) {
-    run_everywhere([](witness& w) {
-        const pid me = self();
-        const pid other = spawn(answer_pings);
-        const int n = blocking([&] {
-            int wrong = 0;
-            wrong += self() != me;
-            wrong += !in_process();
-            wrong += !try_send(me, number{5});
-            for (int what = 0; what < 5; ++what) try {
-                    switch (what) {
-                        case 0: receive<go>(); break;
-                        case 1: (void)receive_for<go>(1ms); break;
-                        case 2: sleep(1ms); break;
-                        case 3: blocking([] {}); break;
-                        case 4: (void)process_info(other); break;
+    run_everywhere(
+        [](witness& w) {
+            const pid me = self();
+            const pid other = spawn(answer_pings);
+            const int n = blocking([&] {
+                int wrong = 0;
+                wrong += self() != me;
+                wrong += !in_process();
+                wrong += !try_send(me, number{5});
+                for (int what = 0; what < 5; ++what) try {
+                        switch (what) {
+                        case 0:
+                            receive<go>();
+                            break;
+                        case 1:
+                            (void)receive_for<go>(1ms);
+                            break;
+                        case 2:
+                            sleep(1ms);
+                            break;
+                        case 3:
+                            blocking([] {});
+                            break;
+                        case 4:
+                            (void)process_info(other);
+                            break;
+                        }
+                        ++wrong;
+                    } catch (const cannot_wait&) {
                     }
-                    ++wrong;
-                } catch (const cannot_wait&) {
-                }
-            return wrong;
-        });
-        w.equal(n, 0);
-        w.equal(receive<number>().n, 5);
-    }, threads_only());
+                return wrong;
+            });
+            w.equal(n, 0);
+            w.equal(receive<number>().n, 5);
+        },
+        threads_only());
 }
 
 TEST(blocking, beyond_its_threads_waits_its_turn) {
@@ -192,7 +210,8 @@ TEST(blocking, beyond_its_threads_waits_its_turn) {
         [](witness& w) {
             const auto ran = std::make_shared<std::atomic<int>>(0);
             std::vector<spawned> all;
-            for (int i = 0; i < 50; ++i) all.push_back(spawn_monitor([ran] { blocking([&] { ++*ran; }); }));
+            for (int i = 0; i < 50; ++i)
+                all.push_back(spawn_monitor([ran] { blocking([&] { ++*ran; }); }));
             for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
             w.equal(ran->load(), 50);
         },

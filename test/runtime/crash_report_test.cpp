@@ -1,15 +1,15 @@
 // What is said of a process that crashes (R16): who, why, where it was thrown, what it had not read.
-#include <gtest/gtest.h>
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
+#include "support/migrate.hpp"
 
 #include <algorithm>
 #include <stdexcept>
 #include <string>
 
-#include <heirloom/blocking.hpp>
+#include <gtest/gtest.h>
 
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
-#include "support/migrate.hpp"
+#include <heirloom/blocking.hpp>
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -41,7 +41,8 @@ bool passes_through(const std::vector<void*>& stack, void (*function)(int)) {
 }
 
 /// The one crash that was logged, once the sink has it.
-log_event the_crash(const std::function<void()>& body, const setting& how, const spawn_options& spawned_with = {}) {
+log_event the_crash(const std::function<void()>& body, const setting& how,
+                    const spawn_options& spawned_with = {}) {
     captured_log log;
     {
         options opts{.workers = how.workers};
@@ -67,7 +68,12 @@ const setting settings[] = {{1, {}}, {2, {}}, {3, 11}};
 
 TEST(crash_report, says_who_and_why) {
     for (const auto& how : settings) {
-        const auto e = the_crash([] { receive<go>(); calls_what_throws(7); }, how, {.name = "the_crasher"});
+        const auto e = the_crash(
+            [] {
+                receive<go>();
+                calls_what_throws(7);
+            },
+            how, {.name = "the_crasher"});
         EXPECT_EQ(e.level, log_level::error);
         EXPECT_TRUE(e.about);
         EXPECT_EQ(field(e, "exception"), "std::runtime_error");
@@ -86,7 +92,12 @@ TEST(crash_report, says_who_and_why) {
 
 TEST(crash_report, stack_holds_the_throwing_function_and_its_caller) {
     for (const auto& how : settings) {
-        const auto e = the_crash([] { receive<go>(); calls_what_throws(7); }, how);
+        const auto e = the_crash(
+            [] {
+                receive<go>();
+                calls_what_throws(7);
+            },
+            how);
         EXPECT_TRUE(passes_through(e.stack, &throws_here)) << how.text();
         EXPECT_TRUE(passes_through(e.stack, &calls_what_throws)) << how.text();
         ASSERT_FALSE(e.stack.empty());
@@ -96,7 +107,12 @@ TEST(crash_report, stack_holds_the_throwing_function_and_its_caller) {
 }
 
 TEST(crash_report, stack_is_symbolised) {
-    const auto e = the_crash([] { receive<go>(); calls_what_throws(7); }, settings[0]);
+    const auto e = the_crash(
+        [] {
+            receive<go>();
+            calls_what_throws(7);
+        },
+        settings[0]);
     const auto lines = symbolise(e.stack);
     EXPECT_EQ(lines.size(), e.stack.size());
     const auto mentions = [&](std::string_view name) {
@@ -159,7 +175,8 @@ TEST(crash_report, stack_survives_a_wait_in_a_destructor) {
                                     struct crashes_others {
                                         ~crashes_others() {
                                             for (int i = 0; i < 3; ++i)
-                                                (void)reason_of(spawn_monitor([] { throw 42; }).ref);
+                                                (void)reason_of(
+                                                    spawn_monitor([] { throw 42; }).ref);
                                         }
                                     } c;
                                     calls_what_throws(7);
@@ -178,7 +195,12 @@ TEST(crash_report, stack_survives_a_wait_in_a_destructor) {
 
 TEST(crash_report, stack_of_an_exception_from_blocking_is_the_throwing_one) {
     for (const auto& how : {settings[0], settings[1]}) {
-        const auto e = the_crash([] { receive<go>(); blocking([] { calls_what_throws(7); }); }, how);
+        const auto e = the_crash(
+            [] {
+                receive<go>();
+                blocking([] { calls_what_throws(7); });
+            },
+            how);
         EXPECT_EQ(field(e, "what"), "number 7");
         EXPECT_TRUE(passes_through(e.stack, &throws_here)) << how.text();
     }

@@ -1,5 +1,6 @@
 // Deterministic mode (R18): one thread, virtual time, every choice from the seed.
-#include <gtest/gtest.h>
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
 
 #include <atomic>
 #include <memory>
@@ -9,11 +10,10 @@
 #include <thread>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include <heirloom/blocking.hpp>
 #include <heirloom/names.hpp>
-
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -36,7 +36,8 @@ std::vector<std::string> trace_of(std::uint64_t seed, const std::function<void()
 /// Without what names the runtime's generations, which go on from run to run.
 std::vector<std::string> without_generations(std::vector<std::string> lines) {
     for (auto& line : lines)
-        for (std::size_t open = line.find('<'); open != std::string::npos; open = line.find('<', open + 1)) {
+        for (std::size_t open = line.find('<'); open != std::string::npos;
+             open = line.find('<', open + 1)) {
             const std::size_t dot = line.rfind('.', line.find('>', open));
             const std::size_t close = line.find('>', open);
             if (dot != std::string::npos && close != std::string::npos && dot > open && dot < close)
@@ -168,7 +169,8 @@ TEST(deterministic, blocking_is_one_step) {
             }
         });
         return waits_refused;
-    }), 1);
+    }),
+              1);
 }
 
 TEST(deterministic, is_for_one_thread) {

@@ -1,14 +1,14 @@
 // The state of exceptions belongs to the process: it waits, migrates and comes back inside a catch block or a destructor,
 // while others on the same threads throw and catch.
-#include <gtest/gtest.h>
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
+#include "support/migrate.hpp"
 
 #include <exception>
 #include <stdexcept>
 #include <string>
 
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
-#include "support/migrate.hpp"
+#include <gtest/gtest.h>
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -61,76 +61,78 @@ struct with_disturbance {
 }  // namespace
 
 TEST(exception_state, survives_a_wait_inside_a_catch_block) {
-    run_everywhere([](witness& w) {
-        with_disturbance others(3);
-        for (int i = 0; i < w.times(10, 2); ++i) {
-            std::string text;
-            try {
+    run_everywhere(
+        [](witness& w) {
+            with_disturbance others(3);
+            for (int i = 0; i < w.times(10, 2); ++i) {
+                std::string text;
                 try {
-                    throw std::runtime_error("outer");
-                } catch (const std::runtime_error& outer) {
-                    migrate(w);
-                    w.equal(std::string(outer.what()), "outer");
-                    w.equal(current_text(), "outer");
                     try {
-                        throw std::logic_error("inner");
-                    } catch (const std::logic_error& inner) {
+                        throw std::runtime_error("outer");
+                    } catch (const std::runtime_error& outer) {
                         migrate(w);
-                        w.equal(std::string(inner.what()), "inner");
-                        w.equal(current_text(), "inner");
+                        w.equal(std::string(outer.what()), "outer");
+                        w.equal(current_text(), "outer");
+                        try {
+                            throw std::logic_error("inner");
+                        } catch (const std::logic_error& inner) {
+                            migrate(w);
+                            w.equal(std::string(inner.what()), "inner");
+                            w.equal(current_text(), "inner");
+                        }
+                        migrate(w);
+                        w.equal(current_text(), "outer");
+                        throw;
                     }
-                    migrate(w);
-                    w.equal(current_text(), "outer");
-                    throw;
+                } catch (const std::exception& e) {
+                    text = e.what();
                 }
-            } catch (const std::exception& e) {
-                text = e.what();
+                w.equal(text, "outer");
+                w.equal(current_text(), "none");
+                w.equal(uncaught(), 0);
             }
-            w.equal(text, "outer");
-            w.equal(current_text(), "none");
-            w.equal(uncaught(), 0);
-        }
-    }, costly());
+        },
+        costly());
 }
 
 TEST(exception_state, survives_a_wait_inside_a_destructor) {
-    run_everywhere([](witness& w) {
-        with_disturbance others(3);
-        struct waits_at_the_end {
-            witness& w;
-            int expected;
-            ~waits_at_the_end() {
-                w.equal(uncaught(), expected);
-                migrate(w);
-                w.equal(uncaught(), expected);
-                try {
-                    throw std::logic_error("in the destructor");
-                } catch (const std::logic_error&) {
-                    migrate(w);
-                    w.equal(current_text(), "in the destructor");
+    run_everywhere(
+        [](witness& w) {
+            with_disturbance others(3);
+            struct waits_at_the_end {
+                witness& w;
+                int expected;
+                ~waits_at_the_end() {
                     w.equal(uncaught(), expected);
+                    migrate(w);
+                    w.equal(uncaught(), expected);
+                    try {
+                        throw std::logic_error("in the destructor");
+                    } catch (const std::logic_error&) {
+                        migrate(w);
+                        w.equal(current_text(), "in the destructor");
+                        w.equal(uncaught(), expected);
+                    }
                 }
-            }
-        };
-        for (int i = 0; i < w.times(10, 2); ++i) {
-            std::string text;
-            try {
-                waits_at_the_end first{w, 1};
-                waits_at_the_end second{w, 1};
-                throw std::runtime_error("unwinding");
-            } catch (const std::runtime_error& e) {
-                text = e.what();
+            };
+            for (int i = 0; i < w.times(10, 2); ++i) {
+                std::string text;
+                try {
+                    waits_at_the_end first{w, 1};
+                    waits_at_the_end second{w, 1};
+                    throw std::runtime_error("unwinding");
+                } catch (const std::runtime_error& e) {
+                    text = e.what();
+                    w.equal(uncaught(), 0);
+                    w.equal(current_text(), "unwinding");
+                }
+                w.equal(text, "unwinding");
+                { waits_at_the_end plain{w, 0}; }
                 w.equal(uncaught(), 0);
-                w.equal(current_text(), "unwinding");
+                w.equal(current_text(), "none");
             }
-            w.equal(text, "unwinding");
-            {
-                waits_at_the_end plain{w, 0};
-            }
-            w.equal(uncaught(), 0);
-            w.equal(current_text(), "none");
-        }
-    }, costly());
+        },
+        costly());
 }
 
 TEST(exception_state, is_not_seen_by_others) {
@@ -196,39 +198,43 @@ TEST(exception_state, of_a_process_killed_in_a_handler_does_not_stay_behind) {
 }
 
 TEST(exception_state, is_kept_through_blocking) {
-    run_everywhere([](witness& w) {
-        try {
-            throw std::runtime_error("outer");
-        } catch (const std::runtime_error&) {
-            const int n = blocking([] {
-                try {
-                    throw 3;
-                } catch (int three) {
-                    return three;
-                }
-            });
-            w.equal(n, 3);
-            w.equal(current_text(), "outer");
+    run_everywhere(
+        [](witness& w) {
             try {
-                blocking([] { throw std::logic_error("from the pool"); });
-            } catch (const std::logic_error& e) {
-                w.equal(std::string(e.what()), "from the pool");
+                throw std::runtime_error("outer");
+            } catch (const std::runtime_error&) {
+                const int n = blocking([] {
+                    try {
+                        throw 3;
+                    } catch (int three) {
+                        return three;
+                    }
+                });
+                w.equal(n, 3);
+                w.equal(current_text(), "outer");
+                try {
+                    blocking([] { throw std::logic_error("from the pool"); });
+                } catch (const std::logic_error& e) {
+                    w.equal(std::string(e.what()), "from the pool");
+                }
+                w.equal(current_text(), "outer");
             }
-            w.equal(current_text(), "outer");
-        }
-        w.equal(uncaught(), 0);
-    }, costly());
+            w.equal(uncaught(), 0);
+        },
+        costly());
 }
 
 TEST(exception_state, self_is_itself_after_every_migration) {
-    run_everywhere([](witness& w) {
-        const pid me = self();
-        for (int i = 0; i < w.times(20, 2); ++i) {
-            migrate(w);
-            w.equal(self(), me);
-            // What is sent, armed and named after a migration works as before.
-            send_after(1us, me, number{i});
-            w.equal(receive<number>().n, i);
-        }
-    }, costly());
+    run_everywhere(
+        [](witness& w) {
+            const pid me = self();
+            for (int i = 0; i < w.times(20, 2); ++i) {
+                migrate(w);
+                w.equal(self(), me);
+                // What is sent, armed and named after a migration works as before.
+                send_after(1us, me, number{i});
+                w.equal(receive<number>().n, i);
+            }
+        },
+        costly());
 }

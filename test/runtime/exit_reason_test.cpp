@@ -1,15 +1,15 @@
-#include <gtest/gtest.h>
+#include "support/effort.hpp"
 
 #include <sstream>
 #include <thread>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include <heirloom/atom.hpp>
 #include <heirloom/exit_reason.hpp>
 #include <heirloom/monitor.hpp>
 #include <heirloom/pid.hpp>
-
-#include "support/effort.hpp"
 
 using namespace heirloom;
 
@@ -36,7 +36,8 @@ TEST(atom, keeps_text_that_its_maker_has_forgotten) {
         all.push_back(atom::intern(text));
         text.assign(text.size(), '?');
     }
-    for (int i = 0; i < 1000; ++i) EXPECT_EQ(all[static_cast<std::size_t>(i)].text(), "made_at_run_time_" + std::to_string(i));
+    for (int i = 0; i < 1000; ++i)
+        EXPECT_EQ(all[static_cast<std::size_t>(i)].text(), "made_at_run_time_" + std::to_string(i));
 }
 
 TEST(atom, is_interned_once_by_many_threads) {
@@ -44,7 +45,8 @@ TEST(atom, is_interned_once_by_many_threads) {
     std::vector<std::vector<const char*>> seen(4);
     for (auto& mine : seen)
         threads.emplace_back([&mine] {
-            for (int i = 0; i < 500; ++i) mine.push_back(atom::intern("shared_" + std::to_string(i)).c_str());
+            for (int i = 0; i < 500; ++i)
+                mine.push_back(atom::intern("shared_" + std::to_string(i)).c_str());
         });
     for (auto& t : threads) t.join();
     for (auto& mine : seen) EXPECT_EQ(mine, seen[0]);
@@ -95,8 +97,10 @@ TEST(exit_reason, knows_what_is_orderly) {
 
 TEST(exit_reason, prints) {
     EXPECT_EQ(to_string(reason::normal), "normal");
-    EXPECT_EQ(to_string(exit_reason("shutdown"_a, exit_reason("a"_a, "b"_a))), "{shutdown, {a, b}}");
-    EXPECT_EQ(to_string(exit_reason::crash("std::runtime_error", "broken")), "std::runtime_error: broken");
+    EXPECT_EQ(to_string(exit_reason("shutdown"_a, exit_reason("a"_a, "b"_a))),
+              "{shutdown, {a, b}}");
+    EXPECT_EQ(to_string(exit_reason::crash("std::runtime_error", "broken")),
+              "std::runtime_error: broken");
     EXPECT_EQ(to_string(exit_reason::crash("int", "")), "int");
     EXPECT_EQ(to_string(exit_reason::of(5, "five")), "five");
     const exit_reason compound("shutdown"_a, "x"_a);

@@ -1,5 +1,6 @@
 // The runtime as threads see it that run no process; several runtimes in one program; coming to an end.
-#include <gtest/gtest.h>
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
 
 #include <atomic>
 #include <future>
@@ -7,11 +8,10 @@
 #include <string>
 #include <thread>
 
+#include <gtest/gtest.h>
+
 #include <heirloom/blocking.hpp>
 #include <heirloom/names.hpp>
-
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -145,7 +145,8 @@ TEST(foreign_thread, kills_and_invokes) {
         rt.monitor(victim, [&](const down& d) { ended.set_value(d.reason); });
         rt.exit(victim, reason::kill);
         const auto reason_told = ended.get_future().get();
-        EXPECT_TRUE(reason_told == reason::killed || reason_told == reason::no_process) << reason_told;
+        EXPECT_TRUE(reason_told == reason::killed || reason_told == reason::no_process)
+            << reason_told;
         EXPECT_EQ(rt.invoke([] { return 7; }), 7);
         EXPECT_THROW(rt.invoke([] { throw std::out_of_range("far"); }), std::out_of_range);
         EXPECT_THROW(rt.invoke([]() -> int { throw std::out_of_range("far"); }), std::out_of_range);
@@ -154,7 +155,11 @@ TEST(foreign_thread, kills_and_invokes) {
         std::atomic<int> sum{0};
         for (int t = 0; t < 4; ++t)
             threads.emplace_back([&] {
-                for (int i = 0; i < 50; ++i) sum += rt.invoke([] { yield(); return 1; });
+                for (int i = 0; i < 50; ++i)
+                    sum += rt.invoke([] {
+                        yield();
+                        return 1;
+                    });
             });
         for (auto& t : threads) t.join();
         EXPECT_EQ(sum, 200);
@@ -240,7 +245,8 @@ TEST(runtimes, come_and_go_without_a_trace) {
         EXPECT_EQ(rt.run([&] {
             sync_with(now);
             return await_end(old) == reason::no_process ? 0 : 1;
-        }), 0);
+        }),
+                  0);
         EXPECT_TRUE(rt.is_alive(now));
     }
 }
@@ -254,8 +260,13 @@ TEST(runtimes, end_their_processes) {
                 for (int i = 0; i < 100; ++i) {
                     spawn([token] { receive<stop>(); });
                     spawn([token] { sleep(1h); });
-                    spawn([token] { for (;;) yield(); });
-                    spawn([token] { trap_exit(true); receive<stop>(); });
+                    spawn([token] {
+                        for (;;) yield();
+                    });
+                    spawn([token] {
+                        trap_exit(true);
+                        receive<stop>();
+                    });
                     send_after(1h, self(), token);
                     send(spawn([] { receive<stop>(); }), token);
                 }
@@ -284,7 +295,8 @@ TEST(runtimes, ask_those_that_trap_first) {
 namespace {
 
 /// Computes for ever without a library call, until `over`; then it stays asleep, for its runtime is no more.
-void hold_up(const std::shared_ptr<std::atomic<bool>>& started, const std::shared_ptr<std::atomic<bool>>& over) {
+void hold_up(const std::shared_ptr<std::atomic<bool>>& started,
+             const std::shared_ptr<std::atomic<bool>>& over) {
     *started = true;
     while (!*over) std::this_thread::yield();
     for (;;) std::this_thread::sleep_for(1h);
@@ -308,10 +320,12 @@ TEST(shutdown, says_who_holds_it_up_and_goes_on) {
         delete owned;
         destroyed->set_value();
     }).detach();
-    EXPECT_EQ(waiting.wait_for(20s), std::future_status::ready) << "the destructor keeps to its limit";
+    EXPECT_EQ(waiting.wait_for(20s), std::future_status::ready)
+        << "the destructor keeps to its limit";
     const auto reports = log.events("shutdown_held");
     ASSERT_EQ(reports.size(), 1u);
-    EXPECT_NE(reports.front().text.find(to_string(held)), std::string::npos) << reports.front().text;
+    EXPECT_NE(reports.front().text.find(to_string(held)), std::string::npos)
+        << reports.front().text;
     *over = true;
 }
 

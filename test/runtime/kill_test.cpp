@@ -1,16 +1,16 @@
 // What a lethal signal does to code that waits, catches, shields, unwinds, or has not begun.
-#include <gtest/gtest.h>
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
+#include "support/migrate.hpp"
 
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-#include <heirloom/blocking.hpp>
+#include <gtest/gtest.h>
 
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
-#include "support/migrate.hpp"
+#include <heirloom/blocking.hpp>
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -46,11 +46,17 @@ TEST(kill, unwinds_nested_scopes_in_order) {
                             scope four(main, 4);
                             send(main, go{});
                             switch (how) {
-                                case 0: receive<go>(); break;
-                                case 1: sleep(1h); break;
-                                case 2: receive([](go) {}, after(1h, [] {})); break;
-                                case 3:
-                                    for (;;) yield();
+                            case 0:
+                                receive<go>();
+                                break;
+                            case 1:
+                                sleep(1h);
+                                break;
+                            case 2:
+                                receive([](go) {}, after(1h, [] {}));
+                                break;
+                            case 3:
+                                for (;;) yield();
                             }
                             scope never(main, 99);
                         }();
@@ -238,26 +244,26 @@ TEST(kill, pending_in_a_destructor_waits_until_the_unwinding_is_over) {
 }
 
 TEST(kill, before_the_first_run_never_enters_the_function) {
-    run_everywhere(
-        [](witness& w) {
-            const pid main = self();
-            for (int i = 0; i < w.times(200, 20); ++i) {
-                auto victim = spawn_monitor(
-                    [main, captured = scope(main, 1)](const scope&) { try_send(main, done{}); }, scope(main, 2));
-                exit(victim.pid, i % 2 ? reason::kill : exit_reason("odd"_a));
-                const auto why = reason_of(victim.ref);
-                int destroyed = 0;
-                while (auto e = receive_for<ended_scope>(0s)) {
-                    w.equal(e->second, victim.pid);
-                    ++destroyed;
-                }
-                w.equal(destroyed, 2);
-                const bool entered = receive_for<done>(0s).has_value();
-                w.equal(entered, why == reason::normal);
-                // Alone on one thread the parent goes on running: the child cannot have begun.
-                if (w.workers() == 1 && !w.deterministic()) w.that(!entered, "ended before it began");
+    run_everywhere([](witness& w) {
+        const pid main = self();
+        for (int i = 0; i < w.times(200, 20); ++i) {
+            auto victim = spawn_monitor(
+                [main, captured = scope(main, 1)](const scope&) { try_send(main, done{}); },
+                scope(main, 2));
+            exit(victim.pid, i % 2 ? reason::kill : exit_reason("odd"_a));
+            const auto why = reason_of(victim.ref);
+            int destroyed = 0;
+            while (auto e = receive_for<ended_scope>(0s)) {
+                w.equal(e->second, victim.pid);
+                ++destroyed;
             }
-        });
+            w.equal(destroyed, 2);
+            const bool entered = receive_for<done>(0s).has_value();
+            w.equal(entered, why == reason::normal);
+            // Alone on one thread the parent goes on running: the child cannot have begun.
+            if (w.workers() == 1 && !w.deterministic()) w.that(!entered, "ended before it began");
+        }
+    });
 }
 
 TEST(kill, of_a_process_in_blocking_waits_until_it_returns) {
@@ -285,21 +291,24 @@ TEST(kill, of_a_process_in_blocking_waits_until_it_returns) {
 }
 
 TEST(kill, reaches_whoever_migrates) {
-    run_everywhere([](witness& w) {
-        for (int i = 0; i < w.times(10, 2); ++i) {
-            auto victim = spawn_monitor([&w] {
-                for (;;) migrate(w);
-            });
-            sleep(100us);
-            exit(victim.pid, reason::kill);
-            w.equal(reason_of(victim.ref), reason::killed);
-        }
-    }, costly());
+    run_everywhere(
+        [](witness& w) {
+            for (int i = 0; i < w.times(10, 2); ++i) {
+                auto victim = spawn_monitor([&w] {
+                    for (;;) migrate(w);
+                });
+                sleep(100us);
+                exit(victim.pid, reason::kill);
+                w.equal(reason_of(victim.ref), reason::killed);
+            }
+        },
+        costly());
 }
 
 TEST(kill, while_waiting_for_room_in_a_mailbox) {
     run_everywhere([](witness& w) {
-        const pid full = spawn({.mailbox_bound = 1, .when_full = mailbox_policy::wait}, [] { receive<stop>(); });
+        const pid full =
+            spawn({.mailbox_bound = 1, .when_full = mailbox_policy::wait}, [] { receive<stop>(); });
         send(full, number{0});
         auto sender = spawn_monitor([full] { send(full, number{1}); });
         sleep(1ms);

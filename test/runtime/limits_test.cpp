@@ -1,14 +1,14 @@
 // Limits and options that cannot be right: a named error at the caller, and nothing lost or half-made.
-#include <gtest/gtest.h>
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
 
 #include <memory>
 #include <string>
 #include <vector>
 
-#include <heirloom/names.hpp>
+#include <gtest/gtest.h>
 
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
+#include <heirloom/names.hpp>
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -27,7 +27,9 @@ std::string complaint(options opts) {
     return {};
 }
 
-bool mentions(const std::string& text, std::string_view word) { return text.find(word) != std::string::npos; }
+bool mentions(const std::string& text, std::string_view word) {
+    return text.find(word) != std::string::npos;
+}
 
 /// Returns when `who` has taken its messages in.
 void take_in(pid who) { (void)process_info(who); }
@@ -38,8 +40,10 @@ TEST(options, that_cannot_be_right_are_named) {
     EXPECT_PRED2(mentions, complaint({.workers = 0}), "workers");
     EXPECT_PRED2(mentions, complaint({.workers = 1'000'000}), "workers");
     EXPECT_PRED2(mentions, complaint({.workers = 1, .stack_size = 1024}), "stack_size");
-    EXPECT_PRED2(mentions, complaint({.workers = 1, .stack_size = std::size_t{1} << 40}), "stack_size");
-    EXPECT_PRED2(mentions, complaint({.workers = 1, .max_processes = std::size_t{1} << 30}), "max_processes");
+    EXPECT_PRED2(mentions, complaint({.workers = 1, .stack_size = std::size_t{1} << 40}),
+                 "stack_size");
+    EXPECT_PRED2(mentions, complaint({.workers = 1, .max_processes = std::size_t{1} << 30}),
+                 "max_processes");
     EXPECT_PRED2(mentions, complaint({.workers = 4, .max_stack_memory = 4096}), "max_stack_memory");
     EXPECT_PRED2(mentions, complaint({.workers = 1, .blocking_threads = 0}), "blocking_threads");
     EXPECT_PRED2(mentions, complaint({.workers = 1, .shutdown_limit = -1s}), "shutdown_limit");
@@ -62,7 +66,8 @@ TEST(limits, too_many_processes_is_an_error_of_the_spawner) {
                 std::vector<spawned> all;
                 std::string limit;
                 try {
-                    for (;;) all.push_back(spawn_monitor([](const auto&) { receive<stop>(); }, token));
+                    for (;;)
+                        all.push_back(spawn_monitor([](const auto&) { receive<stop>(); }, token));
                 } catch (const limit_reached& e) {
                     limit = e.limit();
                 }
@@ -94,9 +99,11 @@ TEST(limits, too_many_processes_is_an_error_of_the_spawner) {
                 for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
                 for (const auto& s : all) await_gone(s.pid);
                 w.equal(token.use_count(), 1L);
-                for (std::size_t i = 0; i < 3 * most; ++i) w.equal(reason_of(spawn_monitor([] {}).ref), reason::normal);
+                for (std::size_t i = 0; i < 3 * most; ++i)
+                    w.equal(reason_of(spawn_monitor([] {}).ref), reason::normal);
             },
-            {.seeds = std::min<std::size_t>(5, seeds()), .adjust = [most](options& o) { o.max_processes = most; }});
+            {.seeds = std::min<std::size_t>(5, seeds()),
+             .adjust = [most](options& o) { o.max_processes = most; }});
     }
 }
 
@@ -106,7 +113,8 @@ TEST(limits, stack_memory_is_an_error_of_the_spawner) {
             std::vector<spawned> all;
             std::string limit;
             try {
-                for (int i = 0; i < 10'000; ++i) all.push_back(spawn_monitor([] { receive<stop>(); }));
+                for (int i = 0; i < 10'000; ++i)
+                    all.push_back(spawn_monitor([] { receive<stop>(); }));
             } catch (const limit_reached& e) {
                 limit = e.limit();
             }
@@ -116,9 +124,8 @@ TEST(limits, stack_memory_is_an_error_of_the_spawner) {
             for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
             w.equal(reason_of(spawn_monitor([] {}).ref), reason::normal);
         },
-        {.seeds = std::min<std::size_t>(5, seeds()), .adjust = [](options& o) {
-             o.max_stack_memory = std::size_t{200} * 64 * 1024;
-         }});
+        {.seeds = std::min<std::size_t>(5, seeds()),
+         .adjust = [](options& o) { o.max_stack_memory = std::size_t{200} * 64 * 1024; }});
 }
 
 TEST(limits, a_stack_of_its_own_size_is_as_large_as_asked_for) {
@@ -133,10 +140,12 @@ TEST(limits, a_stack_of_its_own_size_is_as_large_as_asked_for) {
                             volatile char page[1024];
                             page[0] = 1;
                             if (left <= sizeof page + 256) return static_cast<std::size_t>(page[0]);
-                            return use(left - sizeof page - 256) + static_cast<std::size_t>(page[0]);
+                            return use(left - sizeof page - 256) +
+                                   static_cast<std::size_t>(page[0]);
                         }
                     };
-                    const std::size_t usable = under_asan || under_tsan ? bytes / 8 : bytes - 4096 - 4096;
+                    const std::size_t usable =
+                        under_asan || under_tsan ? bytes / 8 : bytes - 4096 - 4096;
                     if (frame::use(usable) == 0) exit("impossible"_a);
                     yield();
                     if (frame::use(usable) == 0) exit("impossible"_a);
@@ -222,7 +231,8 @@ TEST(limits, an_unread_queue_is_worth_a_warning) {
 }
 
 TEST(limits, too_many_runtimes_is_an_error) {
-    if (under_asan || under_tsan) GTEST_SKIP() << "a sanitizer's address space is too small for 256 runtimes";
+    if (under_asan || under_tsan)
+        GTEST_SKIP() << "a sanitizer's address space is too small for 256 runtimes";
     std::vector<std::unique_ptr<runtime>> all;
     std::string limit;
     try {

@@ -1,14 +1,14 @@
 // Bounded mailboxes and their policies (design rule R12).
-#include <gtest/gtest.h>
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
 
 #include <memory>
 #include <string>
 
+#include <gtest/gtest.h>
+
 #include <heirloom/names.hpp>
 #include <heirloom/timer.hpp>
-
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -33,15 +33,18 @@ lazy spawn_lazy(mailbox_policy policy, pid boss) {
         send(boss, go{});
         reason_of(opened);
         for (bool more = true; more;)
-            more = receive([boss](number n) { send(boss, n); return true; }, [](stop) { return false; });
+            more = receive(
+                [boss](number n) {
+                    send(boss, n);
+                    return true;
+                },
+                [](stop) { return false; });
     });
     receive<go>();
     return {process, gate};
 }
 
-void open(const lazy& l) {
-    exit(l.gate, reason::kill);
-}
+void open(const lazy& l) { exit(l.gate, reason::kill); }
 
 }  // namespace
 
@@ -158,7 +161,12 @@ TEST(mailbox_bound, counts_only_what_it_counted_in) {
             send(main, go{});
             receive<stop>();
             for (bool more = true; more;)
-                more = receive([main](number n) { send(main, n); return true; }, [](stop) { return false; });
+                more = receive(
+                    [main](number n) {
+                        send(main, n);
+                        return true;
+                    },
+                    [](stop) { return false; });
         });
         receive<go>();
         int fitted = 0;

@@ -1,4 +1,5 @@
-#include <gtest/gtest.h>
+#include "process/mailbox.hpp"
+#include "support/effort.hpp"
 
 #include <atomic>
 #include <deque>
@@ -6,8 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "process/mailbox.hpp"
-#include "support/effort.hpp"
+#include <gtest/gtest.h>
 
 using namespace heirloom;
 using namespace heirloom::detail;
@@ -32,7 +32,9 @@ struct box {
     pid id = pid::make(0, 1, 5);
     mailbox inbox;
     box() { inbox.open(5); }
-    push_outcome push(message* m, bool wakes = false) { return inbox.push(generation, id, m, wakes); }
+    push_outcome push(message* m, bool wakes = false) {
+        return inbox.push(generation, id, m, wakes);
+    }
     std::vector<int> take() {
         message_list list;
         list.append_reversed(inbox.take_all());
@@ -127,7 +129,8 @@ TEST(mailbox, loses_nothing_and_claims_once_among_many_pushers) {
     const int count = heirloom::test::under_tsan ? 20'000 : 200'000;
     for (const bool quietly : {false, true}) {
         box b;
-        std::atomic<int> owners{1};  // how many believe to own the process; the reading thread begins as its owner
+        std::atomic<int> owners{
+            1};  // how many believe to own the process; the reading thread begins as its owner
         std::atomic<int> worst{1};
         const auto own = [&] {
             const int now = ++owners;
@@ -205,47 +208,47 @@ TEST(message_list, agrees_with_a_model_on_random_steps) {
                 return link;
             };
             switch ((state >> 60) % 6) {
-                case 0:
-                    list.append(make(0, next));
+            case 0:
+                list.append(make(0, next));
+                model.push_back(next++);
+                break;
+            case 1: {
+                message* newest = nullptr;
+                for (std::size_t i = 0; i < where % 4; ++i) {
+                    message* m = make(0, next);
+                    m->next = newest;
+                    newest = m;
                     model.push_back(next++);
-                    break;
-                case 1: {
-                    message* newest = nullptr;
-                    for (std::size_t i = 0; i < where % 4; ++i) {
-                        message* m = make(0, next);
-                        m->next = newest;
-                        newest = m;
-                        model.push_back(next++);
-                    }
-                    list.append_reversed(newest);
-                    break;
                 }
-                case 2:
-                    list.push_front(make(0, next));
-                    model.push_front(next++);
-                    break;
-                case 3: {
-                    message* m = list.pop();
-                    ASSERT_EQ(m != nullptr, !model.empty());
-                    if (m) {
-                        ASSERT_EQ(read(m).n, model.front());
-                        model.pop_front();
-                    }
-                    break;
+                list.append_reversed(newest);
+                break;
+            }
+            case 2:
+                list.push_front(make(0, next));
+                model.push_front(next++);
+                break;
+            case 3: {
+                message* m = list.pop();
+                ASSERT_EQ(m != nullptr, !model.empty());
+                if (m) {
+                    ASSERT_EQ(read(m).n, model.front());
+                    model.pop_front();
                 }
-                case 4: {
-                    if (model.empty()) break;
-                    const std::size_t i = where % model.size();
-                    ASSERT_EQ(read(list.unlink(link_at(i))).n, model[i]);
-                    model.erase(model.begin() + static_cast<std::ptrdiff_t>(i));
-                    break;
-                }
-                case 5: {
-                    const std::size_t i = where % (model.size() + 1);
-                    list.insert(link_at(i), make(0, next));
-                    model.insert(model.begin() + static_cast<std::ptrdiff_t>(i), next++);
-                    break;
-                }
+                break;
+            }
+            case 4: {
+                if (model.empty()) break;
+                const std::size_t i = where % model.size();
+                ASSERT_EQ(read(list.unlink(link_at(i))).n, model[i]);
+                model.erase(model.begin() + static_cast<std::ptrdiff_t>(i));
+                break;
+            }
+            case 5: {
+                const std::size_t i = where % (model.size() + 1);
+                list.insert(link_at(i), make(0, next));
+                model.insert(model.begin() + static_cast<std::ptrdiff_t>(i), next++);
+                break;
+            }
             }
             ASSERT_EQ(list.empty(), model.empty()) << "seed " << seed;
         }

@@ -1,4 +1,7 @@
-#include <gtest/gtest.h>
+#include "heirloom/detail/activity.hpp"
+#include "process/names.hpp"
+#include "scheduler/reclamation.hpp"
+#include "support/effort.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -8,10 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "heirloom/detail/activity.hpp"
-#include "process/names.hpp"
-#include "scheduler/reclamation.hpp"
-#include "support/effort.hpp"
+#include <gtest/gtest.h>
 
 using namespace heirloom;
 using namespace heirloom::detail;
@@ -43,7 +43,8 @@ TEST(name_table, gives_a_name_to_one) {
 TEST(name_table, compares_text_where_hashes_collide) {
     // Two texts in one chain: the slots are few at first.
     name_table names;
-    for (std::uint32_t i = 0; i < 48; ++i) ASSERT_EQ(names.insert(name_of(i), someone(i)), name_table::outcome::done);
+    for (std::uint32_t i = 0; i < 48; ++i)
+        ASSERT_EQ(names.insert(name_of(i), someone(i)), name_table::outcome::done);
     for (std::uint32_t i = 0; i < 48; ++i) EXPECT_EQ(names.find(name_of(i)), someone(i));
     EXPECT_FALSE(names.find(name_of(48)));
 }
@@ -59,21 +60,22 @@ TEST(name_table, agrees_with_a_model_on_random_steps) {
             const std::string text(name.text());
             const pid who = someone(static_cast<std::uint32_t>(random() % 5));
             switch (random() % 4) {
-                case 0:
-                case 1: {
-                    const bool is_free = !model.contains(text);
-                    ASSERT_EQ(names.insert(name, who) == name_table::outcome::done, is_free);
-                    if (is_free) model[text] = who;
-                    break;
-                }
-                case 2: {
-                    const pid before = model.contains(text) ? model[text] : pid();
-                    ASSERT_EQ(names.erase(name), before);
-                    model.erase(text);
-                    break;
-                }
-                case 3:
-                    ASSERT_EQ(names.find(name), model.contains(text) ? model[text] : pid()) << "seed " << seed;
+            case 0:
+            case 1: {
+                const bool is_free = !model.contains(text);
+                ASSERT_EQ(names.insert(name, who) == name_table::outcome::done, is_free);
+                if (is_free) model[text] = who;
+                break;
+            }
+            case 2: {
+                const pid before = model.contains(text) ? model[text] : pid();
+                ASSERT_EQ(names.erase(name), before);
+                model.erase(text);
+                break;
+            }
+            case 3:
+                ASSERT_EQ(names.find(name), model.contains(text) ? model[text] : pid())
+                    << "seed " << seed;
             }
         }
         auto all = names.all();
@@ -104,7 +106,8 @@ TEST(name_table, is_read_while_it_grows) {
     const std::size_t rounds = test::under_tsan ? 3'000 : 30'000;
     for (std::size_t i = 0; i < rounds; ++i) {
         const atom name = name_of(1 + i % 2'000);
-        if (names.insert(name, someone(static_cast<std::uint32_t>(1 + i % 2'000))) == name_table::outcome::taken)
+        if (names.insert(name, someone(static_cast<std::uint32_t>(1 + i % 2'000))) ==
+            name_table::outcome::taken)
             names.erase(name);
         if (i % 64 == 0) collect();
     }

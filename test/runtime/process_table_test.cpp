@@ -1,13 +1,13 @@
-#include <gtest/gtest.h>
+#include "process/process_table.hpp"
+#include "scheduler/reclamation.hpp"
+#include "support/effort.hpp"
 
 #include <atomic>
 #include <set>
 #include <thread>
 #include <vector>
 
-#include "process/process_table.hpp"
-#include "scheduler/reclamation.hpp"
-#include "support/effort.hpp"
+#include <gtest/gtest.h>
 
 using namespace heirloom;
 using namespace heirloom::detail;

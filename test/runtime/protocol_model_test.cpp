@@ -1,6 +1,7 @@
 // The protocols that everything rests on, in every interleaving: the run queue's ring at capacity 2, the mailbox's park
 // and claim, and going to sleep. Each also with its decisive step taken away, to show that the model would notice.
-#include <gtest/gtest.h>
+#include "process/mailbox.hpp"
+#include "support/explore.hpp"
 
 #include <algorithm>
 #include <array>
@@ -10,8 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "process/mailbox.hpp"
-#include "support/explore.hpp"
+#include <gtest/gtest.h>
 
 using namespace heirloom::test;
 
@@ -45,91 +45,106 @@ template <ring_variant Variant>
 step_result ring_step(ring_state& s, std::size_t who) {
     ring_thread& t = s.threads[who];
     const auto take = [&](int item) { ++s.taken[static_cast<std::size_t>(item)]; };
-    const auto slot = [&](int position) -> int& { return s.slots[static_cast<std::size_t>(position % capacity)]; };
+    const auto slot = [&](int position) -> int& {
+        return s.slots[static_cast<std::size_t>(position % capacity)];
+    };
     if (who == 0) {
         switch (t.at) {
-            case 0:  // has_room: reads head; full or all pushed: pops
-                if (s.pushed == items) {
-                    t.at = 4;
-                    return step_result::moved;
-                }
-                t.head = s.head;
-                t.at = (Variant == ring_variant::room_ignored || s.tail - t.head < capacity) ? 1 : 4;
-                return step_result::moved;
-            case 1: slot(s.tail) = ++s.pushed; t.at = 2; return step_result::moved;
-            case 2:
-                ++s.tail;
-                t.at = s.pushed % 3 == 0 ? 4 : 0;
-                return step_result::moved;
-            case 4: t.head = s.head; t.at = 5; return step_result::moved;
-            case 5:
-                if (t.head == s.tail) {
-                    if (s.pushed == items) {
-                        t.at = 9;
-                        return step_result::moved;
-                    }
-                    t.at = 0;
-                    return step_result::moved;
-                }
-                t.loaded = slot(t.head);
-                t.at = 6;
-                return step_result::moved;
-            case 6:
-                if (s.head == t.head) {
-                    ++s.head;
-                    take(t.loaded);
-                    t.at = 0;
-                } else {
-                    t.head = s.head;
-                    t.at = 5;
-                }
-                return step_result::moved;
-            default: return step_result::blocked;
-        }
-    }
-    switch (t.at) {
-        case 0: t.head = s.head; t.at = 1; return step_result::moved;
-        case 1:
-            t.tail = s.tail;
-            if (t.tail <= t.head) {
-                t.at = ++t.rounds < 2 ? 0 : 9;
-                return step_result::moved;
-            }
-            t.n = (t.tail - t.head + 1) / 2;
-            t.at = t.n > capacity / 2 ? 0 : 2;
-            return step_result::moved;
-        case 2:  // n is 1 at capacity 2
-            if (Variant != ring_variant::slot_read_after_the_cas) t.loaded = slot(t.head);
-            t.at = 3;
-            return step_result::moved;
-        case 3:
-            if (s.head != t.head) {
-                t.at = 0;
-                return step_result::moved;
-            }
-            s.head += t.n;
-            if (Variant == ring_variant::slot_read_after_the_cas) {
+        case 0:  // has_room: reads head; full or all pushed: pops
+            if (s.pushed == items) {
                 t.at = 4;
                 return step_result::moved;
             }
-            take(t.loaded);
-            t.at = ++t.rounds < 2 ? 0 : 9;
+            t.head = s.head;
+            t.at = (Variant == ring_variant::room_ignored || s.tail - t.head < capacity) ? 1 : 4;
+            return step_result::moved;
+        case 1:
+            slot(s.tail) = ++s.pushed;
+            t.at = 2;
+            return step_result::moved;
+        case 2:
+            ++s.tail;
+            t.at = s.pushed % 3 == 0 ? 4 : 0;
             return step_result::moved;
         case 4:
-            take(slot(t.head));
+            t.head = s.head;
+            t.at = 5;
+            return step_result::moved;
+        case 5:
+            if (t.head == s.tail) {
+                if (s.pushed == items) {
+                    t.at = 9;
+                    return step_result::moved;
+                }
+                t.at = 0;
+                return step_result::moved;
+            }
+            t.loaded = slot(t.head);
+            t.at = 6;
+            return step_result::moved;
+        case 6:
+            if (s.head == t.head) {
+                ++s.head;
+                take(t.loaded);
+                t.at = 0;
+            } else {
+                t.head = s.head;
+                t.at = 5;
+            }
+            return step_result::moved;
+        default:
+            return step_result::blocked;
+        }
+    }
+    switch (t.at) {
+    case 0:
+        t.head = s.head;
+        t.at = 1;
+        return step_result::moved;
+    case 1:
+        t.tail = s.tail;
+        if (t.tail <= t.head) {
             t.at = ++t.rounds < 2 ? 0 : 9;
             return step_result::moved;
-        default: return step_result::blocked;
+        }
+        t.n = (t.tail - t.head + 1) / 2;
+        t.at = t.n > capacity / 2 ? 0 : 2;
+        return step_result::moved;
+    case 2:  // n is 1 at capacity 2
+        if (Variant != ring_variant::slot_read_after_the_cas) t.loaded = slot(t.head);
+        t.at = 3;
+        return step_result::moved;
+    case 3:
+        if (s.head != t.head) {
+            t.at = 0;
+            return step_result::moved;
+        }
+        s.head += t.n;
+        if (Variant == ring_variant::slot_read_after_the_cas) {
+            t.at = 4;
+            return step_result::moved;
+        }
+        take(t.loaded);
+        t.at = ++t.rounds < 2 ? 0 : 9;
+        return step_result::moved;
+    case 4:
+        take(slot(t.head));
+        t.at = ++t.rounds < 2 ? 0 : 9;
+        return step_result::moved;
+    default:
+        return step_result::blocked;
     }
 }
 
 std::string ring_check(const ring_state& s, bool quiet) {
     if (s.taken[0] != 0) return "an empty slot was taken";
     for (int i = 1; i <= items; ++i)
-        if (s.taken[static_cast<std::size_t>(i)] > 1) return "item " + std::to_string(i) + " was taken twice";
+        if (s.taken[static_cast<std::size_t>(i)] > 1)
+            return "item " + std::to_string(i) + " was taken twice";
     if (quiet)
         for (int i = 1; i <= items; ++i)
-            if (s.taken[static_cast<std::size_t>(i)] != 1) return "item " + std::to_string(i) + " was lost";
+            if (s.taken[static_cast<std::size_t>(i)] != 1)
+                return "item " + std::to_string(i) + " was lost";
     return {};
 }
 
@@ -137,7 +152,8 @@ template <ring_variant Variant>
 std::string ring_verdict() {
     std::size_t visited = 0;
     std::string wrong = explore<ring_state>({}, 3, &ring_step<Variant>, &ring_check, visited);
-    if (wrong.empty() && visited < 1000) return "too few states to mean anything: " + std::to_string(visited);
+    if (wrong.empty() && visited < 1000)
+        return "too few states to mean anything: " + std::to_string(visited);
     return wrong;
 }
 
@@ -166,9 +182,9 @@ struct mailbox_run {
     std::atomic<std::uint32_t> generation{1};
     pid id = pid::make(0, 1, 1);
     mailbox inbox;
-    bool parked = false;      // the owner has let go
+    bool parked = false;  // the owner has let go
     int owners = 1;
-    int in_hand = 0;          // messages that reached the owner
+    int in_hand = 0;  // messages that reached the owner
     int pushed = 0, refused = 0;
     bool ended = false;
     std::string wrong;
@@ -196,16 +212,18 @@ struct mailbox_run {
         message* m = new_user_message<int>(1);
         const auto outcome = inbox.push(generation, id, m, wakes);
         switch (outcome.what) {
-            case push_outcome::refused:
-                ++refused;
-                m->type->destroy(m);
-                if (!ended) wrong = "refused while alive";
-                break;
-            case push_outcome::queued: ++pushed; break;
-            case push_outcome::claimed:
-                ++pushed;
-                claimed(m, outcome.older);
-                break;
+        case push_outcome::refused:
+            ++refused;
+            m->type->destroy(m);
+            if (!ended) wrong = "refused while alive";
+            break;
+        case push_outcome::queued:
+            ++pushed;
+            break;
+        case push_outcome::claimed:
+            ++pushed;
+            claimed(m, outcome.older);
+            break;
         }
     }
     void timer() {
@@ -241,17 +259,29 @@ std::string every_order(std::string steps, bool quietly, std::size_t& orders) {
         mailbox_run run;
         int at = 0;
         for (char c : steps) switch (c) {
-                case 'p': run.push(false); break;
-                case 'w': run.push(true); break;
-                case 't': run.timer(); break;
-                case 'o': run.owner(quietly, at); break;
-                case 'e': run.end(); break;
+            case 'p':
+                run.push(false);
+                break;
+            case 'w':
+                run.push(true);
+                break;
+            case 't':
+                run.timer();
+                break;
+            case 'o':
+                run.owner(quietly, at);
+                break;
+            case 'e':
+                run.end();
+                break;
             }
         // A waiting owner may have mail only if it waits quietly and none of it wakes.
-        if (run.parked && !quietly && !run.inbox.looks_empty()) run.wrong = "waits while there is mail";
+        if (run.parked && !quietly && !run.inbox.looks_empty())
+            run.wrong = "waits while there is mail";
         if (run.parked && steps.rfind('w') != std::string::npos) {
             message* older = nullptr;
-            if (!run.inbox.claim(run.generation, run.id, older)) run.wrong = "waits, and cannot be claimed";
+            if (!run.inbox.claim(run.generation, run.id, older))
+                run.wrong = "waits, and cannot be claimed";
             run.count(older);
         } else {
             run.count(run.inbox.take_all());
@@ -292,46 +322,49 @@ struct sleep_state {
 template <bool HeavyFence>
 step_result sleep_step(sleep_state& s, std::size_t who) {
     switch (who) {
-        case 0:  // the maker
-            if (s.maker_at == 0) {
-                s.work_buffered = true;
-                s.maker_at = 1;
-                return step_result::moved;
+    case 0:  // the maker
+        if (s.maker_at == 0) {
+            s.work_buffered = true;
+            s.maker_at = 1;
+            return step_result::moved;
+        }
+        if (s.maker_at == 1) {
+            if (s.sleeping) s.woken = true;
+            s.maker_at = 2;
+            return step_result::moved;
+        }
+        return step_result::blocked;
+    case 1:  // the worker
+        switch (s.worker_at) {
+        case 0:
+            s.sleeping_buffered = true;
+            s.worker_at = 1;
+            return step_result::moved;
+        case 1:
+            s.sleeping = 1;  // a sequentially consistent store is in memory before what follows
+            s.sleeping_buffered = false;
+            if (HeavyFence && s.work_buffered) {
+                s.work = 1;
+                s.work_buffered = false;
             }
-            if (s.maker_at == 1) {
-                if (s.sleeping) s.woken = true;
-                s.maker_at = 2;
+            s.worker_at = 2;
+            return step_result::moved;
+        case 2:
+            s.asleep = s.work == 0;
+            s.worker_at = 3;
+            return step_result::moved;
+        default:
+            if (s.asleep && s.woken) {
+                s.asleep = false;
                 return step_result::moved;
             }
             return step_result::blocked;
-        case 1:  // the worker
-            switch (s.worker_at) {
-                case 0: s.sleeping_buffered = true; s.worker_at = 1; return step_result::moved;
-                case 1:
-                    s.sleeping = 1;  // a sequentially consistent store is in memory before what follows
-                    s.sleeping_buffered = false;
-                    if (HeavyFence && s.work_buffered) {
-                        s.work = 1;
-                        s.work_buffered = false;
-                    }
-                    s.worker_at = 2;
-                    return step_result::moved;
-                case 2:
-                    s.asleep = s.work == 0;
-                    s.worker_at = 3;
-                    return step_result::moved;
-                default:
-                    if (s.asleep && s.woken) {
-                        s.asleep = false;
-                        return step_result::moved;
-                    }
-                    return step_result::blocked;
-            }
-        default:  // the maker's buffer is flushed at some time
-            if (!s.work_buffered) return step_result::blocked;
-            s.work = 1;
-            s.work_buffered = false;
-            return step_result::moved;
+        }
+    default:  // the maker's buffer is flushed at some time
+        if (!s.work_buffered) return step_result::blocked;
+        s.work = 1;
+        s.work_buffered = false;
+        return step_result::moved;
     }
 }
 

@@ -1,14 +1,14 @@
-#include <gtest/gtest.h>
+#include "heirloom/detail/activity.hpp"
+#include "heirloom/process.hpp"
+#include "heirloom/runtime.hpp"
+#include "scheduler/reclamation.hpp"
+#include "support/effort.hpp"
 
 #include <atomic>
 #include <thread>
 #include <vector>
 
-#include "heirloom/detail/activity.hpp"
-#include "heirloom/runtime.hpp"
-#include "heirloom/process.hpp"
-#include "scheduler/reclamation.hpp"
-#include "support/effort.hpp"
+#include <gtest/gtest.h>
 
 using namespace heirloom;
 using namespace heirloom::detail;
@@ -80,8 +80,7 @@ TEST(reclamation, runs_what_was_asked_for_after_a_grace_period) {
 }
 
 TEST(reclamation, slots_of_threads_that_ended_hold_nothing_back) {
-    for (int i = 0; i < 50; ++i)
-        std::thread([] { const reader_scope scope; }).join();
+    for (int i = 0; i < 50; ++i) std::thread([] { const reader_scope scope; }).join();
     canary c;
     retire(&c, &canary::reclaim);
     collect_all();

@@ -1,12 +1,12 @@
-#include <gtest/gtest.h>
+#include "scheduler/run_queue.hpp"
+#include "support/effort.hpp"
 
 #include <atomic>
 #include <deque>
 #include <thread>
 #include <vector>
 
-#include "scheduler/run_queue.hpp"
-#include "support/effort.hpp"
+#include <gtest/gtest.h>
 
 using heirloom::detail::run_queue;
 
@@ -55,31 +55,31 @@ TEST(run_queue, agrees_with_a_model_on_random_steps) {
         for (int step = 0; step < 200; ++step) {
             state = state * 6364136223846793005ull + 1442695040888963407ull;
             switch ((state >> 60) % 4) {
-                case 0:
-                case 1: {
-                    ASSERT_EQ(q.has_room(), model.size() < 4);
-                    if (!q.has_room()) break;
-                    item* i = &items[next++ % items.size()];
-                    q.push(i);
-                    model.push_back(i);
-                    break;
+            case 0:
+            case 1: {
+                ASSERT_EQ(q.has_room(), model.size() < 4);
+                if (!q.has_room()) break;
+                item* i = &items[next++ % items.size()];
+                q.push(i);
+                model.push_back(i);
+                break;
+            }
+            case 2: {
+                item* const got = q.pop();
+                ASSERT_EQ(got, model.empty() ? nullptr : model.front()) << "seed " << seed;
+                if (got) model.pop_front();
+                break;
+            }
+            case 3: {
+                item* taken[2];
+                const std::size_t n = q.steal(taken);
+                ASSERT_EQ(n, (model.size() + 1) / 2) << "seed " << seed;
+                for (std::size_t i = 0; i < n; ++i) {
+                    ASSERT_EQ(taken[i], model.front());
+                    model.pop_front();
                 }
-                case 2: {
-                    item* const got = q.pop();
-                    ASSERT_EQ(got, model.empty() ? nullptr : model.front()) << "seed " << seed;
-                    if (got) model.pop_front();
-                    break;
-                }
-                case 3: {
-                    item* taken[2];
-                    const std::size_t n = q.steal(taken);
-                    ASSERT_EQ(n, (model.size() + 1) / 2) << "seed " << seed;
-                    for (std::size_t i = 0; i < n; ++i) {
-                        ASSERT_EQ(taken[i], model.front());
-                        model.pop_front();
-                    }
-                    break;
-                }
+                break;
+            }
             }
             ASSERT_EQ(q.size(), model.size());
         }

@@ -1,16 +1,16 @@
-#include <gtest/gtest.h>
+#include "platform/stack_pool.hpp"
+#include "support/effort.hpp"
 
 #include <atomic>
 #include <csignal>
 #include <cstring>
 #include <set>
-#include <sys/mman.h>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
-#include "platform/stack_pool.hpp"
-#include "support/effort.hpp"
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 using namespace heirloom::detail;
 
@@ -78,14 +78,16 @@ TEST_P(stack_pool_with, gives_pages_back_and_uses_the_stack_again) {
     for (int i = 0; i < 20; ++i) {
         stack* s = region.acquire();
         ASSERT_NE(s, nullptr);
-        EXPECT_TRUE(is_resident(s->bottom) || s->context == nullptr) << "what ran on it is gone with its pages";
+        EXPECT_TRUE(is_resident(s->bottom) || s->context == nullptr)
+            << "what ran on it is gone with its pages";
         touch(*s);
     }
     EXPECT_EQ(region.acquire(), nullptr);
 }
 
 TEST_P(stack_pool_with, guard_page_faults) {
-    if (heirloom::test::under_asan || heirloom::test::under_tsan) GTEST_SKIP() << "the sanitizer takes the signal";
+    if (heirloom::test::under_asan || heirloom::test::under_tsan)
+        GTEST_SKIP() << "the sanitizer takes the signal";
     GTEST_FLAG_SET(death_test_style, "threadsafe");
     const guard_kind guard = GetParam();
     EXPECT_EXIT(
@@ -156,11 +158,13 @@ TEST_P(stack_pool_with, has_a_region_for_each_size) {
 
 INSTANTIATE_TEST_SUITE_P(guards, stack_pool_with, testing::ValuesIn([] {
                              std::vector<guard_kind> kinds{guard_kind::mprotect};
-                             if (best_guard() == guard_kind::markers) kinds.push_back(guard_kind::markers);
+                             if (best_guard() == guard_kind::markers)
+                                 kinds.push_back(guard_kind::markers);
                              return kinds;
                          }()),
                          [](const auto& instance) {
-                             return instance.param == guard_kind::markers ? std::string("markers") : std::string("mprotect");
+                             return instance.param == guard_kind::markers ? std::string("markers")
+                                                                          : std::string("mprotect");
                          });
 
 TEST(stack_pool, rounds_to_powers_of_two) {

@@ -44,7 +44,12 @@ inline void await_gone(pid who) {
 /// Serves pings and ends when told to.
 inline void answer_pings() {
     for (bool more = true; more;)
-        more = receive([](ping p) { send(p.from, pong{self()}); return true; }, [](stop) { return false; });
+        more = receive(
+            [](ping p) {
+                send(p.from, pong{self()});
+                return true;
+            },
+            [](stop) { return false; });
 }
 /// A round trip: what was sent to `who` before it has been handled there.
 inline void sync_with(pid who) {

@@ -1,4 +1,5 @@
-#include <gtest/gtest.h>
+#include "scheduler/timer_queue.hpp"
+#include "support/effort.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -7,8 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "scheduler/timer_queue.hpp"
-#include "support/effort.hpp"
+#include <gtest/gtest.h>
 
 using namespace heirloom;
 using namespace heirloom::detail;
@@ -62,38 +62,43 @@ TEST(timer_queue, agrees_with_a_model_on_random_steps) {
             std::int64_t when;
             std::uint64_t order;
             timer_node* node;
-            bool operator<(const entry& o) const { return when != o.when ? when < o.when : order < o.order; }
+            bool operator<(const entry& o) const {
+                return when != o.when ? when < o.when : order < o.order;
+            }
         };
         std::vector<entry> model;
         std::uint64_t order = 0;
         std::int64_t now = 0;
         for (int step = 0; step < 300; ++step) {
             timer_node& node = nodes[random() % nodes.size()];
-            const auto found = std::find_if(model.begin(), model.end(), [&](const entry& e) { return e.node == &node; });
+            const auto found = std::find_if(model.begin(), model.end(),
+                                            [&](const entry& e) { return e.node == &node; });
             switch (random() % 3) {
-                case 0:
-                    if (found == model.end()) {
-                        const auto when = now + static_cast<std::int64_t>(random() % 20);
-                        q.arm(node, when);
-                        model.push_back({when, ++order, &node});
-                    }
-                    break;
-                case 1:
-                    ASSERT_EQ(q.cancel(node), found != model.end()) << "seed " << seed;
-                    if (found != model.end()) model.erase(found);
-                    break;
-                case 2: {
-                    now += static_cast<std::int64_t>(random() % 8);
-                    std::sort(model.begin(), model.end());
-                    expired_timer due[3];
-                    const std::size_t n = q.expire(now, due, 3);
-                    std::size_t expected = 0;
-                    while (expected < model.size() && expected < 3 && model[expected].when <= now) ++expected;
-                    ASSERT_EQ(n, expected) << "seed " << seed;
-                    for (std::size_t i = 0; i < n; ++i) ASSERT_EQ(due[i].node, model[i].node) << "seed " << seed;
-                    model.erase(model.begin(), model.begin() + static_cast<std::ptrdiff_t>(n));
-                    break;
+            case 0:
+                if (found == model.end()) {
+                    const auto when = now + static_cast<std::int64_t>(random() % 20);
+                    q.arm(node, when);
+                    model.push_back({when, ++order, &node});
                 }
+                break;
+            case 1:
+                ASSERT_EQ(q.cancel(node), found != model.end()) << "seed " << seed;
+                if (found != model.end()) model.erase(found);
+                break;
+            case 2: {
+                now += static_cast<std::int64_t>(random() % 8);
+                std::sort(model.begin(), model.end());
+                expired_timer due[3];
+                const std::size_t n = q.expire(now, due, 3);
+                std::size_t expected = 0;
+                while (expected < model.size() && expected < 3 && model[expected].when <= now)
+                    ++expected;
+                ASSERT_EQ(n, expected) << "seed " << seed;
+                for (std::size_t i = 0; i < n; ++i)
+                    ASSERT_EQ(due[i].node, model[i].node) << "seed " << seed;
+                model.erase(model.begin(), model.begin() + static_cast<std::ptrdiff_t>(n));
+                break;
+            }
             }
             ASSERT_EQ(q.size(), model.size());
             const auto first = std::min_element(model.begin(), model.end());
@@ -122,7 +127,8 @@ TEST(timer_queue, refs_name_one_arming) {
     again.ref = second;
     q.attach(second, &again);
     q.arm(again, 78);
-    EXPECT_FALSE(q.deadline(first)) << "the old ref does not name the new timer, though it uses its slot";
+    EXPECT_FALSE(q.deadline(first))
+        << "the old ref does not name the new timer, though it uses its slot";
     EXPECT_EQ(q.cancel(first), nullptr);
     expired_timer due[1];
     ASSERT_EQ(q.expire(78, due, 1), 1u);

@@ -1,14 +1,14 @@
 // Exceptions from the user's own code in places where the library calls it: constructors of messages, destructors, the log
 // sink. (Throwing destructors of messages and arguments do not compile; see compile_fail.)
-#include <gtest/gtest.h>
+#include "runtime/talk.hpp"
+#include "support/everywhere.hpp"
 
 #include <cstdlib>
 #include <memory>
 #include <stdexcept>
 #include <string>
 
-#include "runtime/talk.hpp"
-#include "support/everywhere.hpp"
+#include <gtest/gtest.h>
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -23,7 +23,9 @@ struct fragile {
     fragile(std::shared_ptr<const int> t, int moves)
         : token(std::move(t)), moves_left(std::make_shared<int>(moves)) {}
     fragile(const fragile& other) : token(other.token), moves_left(other.moves_left) { count(); }
-    fragile(fragile&& other) noexcept(false) : token(other.token), moves_left(other.moves_left) { count(); }
+    fragile(fragile&& other) noexcept(false) : token(other.token), moves_left(other.moves_left) {
+        count();
+    }
     void count() {
         if ((*moves_left)-- == 0) throw std::runtime_error("moved once too often");
     }

@@ -1,11 +1,11 @@
 #pragma once
 
+#include "inside.hpp"
+#include "support/effort.hpp"
+
 #include <algorithm>
 #include <string>
 #include <vector>
-
-#include "inside.hpp"
-#include "support/effort.hpp"
 
 // The children that the supervisors' tests use, and what they ask of them.
 namespace heirloom::test {
@@ -20,8 +20,12 @@ public:
         std::string what;
         pid who;
     };
-    struct end { exit_reason why; };
-    struct id_of { using reply = std::string; };
+    struct end {
+        exit_reason why;
+    };
+    struct id_of {
+        using reply = std::string;
+    };
     using info = handles<int>;
 
     worker(pid boss, std::string id, bool trapping = false, duration stubborn = {})
@@ -35,7 +39,9 @@ public:
     }
     std::string handle_call(id_of) { return id_; }
     void handle_info(int) {}
-    void terminate(const exit_reason& why) { try_send(boss_, said{id_, "down " + to_string(why), self()}); }
+    void terminate(const exit_reason& why) {
+        try_send(boss_, said{id_, "down " + to_string(why), self()});
+    }
 
 private:
     pid boss_;
@@ -85,11 +91,12 @@ inline std::vector<std::string> said_so_far() {
     while (auto s = receive_for<worker::said>(0s)) all.push_back(s->id + " " + s->what);
     return all;
 }
-inline void require_same(const child_counts& got, std::size_t specs, std::size_t active, std::size_t supervisors,
-                  std::size_t workers, std::source_location where = std::source_location::current()) {
+inline void require_same(const child_counts& got, std::size_t specs, std::size_t active,
+                         std::size_t supervisors, std::size_t workers,
+                         std::source_location where = std::source_location::current()) {
     const auto text = [](const child_counts& c) {
-        return std::to_string(c.specs) + "," + std::to_string(c.active) + "," + std::to_string(c.supervisors) + "," +
-               std::to_string(c.workers);
+        return std::to_string(c.specs) + "," + std::to_string(c.active) + "," +
+               std::to_string(c.supervisors) + "," + std::to_string(c.workers);
     };
     const child_counts wanted{specs, active, supervisors, workers};
     require(got == wanted, "counts are " + text(got) + ", wanted " + text(wanted), where);
@@ -108,11 +115,12 @@ inline pid wait_for_new(supervisor_ref sup, const std::string& id, pid old) {
         yield();
     }
 }
-inline supervisor::init_result three(pid boss, restart_strategy strategy = one_for_one, restart_type when = permanent,
-                              int restarts = 100) {
+inline supervisor::init_result three(pid boss, restart_strategy strategy = one_for_one,
+                                     restart_type when = permanent, int restarts = 100) {
     return {.strategy = strategy,
             .intensity = {.restarts = restarts},
-            .children = {child<worker>("a", boss, "a").restart(when), child<worker>("b", boss, "b").restart(when),
+            .children = {child<worker>("a", boss, "a").restart(when),
+                         child<worker>("b", boss, "b").restart(when),
                          child<worker>("c", boss, "c").restart(when)}};
 }
 inline exit_reason crash_reason() { return exit_reason::crash("x", "y"); }
@@ -165,8 +173,12 @@ struct ending {
     bool by_signal;
 };
 inline std::vector<ending> endings() {
-    return {{reason::normal, false}, {reason::shutdown, false}, {exit_reason("shutdown"_a, "x"_a), false},
-            {exit_reason("odd"_a), false}, {crash_reason(), false}, {reason::killed, true}};
+    return {{reason::normal, false},
+            {reason::shutdown, false},
+            {exit_reason("shutdown"_a, "x"_a), false},
+            {exit_reason("odd"_a), false},
+            {crash_reason(), false},
+            {reason::killed, true}};
 }
 inline void end_child_by(pid p, const ending& how) {
     const auto ref = monitor(p);

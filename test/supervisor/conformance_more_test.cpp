@@ -1,12 +1,12 @@
 // The catalogue's rows from Elixir (el-) about tasks, agents and registries, the bridge, and what no row names: state
 // machines, event managers, partitions, applications, back-off and budgets.
+#include "inside.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <numeric>
 #include <string>
 #include <vector>
-
-#include "inside.hpp"
 
 namespace heirloom::test {
 namespace {
@@ -31,13 +31,16 @@ TEST(conformance_behaviours, el_task_await) {
         require_eq(await(std::move(t)), 42);
         auto nothing = async([] {});
         await(std::move(nothing));
-        auto slow = async_nolink([] { receive<atom>(); return 1; });
+        auto slow = async_nolink([] {
+            receive<atom>();
+            return 1;
+        });
         const pid process = slow.pid();
         require_eq(call_failure([&] { await(std::move(slow), 2ms); }), reason::timeout);
         send(process, "go"_a);
         const auto ref = monitor(process);
         down_of(ref);
-        require_clean();   // no late reply
+        require_clean();  // no late reply
         auto mine = async([] { return 1; });
         auto other = async([&mine] {
             try {
@@ -78,7 +81,8 @@ TEST(conformance_behaviours, el_task_yield) {
         for (int i = 0; i < 4; ++i) many.push_back(async_nolink([] { return receive<int>(); }));
         for (int i : {3, 0, 1}) send(many[static_cast<std::size_t>(i)].pid(), i);
         auto ends = yield_many(many, 50ms);
-        require(ends[0]->value() == 0 && ends[1]->value() == 1 && !ends[2] && ends[3]->value() == 3);
+        require(ends[0]->value() == 0 && ends[1]->value() == 1 && !ends[2] &&
+                ends[3]->value() == 3);
         send(many[2].pid(), 2);
         require_eq(heirloom::yield(many[2], 5s)->value(), 2);
         std::vector<task<int>> all;
@@ -91,9 +95,15 @@ TEST(conformance_behaviours, el_task_yield) {
 
 TEST(conformance_behaviours, el_task_shutdown) {
     on_all_workers([] {
-        auto stopped = async([] { receive<atom>(); return 1; });
+        auto stopped = async([] {
+            receive<atom>();
+            return 1;
+        });
         require(!shutdown(std::move(stopped)));
-        auto killed = async([] { receive<atom>(); return 1; });
+        auto killed = async([] {
+            receive<atom>();
+            return 1;
+        });
         require(!shutdown(std::move(killed), brutal_kill));
         auto done = async([] { return 7; });
         const auto ref = monitor(done.pid());
@@ -135,7 +145,8 @@ TEST(conformance_behaviours, el_task_stream) {
             return n;
         };
         int sum = 0;
-        for (auto& r : async_stream(numbers, busy, {.max_concurrency = 4, .ordered = false})) sum += r.value();
+        for (auto& r : async_stream(numbers, busy, {.max_concurrency = 4, .ordered = false}))
+            sum += r.value();
         require_eq(sum, 49 * 50 / 2);
         require(table.at("most"_a) <= 4);
         int late = 0, good = 0;
@@ -149,9 +160,11 @@ TEST(conformance_behaviours, el_task_stream) {
         require(late == 1 && good == 2);
         std::vector<pid> started;
         {
-            auto stream = async_stream(numbers, [](int n) { return n == 0 ? 0 : (receive<atom>(), n); }, {.max_concurrency = 3});
+            auto stream =
+                async_stream(numbers, [](int n) { return n == 0 ? 0 : (receive<atom>(), n); },
+                             {.max_concurrency = 3});
             require_eq(stream.next()->value(), 0);
-        }   // stopped early: those that ran are killed
+        }  // stopped early: those that ran are killed
         for (int i = 0; i < 100 && process_info(self())->message_queue_len == 0; ++i) yield();
         require(process_info(self())->links.empty());
     });
@@ -169,7 +182,9 @@ TEST(conformance_behaviours, el_agent) {
         total.cast([](long& n) { n += 100; });
         require_eq(total.get([](const long& n) { return n; }), 111);
         const auto ref = monitor(total);
-        require(call_failure([&] { total.update([](long&) { throw std::runtime_error("bad"); }); }).is_crash());
+        require(call_failure([&] {
+                    total.update([](long&) { throw std::runtime_error("bad"); });
+                }).is_crash());
         require(down_of(ref).is_crash());
     });
 }
@@ -219,7 +234,7 @@ TEST(conformance_behaviours, el_reg_auto) {
         require_eq(count_entries(the_rooms), 0u);
         auto [q, watch] = spawn_monitor(join, "hall");
         require_eq(receive<atom>(), "in"_a);
-        exit(r, reason::kill);   // takes those in it along
+        exit(r, reason::kill);  // takes those in it along
         require_eq(down_of(watch), reason::killed);
         receive<exit_signal>();
     });
@@ -240,10 +255,12 @@ TEST(conformance_behaviours, el_reg_update) {
 TEST(conformance_behaviours, el_reg_listeners) {
     on_all_workers([] {
         register_name("listener"_a, self());
-        auto r = start_link(the_rooms, registry_keys::unique, std::vector<atom>{"listener"_a}).value();
+        auto r =
+            start_link(the_rooms, registry_keys::unique, std::vector<atom>{"listener"_a}).value();
         register_key(the_rooms, "a", 5).value();
         unregister_key(the_rooms, "a");
-        auto in = receive<registry_event<std::string, int>>(), out = receive<registry_event<std::string, int>>();
+        auto in = receive<registry_event<std::string, int>>(),
+             out = receive<registry_event<std::string, int>>();
         require(in.registered && in.key == "a" && in.process == self() && in.value == 5);
         require(!out.registered && out.key == "a");
         put_meta(the_rooms, "colour", "blue");
@@ -257,7 +274,9 @@ TEST(conformance_behaviours, el_reg_listeners) {
 
 class plain {
 public:
-    struct get { using reply = int; };
+    struct get {
+        using reply = int;
+    };
     int handle_call(get) { return 1; }
 };
 
@@ -284,7 +303,8 @@ TEST(conformance_behaviours, el_default_callbacks) {
         rt.invoke([] {
             auto s = start<plain>().value();
             send(s, std::string("unhandled"));
-            require_eq(call(s, plain::get{}), 1);   // logged and ignored; calls and casts unhandled do not compile
+            require_eq(call(s, plain::get{}),
+                       1);  // logged and ignored; calls and casts unhandled do not compile
             stop(s);
         });
         EXPECT_TRUE(log.wait_for("unexpected_message", "string"));
@@ -309,7 +329,10 @@ public:
     legacy(pid boss, std::string how) : boss_(boss) {
         if (how == "ignore") ignore_start();
         if (how == "error") exit("no_legacy"_a);
-        inner_ = spawn([] { receive<atom>(); exit("inner_died"_a); });
+        inner_ = spawn([] {
+            receive<atom>();
+            exit("inner_died"_a);
+        });
         send(boss_, inner_);
     }
     pid inner() const { return inner_; }
@@ -329,7 +352,8 @@ TEST(conformance_behaviours, sb_bridge) {
         receive<exit_signal>();
         receive<exit_signal>();
         constexpr server_name<bridge> name{"bridge"};
-        auto sup = supervisor::start_link({.children = {child<bridge>(name, boss, "good")}}).value();
+        auto sup =
+            supervisor::start_link({.children = {child<bridge>(name, boss, "good")}}).value();
         const pid first = receive<pid>();
         require(start(name, boss, "good").error().kind == start_failure::already_started);
         send(first, "die"_a);
@@ -348,14 +372,24 @@ TEST(conformance_behaviours, sb_bridge) {
 class machine {
 public:
     struct off {};
-    struct on { int since = 0; };
+    struct on {
+        int since = 0;
+    };
     struct broken {};
     using states = one_of<off, on, broken>;
-    struct push { int n = 0; };
-    struct ask { using reply = std::string; };
-    struct wait_on { using reply = int; };
+    struct push {
+        int n = 0;
+    };
+    struct ask {
+        using reply = std::string;
+    };
+    struct wait_on {
+        using reply = int;
+    };
     struct fix {};
-    struct seen { using reply = std::vector<std::string>; };
+    struct seen {
+        using reply = std::vector<std::string>;
+    };
 
     void handle_event(off, push p) {
         log_.push_back("off " + std::to_string(p.n));
@@ -375,7 +409,10 @@ public:
     void handle_event(on& s, wait_on, reply_to<int> client) { reply(std::move(client), s.since); }
     std::vector<std::string> handle_event(off, seen) { return log_; }
     std::vector<std::string> handle_event(on&, seen) { return log_; }
-    std::vector<std::string> handle_event(broken, seen) { postpone(); return {}; }
+    std::vector<std::string> handle_event(broken, seen) {
+        postpone();
+        return {};
+    }
     void enter(on&) { log_.push_back("enter on"); }
     void enter(off) { log_.push_back("enter off"); }
 
@@ -405,8 +442,8 @@ TEST(statem, handles_what_was_postponed_in_order_and_before_anything_else) {
         auto later = send_request(m, machine::seen{});
         cast(m, machine::fix{});
         require_eq(receive_response(later).value(),
-                   std::vector<std::string>{"enter off", "off 1", "enter on", "enter off", "off 2", "enter on", "on 3",
-                                            "enter off", "off 4", "enter on"});
+                   std::vector<std::string>{"enter off", "off 1", "enter on", "enter off", "off 2",
+                                            "enter on", "on 3", "enter off", "off 4", "enter on"});
     });
 }
 
@@ -437,18 +474,46 @@ public:
     struct a {};
     struct b {};
     using states = one_of<a, b>;
-    struct go { duration limit; };
+    struct go {
+        duration limit;
+    };
     struct poke {};
-    struct named { atom name; duration limit; };
-    struct seen { using reply = std::vector<std::string>; };
-    void handle_event(a, go g) { next_state<b>(); set_state_timeout(g.limit); }
+    struct named {
+        atom name;
+        duration limit;
+    };
+    struct seen {
+        using reply = std::vector<std::string>;
+    };
+    void handle_event(a, go g) {
+        next_state<b>();
+        set_state_timeout(g.limit);
+    }
     void handle_event(b, go) { next_state<a>(); }
-    void handle_event(b, state_timeout) { log_.push_back("state"); next_state<a>(); }
-    template <class S> void handle_event(S, poke) { set_event_timeout(5ms); }
-    template <class S> void handle_event(S, event_timeout) { log_.push_back("event"); }
-    template <class S> void handle_event(S, named n) { set_timeout(n.name, n.limit); }
-    template <class S> void handle_event(S, named_timeout t) { log_.push_back(std::string(t.name.text())); }
-    template <class S> std::vector<std::string> handle_event(S, seen) { return log_; }
+    void handle_event(b, state_timeout) {
+        log_.push_back("state");
+        next_state<a>();
+    }
+    template <class S>
+    void handle_event(S, poke) {
+        set_event_timeout(5ms);
+    }
+    template <class S>
+    void handle_event(S, event_timeout) {
+        log_.push_back("event");
+    }
+    template <class S>
+    void handle_event(S, named n) {
+        set_timeout(n.name, n.limit);
+    }
+    template <class S>
+    void handle_event(S, named_timeout t) {
+        log_.push_back(std::string(t.name.text()));
+    }
+    template <class S>
+    std::vector<std::string> handle_event(S, seen) {
+        return log_;
+    }
 
 private:
     std::vector<std::string> log_;
@@ -459,14 +524,14 @@ TEST(statem, has_timeouts_of_its_state_its_events_and_by_name) {
     rt.invoke([] {
         auto m = start<timed>().value();
         cast(m, timed::go{10ms});
-        cast(m, timed::go{});       // leaves the state: its timeout is off
+        cast(m, timed::go{});  // leaves the state: its timeout is off
         sleep(50ms);
         require(call(m, timed::seen{}).empty());
         cast(m, timed::go{10ms});
         sleep(50ms);
         require_eq(call(m, timed::seen{}), std::vector<std::string>{"state"});
         cast(m, timed::poke{});
-        call(m, timed::seen{});     // any event takes it back
+        call(m, timed::seen{});  // any event takes it back
         sleep(50ms);
         require_eq(call(m, timed::seen{}).size(), 1u);
         cast(m, timed::poke{});
@@ -485,7 +550,9 @@ TEST(statem, has_timeouts_of_its_state_its_events_and_by_name) {
 
 class summing {
 public:
-    struct sum { using reply = int; };
+    struct sum {
+        using reply = int;
+    };
     explicit summing(int first) : sum_(first) {}
     void handle_event(const int& n) {
         if (n < 0) throw std::runtime_error("negative");
@@ -509,7 +576,8 @@ TEST(event_manager, hands_every_event_to_every_handler) {
         require_eq(ask_handler<summing>(m, "two"_a, summing::sum{}).value(), 111);
         require(delete_handler<summing>(m, "one"_a));
         require(!delete_handler<summing>(m, "one"_a));
-        require_eq(ask_handler<summing>(m, "one"_a, summing::sum{}).error().reason, exit_reason("bad_handler"_a));
+        require_eq(ask_handler<summing>(m, "one"_a, summing::sum{}).error().reason,
+                   exit_reason("bad_handler"_a));
         require_eq(which_handlers(m).size(), 1u);
     });
 }
@@ -536,7 +604,9 @@ TEST(event_manager, takes_out_a_handler_that_throws_and_goes_on) {
 
 class cell {
 public:
-    struct who { using reply = pid; };
+    struct who {
+        using reply = pid;
+    };
     pid handle_call(who) { return self(); }
 };
 
@@ -557,18 +627,30 @@ TEST(partitions, a_key_is_always_served_by_the_same_one) {
 
 class fragile {
 public:
-    explicit fragile(int lives) { if (lives == 0) exit("no_lives"_a); }
+    explicit fragile(int lives) {
+        if (lives == 0) exit("no_lives"_a);
+    }
 };
-application app(std::string name, std::vector<std::string> needs = {}, restart_type type = permanent) {
-    return {.name = name, .needs = std::move(needs),
-            .start = [name] { return supervisor::start_link({.intensity = {.restarts = 0},
-                                                             .children = {child<fragile>(server_name<fragile>(atom::intern(name + ".child")), 1)}}); },
+application app(std::string name, std::vector<std::string> needs = {},
+                restart_type type = permanent) {
+    return {.name = name,
+            .needs = std::move(needs),
+            .start =
+                [name] {
+                    return supervisor::start_link(
+                        {.intensity = {.restarts = 0},
+                         .children = {child<fragile>(
+                             server_name<fragile>(atom::intern(name + ".child")), 1)}});
+                },
             .type = type};
 }
 
 TEST(application, starts_what_it_needs_first_and_stops_in_reverse) {
     on_all_workers([] {
-        auto c = start(the_applications, std::vector<application>{app("shop", {"store", "log"}), app("store", {"log"}), app("log")}).value();
+        auto c =
+            start(the_applications, std::vector<application>{app("shop", {"store", "log"}),
+                                                             app("store", {"log"}), app("log")})
+                .value();
         start_application("shop").value();
         require_eq(which_applications(), std::vector<std::string>{"log", "store", "shop"});
         require(stop_application("log").error().kind == application_failure::needed);
@@ -583,7 +665,9 @@ TEST(application, starts_what_it_needs_first_and_stops_in_reverse) {
 
 TEST(application, that_cannot_be_right_is_refused_before_anything_starts) {
     on_all_workers([] {
-        for (auto& bad : {std::vector<application>{app("a", {"b"}), app("b", {"a"})}, {app("a", {"none"})}, {app("a"), app("a")}}) {
+        for (auto& bad : {std::vector<application>{app("a", {"b"}), app("b", {"a"})},
+                          {app("a", {"none"})},
+                          {app("a"), app("a")}}) {
             auto c = start(the_applications, bad);
             require(!c && c.error().reason.is_crash());
             require(!whereis("a.child"_a));
@@ -594,11 +678,11 @@ TEST(application, that_cannot_be_right_is_refused_before_anything_starts) {
 TEST(application, a_program_ends_with_status_1_when_its_root_gives_up) {
     const auto killer = [](std::string victim) {
         return application{.name = "killer", .needs = {"shop"}, .start = [victim] {
-            return supervisor::start_link([victim]() -> supervisor::init_result {
-                exit(whereis(atom::intern(victim)), reason::kill);
-                return {};
-            });
-        }};
+                               return supervisor::start_link([victim]() -> supervisor::init_result {
+                                   exit(whereis(atom::intern(victim)), reason::kill);
+                                   return {};
+                               });
+                           }};
     };
     testing::internal::CaptureStderr();
     const int status = run_applications({app("shop"), killer("shop.child")}, {.log = no_log()});
@@ -609,9 +693,9 @@ TEST(application, a_program_ends_with_status_1_when_its_root_gives_up) {
 
 TEST(application, a_program_that_is_stopped_ends_with_status_0) {
     application stopper{.name = "stopper", .start = [] {
-        spawn([] { stop_applications(); });
-        return supervisor::start_link({});
-    }};
+                            spawn([] { stop_applications(); });
+                            return supervisor::start_link({});
+                        }};
     EXPECT_EQ(run_applications({app("shop"), stopper}, {.log = no_log()}), 0);
 }
 
@@ -628,19 +712,24 @@ public:
 TEST(back_off, waits_longer_and_longer_and_starts_again_after_a_quiet_time) {
     runtime rt({.workers = 1, .deterministic = {.seed = 5}, .log = no_log()});
     rt.invoke([] {
-        auto sup = supervisor::start_link({.intensity = {.restarts = 100}, .children = {
-            child<dies_at_once>("d", self()).delay({.initial = 10ms, .factor = 2, .maximum = 50ms})}}).value();
+        auto sup = supervisor::start_link(
+                       {.intensity = {.restarts = 100},
+                        .children = {child<dies_at_once>("d", self())
+                                         .delay({.initial = 10ms, .factor = 2, .maximum = 50ms})}})
+                       .value();
         std::vector<time_point> starts;
         for (int i = 0; i < 6; ++i) starts.push_back(receive<time_point>());
         const duration wanted[] = {10ms, 20ms, 40ms, 50ms, 50ms};
         for (std::size_t i = 0; i < 5; ++i) {
             const duration waited = starts[i + 1] - starts[i];
-            require(waited >= wanted[i] && waited < wanted[i] + 5ms, "wait " + std::to_string(i) + ": " + std::to_string(waited.count()));
+            require(waited >= wanted[i] && waited < wanted[i] + 5ms,
+                    "wait " + std::to_string(i) + ": " + std::to_string(waited.count()));
         }
         // A pending restart never revives a child that was stopped meanwhile.
         while (which_children(sup)[0].status != child_status::restarting) yield();
         terminate_child(sup, "d").value();
-        while (receive_for<time_point>(0s)) {}
+        while (receive_for<time_point>(0s)) {
+        }
         require(!receive_for<time_point>(1s), "it was revived");
         stop(sup);
     });
@@ -648,8 +737,12 @@ TEST(back_off, waits_longer_and_longer_and_starts_again_after_a_quiet_time) {
 
 TEST(budget, of_one_child_stops_that_child_alone) {
     on_all_workers([] {
-        auto sup = supervisor::start_link({.intensity = {.restarts = 1000}, .children = {
-            child<cell>("good"), child<dies_at_once>("bad", self()).budget({.restarts = 3, .within = 1h})}}).value();
+        auto sup =
+            supervisor::start_link(
+                {.intensity = {.restarts = 1000},
+                 .children = {child<cell>("good"), child<dies_at_once>("bad", self())
+                                                       .budget({.restarts = 3, .within = 1h})}})
+                .value();
         for (int i = 0; i < 4; ++i) receive<time_point>();
         while (which_children(sup)[1].status != child_status::stopped) yield();
         require(!receive_for<time_point>(5ms));
@@ -664,7 +757,8 @@ public:
     struct spin {};
     void handle_cast(spin) {
         spinning = true;
-        while (!let_go.load()) {}   // no safe point: it cannot be killed
+        while (!let_go.load()) {
+        }  // no safe point: it cannot be killed
     }
 };
 inline constexpr server_name<spins> the_spinner{"spinner"};
@@ -674,8 +768,10 @@ TEST(held, a_child_that_cannot_be_killed_is_reported_and_left_behind) {
     log_keeper log;
     runtime rt({.workers = 2, .log = log.sink()});
     rt.invoke([&] {
-        auto sup = supervisor::start_link({.children = {child<spins>(the_spinner).shutdown(5ms), child<cell>("other")},
-                                           .grace = 20ms}).value();
+        auto sup = supervisor::start_link(
+                       {.children = {child<spins>(the_spinner).shutdown(5ms), child<cell>("other")},
+                        .grace = 20ms})
+                       .value();
         const pid spinner = whereis(the_spinner);
         cast(the_spinner, spins::spin{});
         while (!spinning.load()) yield();

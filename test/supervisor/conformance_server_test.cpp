@@ -1,10 +1,10 @@
 // The catalogue's rows about starting (pl-) and servers (gs-), by their ids.
+#include "inside.hpp"
+
 #include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "inside.hpp"
 
 namespace heirloom::test {
 namespace {
@@ -14,24 +14,66 @@ using namespace std::chrono_literals;
 /// Does what it is told.
 class dummy {
 public:
-    struct get { using reply = long; };
-    struct add { using reply = long; long n; };
-    struct set { long n; };
-    struct die { using reply = long; exit_reason why; };
-    struct crash { using reply = long; std::string text; };
-    struct quit { using reply = long; exit_reason why; };   // answers, then stops
-    struct quit_silently { using reply = long; exit_reason why; };
-    struct later { using reply = long; };
-    struct answer_all { using reply = long; };
-    struct lose { using reply = long; };
-    struct wait { using reply = long; duration how_long; };
-    struct seen { using reply = std::vector<std::string>; };
-    struct note { std::string text; };
-    struct continue_noting { using reply = long; std::vector<std::string> texts; };
-    struct idle { using reply = long; duration limit; };
-    struct cast_quit { exit_reason why; };
+    struct get {
+        using reply = long;
+    };
+    struct add {
+        using reply = long;
+        long n;
+    };
+    struct set {
+        long n;
+    };
+    struct die {
+        using reply = long;
+        exit_reason why;
+    };
+    struct crash {
+        using reply = long;
+        std::string text;
+    };
+    struct quit {
+        using reply = long;
+        exit_reason why;
+    };  // answers, then stops
+    struct quit_silently {
+        using reply = long;
+        exit_reason why;
+    };
+    struct later {
+        using reply = long;
+    };
+    struct answer_all {
+        using reply = long;
+    };
+    struct lose {
+        using reply = long;
+    };
+    struct wait {
+        using reply = long;
+        duration how_long;
+    };
+    struct seen {
+        using reply = std::vector<std::string>;
+    };
+    struct note {
+        std::string text;
+    };
+    struct continue_noting {
+        using reply = long;
+        std::vector<std::string> texts;
+    };
+    struct idle {
+        using reply = long;
+        duration limit;
+    };
+    struct cast_quit {
+        exit_reason why;
+    };
     struct cast_crash {};
-    struct order { std::string text; };
+    struct order {
+        std::string text;
+    };
     using info = handles<note, down, exit_signal, idle_timeout, int>;
 
     dummy() = default;
@@ -85,11 +127,22 @@ inline constexpr server_name<dummy> the_dummy{"dummy"};
 /// Tells `boss` when its terminate and its destructor run.
 class told {
 public:
-    struct stop_with { using reply = bool; exit_reason why; };
-    struct crash { using reply = bool; };
-    struct stay { using reply = bool; };
-    struct said { std::string text; };
-    told(pid boss, bool trapping, bool bad_terminate = false) : boss_(boss), bad_(bad_terminate) { trap_exit(trapping); }
+    struct stop_with {
+        using reply = bool;
+        exit_reason why;
+    };
+    struct crash {
+        using reply = bool;
+    };
+    struct stay {
+        using reply = bool;
+    };
+    struct said {
+        std::string text;
+    };
+    told(pid boss, bool trapping, bool bad_terminate = false) : boss_(boss), bad_(bad_terminate) {
+        trap_exit(trapping);
+    }
     ~told() { try_send(boss_, said{"destroyed"}); }
     bool handle_call(stop_with s) { return stop(s.why), true; }
     bool handle_call(crash) { throw std::runtime_error("crashed"); }
@@ -104,7 +157,10 @@ private:
     bool bad_;
 };
 std::string next_said() { return receive<told::said>().text; }
-bool nothing_queued() { return receive(when([](const told::said&) { return true; }, [](told::said) { return false; }), after(0s, [] { return true; })); }
+bool nothing_queued() {
+    return receive(when([](const told::said&) { return true; }, [](told::said) { return false; }),
+                   after(0s, [] { return true; }));
+}
 
 // Nothing at all is in the caller's mailbox.
 void require_clean(std::source_location where = std::source_location::current()) {
@@ -126,11 +182,18 @@ public:
     };
     explicit fails_to_start(how h) {
         switch (h.what) {
-            case how::throws: throw std::runtime_error("no good");
-            case how::exits: exit("no_good"_a);
-            case how::ignores: ignore_start();
-            case how::stops: stop("not_now"_a); break;
-            case how::kills_itself: exit(self(), reason::kill); break;
+        case how::throws:
+            throw std::runtime_error("no good");
+        case how::exits:
+            exit("no_good"_a);
+        case how::ignores:
+            ignore_start();
+        case how::stops:
+            stop("not_now"_a);
+            break;
+        case how::kills_itself:
+            exit(self(), reason::kill);
+            break;
         }
     }
 };
@@ -203,7 +266,8 @@ TEST(conformance_behaviours, pl_uncaught) {
             return down_of(ref);
         };
         const auto error = reason_of([] { throw std::out_of_range("far"); });
-        require(error.is_crash() && error.what() == "far" && error.exception_type() == "std::out_of_range");
+        require(error.is_crash() && error.what() == "far" &&
+                error.exception_type() == "std::out_of_range");
         const auto thrown = reason_of([] { throw 7; });
         require(thrown.is_crash() && thrown.exception_type() == "int");
         require_eq(reason_of([] { exit("on_purpose"_a); }), exit_reason("on_purpose"_a));
@@ -302,7 +366,9 @@ TEST(conformance_behaviours, pl_stop_bad_timeout) {
         require_eq(call_failure([&] {
                        cast(s, dummy::order{"x"});
                        spawn([s] { (void)try_call(s, dummy::wait{1h}, 1h); });
-                       while (process_info(s)->status != process_status::waiting || process_info(s)->stack_size == 0) yield();
+                       while (process_info(s)->status != process_status::waiting ||
+                              process_info(s)->stack_size == 0)
+                           yield();
                        stop(s, reason::normal, 10ms);
                    }),
                    reason::timeout);
@@ -331,8 +397,11 @@ TEST(conformance_behaviours, pl_start_monitor_timeout) {
 
 class sees_its_name {
 public:
-    struct knew { using reply = bool; };
-    explicit sees_its_name(server_name<sees_its_name> name) : knew_(whereis(name) == self<sees_its_name>()) {}
+    struct knew {
+        using reply = bool;
+    };
+    explicit sees_its_name(server_name<sees_its_name> name)
+        : knew_(whereis(name) == self<sees_its_name>()) {}
     bool handle_call(knew) { return knew_; }
 
 private:
@@ -388,7 +457,8 @@ TEST(conformance_behaviours, gs_start_name_released) {
         for (int i = 0; i < 100; ++i)
             for (auto what : {how::ignores, how::stops, how::throws, how::exits}) {
                 auto s = start(a_failing_name, how{what});
-                require(!s && s.error().kind != start_failure::already_started, "the name was still taken");
+                require(!s && s.error().kind != start_failure::already_started,
+                        "the name was still taken");
             }
     });
 }
@@ -424,12 +494,16 @@ TEST(conformance_behaviours, gs_start_clean) {
 
 class starts_with_more {
 public:
-    struct log { using reply = std::vector<std::string>; };
+    struct log {
+        using reply = std::vector<std::string>;
+    };
     using info = handles<idle_timeout>;
     explicit starts_with_more(pid boss, bool idle) {
-        if (idle) set_idle_timeout(1ms);
-        else continue_with([this, boss] {
-                receive<atom>();       // only sent once start has returned
+        if (idle)
+            set_idle_timeout(1ms);
+        else
+            continue_with([this, boss] {
+                receive<atom>();  // only sent once start has returned
                 log_.push_back("continued");
                 send(boss, "done"_a);
             });
@@ -468,7 +542,9 @@ TEST(conformance_behaviours, gs_call) {
         }
         // By another process than the server.
         struct helped {
-            struct ask { using reply = long; };
+            struct ask {
+                using reply = long;
+            };
             void handle_call(ask, reply_to<long> client) {
                 spawn([client = std::move(client)]() mutable { reply(std::move(client), 7); });
             }
@@ -500,7 +576,8 @@ TEST(conformance_behaviours, gs_call_noproc) {
 
 TEST(conformance_behaviours, gs_call_server_dies) {
     on_all_workers([] {
-        for (exit_reason why : {reason::normal, reason::shutdown, exit_reason("shutdown"_a, "x"_a), exit_reason("odd"_a)}) {
+        for (exit_reason why : {reason::normal, reason::shutdown, exit_reason("shutdown"_a, "x"_a),
+                                exit_reason("odd"_a)}) {
             auto s = start<dummy>().value();
             require_eq(call_failure([&] { call(s, dummy::die{why}, 1h); }), why);
             auto t = start<dummy>().value();
@@ -512,7 +589,8 @@ TEST(conformance_behaviours, gs_call_server_dies) {
         auto t = start<dummy>().value();
         const pid boss = self();
         spawn([t, boss] { send(boss, call_failure([&] { call(t, dummy::later{}, 1h); })); });
-        while (call(t, dummy::answer_all{}) != 0) {}
+        while (call(t, dummy::answer_all{}) != 0) {
+        }
         spawn([t] { exit(t, reason::kill); });
         const auto why = receive<exit_reason>();
         require(why == reason::killed || why == reason::no_process);
@@ -559,7 +637,8 @@ TEST(conformance_behaviours, gs_call_huge_queue) {
         const auto empty = time_of();
         for (int i = 0; i < 500'000; ++i) send(self(), i);
         const auto full = time_of();
-        require(full < 10 * empty, "with 500,000 messages queued a call takes " + std::to_string(full / empty) + " times as long");
+        require(full < 10 * empty, "with 500,000 messages queued a call takes " +
+                                       std::to_string(full / empty) + " times as long");
     });
 }
 
@@ -587,13 +666,21 @@ TEST(conformance_behaviours, gs_cast_nobody) {
 
 class watches {
 public:
-    struct watch { using reply = bool; pid whom; bool link; };
-    struct seen { using reply = std::vector<std::string>; };
+    struct watch {
+        using reply = bool;
+        pid whom;
+        bool link;
+    };
+    struct seen {
+        using reply = std::vector<std::string>;
+    };
     using info = handles<std::string, down, exit_signal>;
     watches() { trap_exit(true); }
     bool handle_call(watch w) {
-        if (w.link) link(w.whom);
-        else monitor(w.whom);
+        if (w.link)
+            link(w.whom);
+        else
+            monitor(w.whom);
         return true;
     }
     std::vector<std::string> handle_call(seen) { return seen_; }
@@ -610,13 +697,17 @@ TEST(conformance_behaviours, gs_info) {
         auto s = start<watches>().value();
         send(s, std::string("hello"));
         for (bool linked : {false, true}) {
-            pid other = spawn([] { receive<atom>(); exit("gone"_a); });
+            pid other = spawn([] {
+                receive<atom>();
+                exit("gone"_a);
+            });
             call(s, watches::watch{other, linked});
             send(other, "go"_a);
             const std::size_t wanted = linked ? 3 : 2;
             while (call(s, watches::seen{}).size() < wanted) yield();
         }
-        require_eq(call(s, watches::seen{}), std::vector<std::string>{"hello", "down gone", "exit gone"});
+        require_eq(call(s, watches::seen{}),
+                   std::vector<std::string>{"hello", "down gone", "exit gone"});
         send(s, 3.14);  // nobody's: logged and dropped
         require_eq(call(s, watches::seen{}).size(), 3u);
     });
@@ -629,21 +720,25 @@ TEST(conformance_behaviours, gs_idle_timeout) {
         auto s = start<dummy>().value();
         call(s, dummy::idle{50ms});
         sleep(10ms);
-        call(s, dummy::get{});   // cancels it
+        call(s, dummy::get{});  // cancels it
         sleep(100ms);
         require(call(s, dummy::seen{}).empty(), "a message did not cancel it");
         call(s, dummy::idle{20ms});
         sleep(100ms);
         require_eq(call(s, dummy::seen{}), std::vector<std::string>{"idle"});
         sleep(50ms);
-        require_eq(call(s, dummy::seen{}).size(), 1u);   // not asked for again
+        require_eq(call(s, dummy::seen{}).size(), 1u);  // not asked for again
     });
 }
 
 // Asks for it while a note is in its mailbox.
 struct zero {
-    struct go { using reply = bool; };
-    struct seen { using reply = std::vector<std::string>; };
+    struct go {
+        using reply = bool;
+    };
+    struct seen {
+        using reply = std::vector<std::string>;
+    };
     using info = handles<dummy::note, idle_timeout>;
     bool handle_call(go) {
         send(heirloom::self(), dummy::note{"queued"});
@@ -671,12 +766,22 @@ TEST(conformance_behaviours, gs_idle_timeout_zero) {
 
 class continues {
 public:
-    struct from_call { using reply = int; };
-    struct from_late_call { using reply = int; };
+    struct from_call {
+        using reply = int;
+    };
+    struct from_late_call {
+        using reply = int;
+    };
     struct from_cast {};
-    struct chain { using reply = int; };
-    struct chain_stop { using reply = int; };
-    struct seen { using reply = std::vector<std::string>; };
+    struct chain {
+        using reply = int;
+    };
+    struct chain_stop {
+        using reply = int;
+    };
+    struct seen {
+        using reply = std::vector<std::string>;
+    };
     struct info_message {};
     using info = handles<info_message, dummy::note>;
     continues() { go("init"); }
@@ -749,7 +854,9 @@ TEST(conformance_behaviours, gs_throw_is_return) {
     on_all_workers([] {
         // Here a throw is a crash, whatever is thrown: a C++ handler returns by returning. See DESIGN.md.
         struct thrower {
-            struct ask { using reply = int; };
+            struct ask {
+                using reply = int;
+            };
             int handle_call(ask) { throw 7; }
         };
         auto s = start<thrower>().value();
@@ -774,13 +881,14 @@ TEST(conformance_behaviours, gs_stop_return) {
     on_all_workers([] {
         auto s = start<told>(self(), false).value();
         const auto ref = monitor(s);
-        require(call(s, told::stop_with{"done"_a}));   // what the callback returns is still answered
+        require(call(s, told::stop_with{"done"_a}));  // what the callback returns is still answered
         require_eq(next_said(), "terminate done");
         require_eq(next_said(), "destroyed");
         require_eq(down_of(ref), exit_reason("done"_a));
         require(nothing_queued(), "terminate ran twice");
         auto t = start<dummy>().value();
-        require_eq(call_failure([&] { call(t, dummy::quit_silently{"quiet"_a}); }), exit_reason("quiet"_a));
+        require_eq(call_failure([&] { call(t, dummy::quit_silently{"quiet"_a}); }),
+                   exit_reason("quiet"_a));
     });
 }
 
@@ -841,7 +949,7 @@ TEST(conformance_behaviours, gs_parent_exit_nontrapping) {
         auto s = start_monitor<told>(self(), false).value();
         exit(s.server, "odd"_a);
         require_eq(down_of(s.ref), exit_reason("odd"_a));
-        require_eq(next_said(), "destroyed");   // no terminate before it
+        require_eq(next_said(), "destroyed");  // no terminate before it
         auto t = start_monitor<told>(self(), true).value();
         exit(t.server, reason::kill);
         require_eq(down_of(t.ref), reason::killed);
@@ -855,7 +963,8 @@ TEST(conformance_behaviours, gs_no_report_reasons) {
         {
             runtime rt({.workers = workers, .log = log.sink()});
             rt.invoke([] {
-                for (exit_reason why : {reason::normal, reason::shutdown, exit_reason("shutdown"_a, "x"_a)})
+                for (exit_reason why :
+                     {reason::normal, reason::shutdown, exit_reason("shutdown"_a, "x"_a)})
                     call(start<dummy>().value(), dummy::quit{why});
                 call(start<dummy>().value(), dummy::quit{"bad"_a});
             });
@@ -865,7 +974,8 @@ TEST(conformance_behaviours, gs_no_report_reasons) {
         EXPECT_EQ(log.count("crash"), 1u);
         for (const auto& e : log.events())
             if (e.event == "server_terminated") {
-                EXPECT_NE(e.text.find("quit"), std::string::npos) << "does not name the last message: " << e.text;
+                EXPECT_NE(e.text.find("quit"), std::string::npos)
+                    << "does not name the last message: " << e.text;
                 EXPECT_NE(e.text.find("dummy"), std::string::npos) << e.text;
             }
     }

@@ -1,8 +1,8 @@
 // The catalogue's rows about restarts and their intensity (sv-), by their ids.
+#include "children.hpp"
+
 #include <string>
 #include <vector>
-
-#include "children.hpp"
 
 namespace heirloom::test {
 namespace {
@@ -56,8 +56,11 @@ TEST(conformance_behaviours, sv_temporary) {
     on_all_workers([] {
         for (restart_strategy s : {one_for_one, one_for_all, rest_for_one})
             for (const ending& how : endings()) {
-                auto sup = supervisor::start_link({.strategy = s, .intensity = {.restarts = 0},
-                    .children = {child<worker>("a", self(), "a").restart(temporary)}}).value();
+                auto sup = supervisor::start_link(
+                               {.strategy = s,
+                                .intensity = {.restarts = 0},
+                                .children = {child<worker>("a", self(), "a").restart(temporary)}})
+                               .value();
                 end_child_by(pid_of(sup, "a"), how);
                 require(which_children(sup).empty());
                 require_same(count_children(sup), 0, 0, 0, 0);
@@ -70,10 +73,17 @@ TEST(conformance_behaviours, sv_spec_after_exit) {
     on_all_workers([] {
         const pid boss = self();
         for (restart_strategy s : {one_for_one, one_for_all, rest_for_one}) {
-            auto sup = supervisor::start_link({.strategy = s, .intensity = {.restarts = 100}, .children = {
-                child<worker>("permanent", boss, "p"), child<worker>("transient", boss, "t").restart(transient),
-                child<worker>("stopped", boss, "s"), child<worker>("temporary", boss, "x").restart(temporary)}}).value();
-            auto again = [&](std::string id) { return start_child(sup, child<worker>(id, boss, id)); };
+            auto sup = supervisor::start_link(
+                           {.strategy = s,
+                            .intensity = {.restarts = 100},
+                            .children = {child<worker>("permanent", boss, "p"),
+                                         child<worker>("transient", boss, "t").restart(transient),
+                                         child<worker>("stopped", boss, "s"),
+                                         child<worker>("temporary", boss, "x").restart(temporary)}})
+                           .value();
+            auto again = [&](std::string id) {
+                return start_child(sup, child<worker>(id, boss, id));
+            };
             end_child_by(pid_of(sup, "temporary"), {reason::normal, false});
             end_child_by(pid_of(sup, "transient"), {reason::normal, false});
             require(bool(terminate_child(sup, "stopped")));
@@ -84,7 +94,8 @@ TEST(conformance_behaviours, sv_spec_after_exit) {
             end_child_by(p, {reason::killed, true});
             const pid now = wait_for_new(sup, "permanent", p);
             auto running = again("permanent");
-            require(running.error().kind == child_failure::already_started && running.error().process == now);
+            require(running.error().kind == child_failure::already_started &&
+                    running.error().process == now);
             stop(sup);
         }
     });
@@ -103,7 +114,8 @@ TEST(conformance_behaviours, sv_one_for_one) {
 }
 
 supervisor::init_result three_trapping(pid boss, restart_strategy s) {
-    return {.strategy = s, .intensity = {.restarts = 100},
+    return {.strategy = s,
+            .intensity = {.restarts = 100},
             .children = {child<worker>("a", boss, "a", true), child<worker>("b", boss, "b", true),
                          child<worker>("c", boss, "c", true), child<worker>("d", boss, "d", true)}};
 }
@@ -115,8 +127,9 @@ TEST(conformance_behaviours, sv_one_for_all) {
         const pid b = pid_of(sup, "b"), a = pid_of(sup, "a"), d = pid_of(sup, "d");
         end_process(b);
         wait_for_new(sup, "d", d);
-        require_eq(said_so_far(), std::vector<std::string>{"d down shutdown", "c down shutdown", "a down shutdown",
-                                                           "a up", "b up", "c up", "d up"});
+        require_eq(said_so_far(),
+                   std::vector<std::string>{"d down shutdown", "c down shutdown", "a down shutdown",
+                                            "a up", "b up", "c up", "d up"});
         require(pid_of(sup, "a") != a);
         require_eq(which_children(sup)[0].recent_restarts, 1u);
         stop(sup);
@@ -130,7 +143,8 @@ TEST(conformance_behaviours, sv_rest_for_one) {
         const pid a = pid_of(sup, "a"), b = pid_of(sup, "b"), d = pid_of(sup, "d");
         end_process(b);
         wait_for_new(sup, "d", d);
-        require_eq(said_so_far(), std::vector<std::string>{"d down shutdown", "c down shutdown", "b up", "c up", "d up"});
+        require_eq(said_so_far(), std::vector<std::string>{"d down shutdown", "c down shutdown",
+                                                           "b up", "c up", "d up"});
         require_eq(pid_of(sup, "a"), a);
         require_eq(which_children(sup)[0].recent_restarts, 1u);
         stop(sup);
@@ -140,7 +154,9 @@ TEST(conformance_behaviours, sv_rest_for_one) {
 TEST(conformance_behaviours, sv_dynamic_lost) {
     on_all_workers([] {
         const pid boss = self();
-        auto top = supervisor::start_link({.children = {child<supervisor>("inner", [boss] { return three(boss); })}}).value();
+        auto top = supervisor::start_link(
+                       {.children = {child<supervisor>("inner", [boss] { return three(boss); })}})
+                       .value();
         server<supervisor> inner(pid_of(top, "inner"));
         require(bool(start_child(inner, child<worker>("added", boss, "added"))));
         end_process(inner);
@@ -159,8 +175,12 @@ public:
 
 TEST(conformance_behaviours, sv_group_one_count) {
     on_all_workers([] {
-        auto sup = supervisor::start_link({.strategy = one_for_all, .intensity = {.restarts = 1, .within = 1h},
-            .children = {child<worker>("a", self(), "a"), child<crashes_when_stopped>("b"), child<crashes_when_stopped>("c")}}).value();
+        auto sup = supervisor::start_link({.strategy = one_for_all,
+                                           .intensity = {.restarts = 1, .within = 1h},
+                                           .children = {child<worker>("a", self(), "a"),
+                                                        child<crashes_when_stopped>("b"),
+                                                        child<crashes_when_stopped>("c")}})
+                       .value();
         const pid a = pid_of(sup, "a"), c = pid_of(sup, "c");
         end_process(a);
         wait_for_new(sup, "c", c);
@@ -177,7 +197,9 @@ TEST(conformance_behaviours, sv_intensity) {
         trap_exit(true);
         for (restart_strategy s : {one_for_one, one_for_all, rest_for_one, simple_one_for_one}) {
             const bool many = s == simple_one_for_one;
-            auto sup = supervisor::start_link(many ? simple(self(), permanent, 2) : three(self(), s, permanent, 2)).value();
+            auto sup = supervisor::start_link(many ? simple(self(), permanent, 2)
+                                                   : three(self(), s, permanent, 2))
+                           .value();
             if (many) (void)start_child(sup, "x").value();
             const std::string id = many ? "worker" : "a";
             for (int i = 0; i < 2; ++i) {
@@ -191,7 +213,8 @@ TEST(conformance_behaviours, sv_intensity) {
             end_process(pid_of(sup, id));
             require_eq(receive<exit_signal>().reason, reason::shutdown);
             for (pid p : all) require(!is_alive(p));
-            for (auto& s2 : said_so_far()) require(s2.find(" up") == std::string::npos, "restarted once too often");
+            for (auto& s2 : said_so_far())
+                require(s2.find(" up") == std::string::npos, "restarted once too often");
         }
     });
 }
@@ -232,9 +255,12 @@ TEST(conformance_behaviours, sv_intensity_window) {
 TEST(conformance_behaviours, sv_intensity_zero) {
     on_all_workers([] {
         trap_exit(true);
-        auto sup = supervisor::start_link({.intensity = {.restarts = 0}, .children = {
-            child<worker>("t", self(), "t").restart(transient), child<worker>("x", self(), "x").restart(temporary),
-            child<worker>("p", self(), "p")}}).value();
+        auto sup =
+            supervisor::start_link({.intensity = {.restarts = 0},
+                                    .children = {child<worker>("t", self(), "t").restart(transient),
+                                                 child<worker>("x", self(), "x").restart(temporary),
+                                                 child<worker>("p", self(), "p")}})
+                .value();
         end_child_by(pid_of(sup, "t"), {reason::normal, false});
         end_process(pid_of(sup, "x"));
         require_same(count_children(sup), 2, 1, 0, 2);
@@ -263,9 +289,18 @@ TEST(conformance_behaviours, sv_intensity_escalates) {
         for (restart_strategy s : {one_for_one, one_for_all, rest_for_one}) {
             for (restart_type when : {permanent, transient}) {
                 table.insert("fail"_a, 0);
-                auto top = supervisor::start_link({.intensity = {.restarts = 100}, .children = {child<supervisor>("inner",
-                    supervisor::init_result{.strategy = s, .intensity = {.restarts = 4}, .children = {
-                        child<worker>("a", self(), "a"), child<moody>("m", table)}}).restart(when)}}).value();
+                auto top =
+                    supervisor::start_link(
+                        {.intensity = {.restarts = 100},
+                         .children =
+                             {child<supervisor>("inner",
+                                                supervisor::init_result{
+                                                    .strategy = s,
+                                                    .intensity = {.restarts = 4},
+                                                    .children = {child<worker>("a", self(), "a"),
+                                                                 child<moody>("m", table)}})
+                                  .restart(when)}})
+                        .value();
                 server<supervisor> inner(pid_of(top, "inner"));
                 const auto ref = monitor(inner);
                 const pid m = pid_of(inner, "m");
@@ -288,12 +323,14 @@ TEST(conformance_behaviours, sv_retry_counts) {
     on_all_workers([] {
         trap_exit(true);
         auto table = mood();
-        auto sup = supervisor::start_link({.intensity = {.restarts = 4}, .children = {child<moody>("m", table)}}).value();
+        auto sup = supervisor::start_link(
+                       {.intensity = {.restarts = 4}, .children = {child<moody>("m", table)}})
+                       .value();
         table.insert("fail"_a, 1);
         const long before = table.at("starts"_a);
         end_process(pid_of(sup, "m"));
         require_eq(receive<exit_signal>().reason, reason::shutdown);
-        require_eq(table.at("starts"_a) - before, 4);   // each failed attempt counted
+        require_eq(table.at("starts"_a) - before, 4);  // each failed attempt counted
     });
 }
 
@@ -302,8 +339,12 @@ struct restarting_tree {
     server<supervisor> sup;
     pid old;
     explicit restarting_tree(restart_strategy s = one_for_one) {
-        sup = supervisor::start_link({.strategy = s, .intensity = {.restarts = 1'000'000'000}, .children = {
-            child<worker>("a", self(), "a"), child<moody>("m", table), child<worker>("c", self(), "c")}}).value();
+        sup = supervisor::start_link(
+                  {.strategy = s,
+                   .intensity = {.restarts = 1'000'000'000},
+                   .children = {child<worker>("a", self(), "a"), child<moody>("m", table),
+                                child<worker>("c", self(), "c")}})
+                  .value();
         old = pid_of(sup, "m");
         table.insert("fail"_a, 1);
         end_process(old);
@@ -316,7 +357,8 @@ TEST(conformance_behaviours, sv_retry_responsive) {
         restarting_tree t;
         require(status_of(t.sup, "m") == child_status::restarting);
         require_same(count_children(t.sup), 3, 2, 0, 3);
-        require(start_child(t.sup, child<moody>("m", t.table)).error().kind == child_failure::already_present);
+        require(start_child(t.sup, child<moody>("m", t.table)).error().kind ==
+                child_failure::already_present);
         require(restart_child(t.sup, "m").error().kind == child_failure::restarting);
         require(delete_child(t.sup, "m").error().kind == child_failure::restarting);
         t.table.insert("fail"_a, 0);
@@ -332,14 +374,16 @@ TEST(conformance_behaviours, sv_retry_terminate) {
         require(status_of(t.sup, "m") == child_status::stopped);
         const long starts = t.table.at("starts"_a);
         for (int i = 0; i < 20; ++i) (void)count_children(t.sup);
-        require_eq(t.table.at("starts"_a), starts);   // the attempts have ended
+        require_eq(t.table.at("starts"_a), starts);  // the attempts have ended
         t.table.insert("fail"_a, 0);
         require(bool(restart_child(t.sup, "m")));
         stop(t.sup);
 
         auto table = mood();
-        auto many = supervisor::start_link({.strategy = simple_one_for_one, .intensity = {.restarts = 1'000'000'000},
-                                            .children = {child<moody>("m", table)}}).value();
+        auto many = supervisor::start_link({.strategy = simple_one_for_one,
+                                            .intensity = {.restarts = 1'000'000'000},
+                                            .children = {child<moody>("m", table)}})
+                        .value();
         const pid one = start_child(many).value();
         table.insert("fail"_a, 1);
         end_process(one);
@@ -378,8 +422,12 @@ TEST(conformance_behaviours, sv_retry_rest_for_one) {
 TEST(conformance_behaviours, sv_retry_rest_other) {
     on_all_workers([] {
         auto table = mood();
-        auto sup = supervisor::start_link({.strategy = rest_for_one, .intensity = {.restarts = 1'000'000'000}, .children = {
-            child<worker>("a", self(), "a"), child<worker>("b", self(), "b"), child<moody>("m", table)}}).value();
+        auto sup = supervisor::start_link(
+                       {.strategy = rest_for_one,
+                        .intensity = {.restarts = 1'000'000'000},
+                        .children = {child<worker>("a", self(), "a"),
+                                     child<worker>("b", self(), "b"), child<moody>("m", table)}})
+                       .value();
         const pid b = pid_of(sup, "b"), m = pid_of(sup, "m");
         table.insert("fail"_a, 1);
         end_process(b);

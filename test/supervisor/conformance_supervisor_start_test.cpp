@@ -1,8 +1,8 @@
 // The catalogue's rows about starting supervisors and asking them (sv-), by their ids.
+#include "children.hpp"
+
 #include <string>
 #include <vector>
-
-#include "children.hpp"
 
 namespace heirloom::test {
 namespace {
@@ -35,7 +35,8 @@ TEST(conformance_behaviours, sv_start_bad) {
         auto sup = supervisor::start_link([]() -> supervisor::init_result { exit("bad_init"_a); });
         require_eq(sup.error().reason, exit_reason("bad_init"_a));
         require_eq(receive<exit_signal>().reason, exit_reason("bad_init"_a));
-        auto crashed = supervisor::start_link([]() -> supervisor::init_result { throw std::runtime_error("in init"); });
+        auto crashed = supervisor::start_link(
+            []() -> supervisor::init_result { throw std::runtime_error("in init"); });
         require(crashed.error().reason.is_crash() && crashed.error().reason.what() == "in init");
         require_eq(receive<exit_signal>().reason, crashed.error().reason);
     });
@@ -55,15 +56,18 @@ TEST(conformance_behaviours, sv_start_child_fails) {
         require(which != nullptr && which->id == "bad");
         require_eq(which->reason, exit_reason("odd"_a));
         require_eq(receive<exit_signal>().reason, why);
-        require_eq(said_so_far(), std::vector<std::string>{"a up", "b up", "b down shutdown", "a down shutdown"});
+        require_eq(said_so_far(),
+                   std::vector<std::string>{"a up", "b up", "b down shutdown", "a down shutdown"});
     });
 }
 
 TEST(conformance_behaviours, sv_start_app_error) {
     on_all_workers([] {
         trap_exit(true);
-        auto outer = supervisor::start_link({.children = {
-            child<supervisor>("inner", supervisor::init_result{.children = {child<never_starts>("bad", "throws")}})}});
+        auto outer = supervisor::start_link(
+            {.children = {child<supervisor>(
+                 "inner",
+                 supervisor::init_result{.children = {child<never_starts>("bad", "throws")}})}});
         const failed_child* inner = as_failed_child(outer.error().reason);
         require(inner != nullptr && inner->id == "inner");
         const failed_child* bad = as_failed_child(inner->reason);
@@ -76,20 +80,25 @@ TEST(conformance_behaviours, sv_start_child_forms) {
     on_all_workers([] {
         auto sup = supervisor::start_link({}).value();
         const pid boss = self();
-        auto plain = start_child(sup, child_function("pid", [boss] { return start_link<worker>(boss, "w"); }));
+        auto plain = start_child(
+            sup, child_function("pid", [boss] { return start_link<worker>(boss, "w"); }));
         require(plain && is_alive(plain->pid));
-        auto with_info = start_child(sup, child_function("info", [boss]() -> started_child {
-            return {start_link<worker>(boss, "w").value(), std::string("extra")};
-        }));
+        auto with_info =
+            start_child(sup, child_function("info", [boss]() -> started_child {
+                            return {start_link<worker>(boss, "w").value(), std::string("extra")};
+                        }));
         require_eq(std::any_cast<std::string>(with_info->info), "extra");
-        auto ignored = start_child(sup, child_function("ignored", [] { return start_link<never_starts>("ignores"); }));
+        auto ignored = start_child(
+            sup, child_function("ignored", [] { return start_link<never_starts>("ignores"); }));
         require(ignored && !ignored->pid);
-        auto error = start_child(sup, child_function("error", [] { return start_link<never_starts>("odd"); }));
+        auto error = start_child(
+            sup, child_function("error", [] { return start_link<never_starts>("odd"); }));
         require(!error && error.error().kind == child_failure::start_failed);
         require_eq(error.error().reason, exit_reason("odd"_a));
         auto nothing = start_child(sup, child_function("nothing", [] { return pid(); }));
         require(!nothing && nothing.error().kind == child_failure::start_failed);
-        auto raised = start_child(sup, child_function("raised", []() -> pid { throw std::runtime_error("raised"); }));
+        auto raised = start_child(
+            sup, child_function("raised", []() -> pid { throw std::runtime_error("raised"); }));
         require(raised.error().reason.is_crash() && raised.error().reason.what() == "raised");
         auto exited = start_child(sup, child_function("exited", []() -> pid { exit("exited"_a); }));
         require_eq(exited.error().reason, exit_reason("exited"_a));
@@ -101,13 +110,15 @@ TEST(conformance_behaviours, sv_start_child_forms) {
 TEST(conformance_behaviours, sv_start_ignored_child) {
     on_all_workers([] {
         auto sup = supervisor::start_link({.children = {child<worker>("a", self(), "a"),
-                                                        child<never_starts>("ignored", "ignores")}}).value();
+                                                        child<never_starts>("ignored", "ignores")}})
+                       .value();
         require_eq(ids_of(sup), std::vector<std::string>{"a", "ignored"});
         require(!pid_of(sup, "ignored"));
         require_same(count_children(sup), 2, 1, 0, 2);
         auto more = start_child(sup, child<never_starts>("more", "ignores"));
         require(more && !more->pid);
-        auto forgotten = start_child(sup, child<never_starts>("temporary", "ignores").restart(temporary));
+        auto forgotten =
+            start_child(sup, child<never_starts>("temporary", "ignores").restart(temporary));
         require(forgotten && !forgotten->pid);
         require_same(count_children(sup), 3, 1, 0, 3);
         stop(sup);
@@ -123,7 +134,8 @@ TEST(conformance_behaviours, sv_flags_bad) {
             auto sup = supervisor::start_link(std::move(what));
             require(!sup, field + " was accepted");
             require(sup.error().reason.is("supervisor_data"_a));
-            require(text_of(sup.error().reason).find(field) != std::string::npos, text_of(sup.error().reason));
+            require(text_of(sup.error().reason).find(field) != std::string::npos,
+                    text_of(sup.error().reason));
         };
         refused({.strategy = static_cast<restart_strategy>(17)}, "strategy");
         refused({.intensity = {.restarts = -1}}, "intensity.restarts");
@@ -136,16 +148,22 @@ TEST(conformance_behaviours, sv_flags_bad) {
 
 TEST(conformance_behaviours, sv_spec_defaults) {
     on_all_workers([] {
-        auto sup = supervisor::start_link({.children = {
-            child<worker>("w", self(), "w"), child<supervisor>("s", supervisor::init_result{})}}).value();
+        auto sup = supervisor::start_link(
+                       {.children = {child<worker>("w", self(), "w"),
+                                     child<supervisor>("s", supervisor::init_result{})}})
+                       .value();
         const child_spec w = get_childspec(sup, "w").value();
-        require(w.restart() == permanent && w.shutdown() == 5s && w.type() == child_type::worker && !w.significant());
+        require(w.restart() == permanent && w.shutdown() == 5s && w.type() == child_type::worker &&
+                !w.significant());
         const child_spec s = get_childspec(sup, "s").value();
-        require(s.restart() == permanent && s.shutdown() == forever && s.type() == child_type::supervisor);
+        require(s.restart() == permanent && s.shutdown() == forever &&
+                s.type() == child_type::supervisor);
         require(get_childspec(sup, "none").error().kind == child_failure::not_found);
         stop(sup);
-        auto simple = supervisor::start_link({.strategy = simple_one_for_one,
-                                              .children = {child<worker>("w", self(), "w").shutdown(1s)}}).value();
+        auto simple =
+            supervisor::start_link({.strategy = simple_one_for_one,
+                                    .children = {child<worker>("w", self(), "w").shutdown(1s)}})
+                .value();
         const pid one = start_child(simple).value();
         require(get_childspec(simple, one).value().shutdown() == 1s);
         stop(simple);
@@ -161,10 +179,12 @@ TEST(conformance_behaviours, sv_spec_bad) {
             auto direct = start_child(sup, bad);
             require(!direct && direct.error().kind == child_failure::bad_spec);
             require(direct.error().text.find(field) != std::string::npos, direct.error().text);
-            require(direct.error().text.find("bad") != std::string::npos, "does not name the child");
+            require(direct.error().text.find("bad") != std::string::npos,
+                    "does not name the child");
             auto checked = check_childspecs({bad});
             require(!checked && checked.error().text == direct.error().text);
-            auto started = supervisor::start_link({.children = {child<worker>("a", boss, "a"), bad}});
+            auto started =
+                supervisor::start_link({.children = {child<worker>("a", boss, "a"), bad}});
             require(!started && started.error().reason.is("start_spec"_a));
             require(text_of(started.error().reason).find(field) != std::string::npos);
         };
@@ -186,11 +206,13 @@ TEST(conformance_behaviours, sv_spec_duplicate) {
     on_all_workers([] {
         trap_exit(true);
         const pid boss = self();
-        auto sup = supervisor::start_link({.children = {child<worker>("same", boss, "a"), child<worker>("same", boss, "b")}});
+        auto sup = supervisor::start_link(
+            {.children = {child<worker>("same", boss, "a"), child<worker>("same", boss, "b")}});
         require(!sup && sup.error().reason.is("start_spec"_a));
         require(text_of(sup.error().reason).find("same") != std::string::npos);
         require(said_so_far().empty(), "a child was started");
-        require(!check_childspecs({child<worker>("same", boss, "a"), child<worker>("same", boss, "b")}));
+        require(!check_childspecs(
+            {child<worker>("same", boss, "a"), child<worker>("same", boss, "b")}));
     });
 }
 
@@ -199,8 +221,9 @@ TEST(conformance_behaviours, sv_simple_one_spec) {
         trap_exit(true);
         auto none = supervisor::start_link({.strategy = simple_one_for_one});
         require(!none && none.error().reason.is("bad_start_spec"_a));
-        auto two = supervisor::start_link({.strategy = simple_one_for_one,
-                                           .children = {child<worker>("a", self(), "a"), child<worker>("b", self(), "b")}});
+        auto two = supervisor::start_link(
+            {.strategy = simple_one_for_one,
+             .children = {child<worker>("a", self(), "a"), child<worker>("b", self(), "b")}});
         require(!two && two.error().reason.is("bad_start_spec"_a));
     });
 }
@@ -209,7 +232,8 @@ TEST(conformance_behaviours, sv_simple_one_spec) {
 
 TEST(conformance_behaviours, sv_terminate_child) {
     on_all_workers([] {
-        auto sup = supervisor::start_link({.children = {child<worker>("a", self(), "a", true)}}).value();
+        auto sup =
+            supervisor::start_link({.children = {child<worker>("a", self(), "a", true)}}).value();
         const pid a = pid_of(sup, "a");
         require(bool(terminate_child(sup, "a")));
         require(!is_alive(a));
@@ -225,7 +249,9 @@ TEST(conformance_behaviours, sv_terminate_child) {
 
 TEST(conformance_behaviours, sv_terminate_child_temporary) {
     on_all_workers([] {
-        auto sup = supervisor::start_link({.children = {child<worker>("a", self(), "a").restart(temporary)}}).value();
+        auto sup = supervisor::start_link(
+                       {.children = {child<worker>("a", self(), "a").restart(temporary)}})
+                       .value();
         require(bool(terminate_child(sup, "a")));
         require_same(count_children(sup), 0, 0, 0, 0);
         require(bool(start_child(sup, child<worker>("a", self(), "a").restart(temporary))));
@@ -245,7 +271,8 @@ TEST(conformance_behaviours, sv_terminate_child_simple) {
         require(terminate_child(sup, other).error().kind == child_failure::not_found);
         require(is_alive(other));
         require(terminate_child(sup, "worker").error().kind == child_failure::simple_one_for_one);
-        require(start_child(sup, 17).error().kind == child_failure::bad_spec, "arguments of other types");
+        require(start_child(sup, 17).error().kind == child_failure::bad_spec,
+                "arguments of other types");
         require(start_child(sup).error().kind == child_failure::bad_spec, "no arguments");
         stop(sup);
         exit(other, reason::kill);
@@ -255,7 +282,9 @@ TEST(conformance_behaviours, sv_terminate_child_simple) {
 TEST(conformance_behaviours, sv_restart_child) {
     on_all_workers([] {
         auto table = mood();
-        auto sup = supervisor::start_link({.intensity = {.restarts = 0}, .children = {child<moody>("m", table)}}).value();
+        auto sup = supervisor::start_link(
+                       {.intensity = {.restarts = 0}, .children = {child<moody>("m", table)}})
+                       .value();
         require(restart_child(sup, "m").error().kind == child_failure::running);
         require(restart_child(sup, "none").error().kind == child_failure::not_found);
         for (int i = 0; i < 5; ++i) {  // no restart for the intensity of 0
@@ -292,9 +321,11 @@ TEST(conformance_behaviours, sv_delete_child) {
 
 TEST(conformance_behaviours, sv_count_children) {
     on_all_workers([] {
-        auto sup = supervisor::start_link({.children = {
-            child<worker>("a", self(), "a"), child<supervisor>("s", supervisor::init_result{}),
-            child<worker>("t", self(), "t").restart(temporary)}}).value();
+        auto sup = supervisor::start_link(
+                       {.children = {child<worker>("a", self(), "a"),
+                                     child<supervisor>("s", supervisor::init_result{}),
+                                     child<worker>("t", self(), "t").restart(temporary)}})
+                       .value();
         require_same(count_children(sup), 3, 3, 1, 2);
         require(bool(terminate_child(sup, "s")));
         require_same(count_children(sup), 3, 2, 1, 2);
@@ -313,8 +344,10 @@ TEST(conformance_behaviours, sv_count_children) {
 TEST(conformance_behaviours, sv_count_restarting) {
     on_all_workers([] {
         auto table = mood();
-        auto sup = supervisor::start_link({.strategy = simple_one_for_one, .intensity = {.restarts = 1'000'000'000},
-                                           .children = {child<moody>("m", table)}}).value();
+        auto sup = supervisor::start_link({.strategy = simple_one_for_one,
+                                           .intensity = {.restarts = 1'000'000'000},
+                                           .children = {child<moody>("m", table)}})
+                       .value();
         std::vector<pid> all;
         for (int i = 0; i < 3; ++i) all.push_back(start_child(sup).value());
         require_same(count_children(sup), 1, 3, 0, 3);
@@ -350,7 +383,8 @@ TEST(conformance_behaviours, sv_requests_serialized) {
         const auto before = runtime_clock::now();
         auto deadlocked = start_child(sup, child<calls_its_supervisor>("c", name, self()));
         require(runtime_clock::now() - before < 2s, "it waited for the call's limit");
-        require(!deadlocked && deadlocked.error().reason.is("would_deadlock"_a), text_of(deadlocked.error().reason));
+        require(!deadlocked && deadlocked.error().reason.is("would_deadlock"_a),
+                text_of(deadlocked.error().reason));
         require(receive<exit_reason>().is("would_deadlock"_a));
         require_same(count_children(sup), 0, 0, 0, 0);
         // Requests of others wait until the child is up.

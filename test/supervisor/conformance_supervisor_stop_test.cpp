@@ -1,8 +1,8 @@
 // The catalogue's rows about stopping, significant children, reports and scale (sv-, el-), by their ids.
+#include "children.hpp"
+
 #include <string>
 #include <vector>
-
-#include "children.hpp"
 
 namespace heirloom::test {
 namespace {
@@ -14,10 +14,12 @@ TEST(conformance_behaviours, sv_stop_reverse) {
         const pid boss = self();
         auto sup = supervisor::start_link({.children = {child<worker>("a", boss, "a", true),
                                                         child<worker>("b", boss, "b", true),
-                                                        child<worker>("c", boss, "c", true)}}).value();
+                                                        child<worker>("c", boss, "c", true)}})
+                       .value();
         stop(sup);
-        require_eq(said_so_far(), std::vector<std::string>{"a up", "b up", "c up", "c down shutdown", "b down shutdown",
-                                                           "a down shutdown"});
+        require_eq(said_so_far(),
+                   std::vector<std::string>{"a up", "b up", "c up", "c down shutdown",
+                                            "b down shutdown", "a down shutdown"});
     });
 }
 
@@ -26,9 +28,11 @@ TEST(conformance_behaviours, sv_stop_timeout) {
         trap_exit(true);
         for (bool dynamic : {false, true}) {
             const pid boss = self();
-            auto sup = dynamic ? dynamic_supervisor::start_link().value() : supervisor::start_link({}).value();
+            auto sup = dynamic ? dynamic_supervisor::start_link().value()
+                               : supervisor::start_link({}).value();
             const pid bad = start_child(sup, child<stubborn>("bad", boss).shutdown(20ms)).value();
-            const pid good = start_child(sup, child<worker>("good", boss, "good", true).shutdown(1h)).value();
+            const pid good =
+                start_child(sup, child<worker>("good", boss, "good", true).shutdown(1h)).value();
             receive(when([&](const worker::said& s) { return s.who == bad; }, [](worker::said) {}));
             const auto bad_ref = monitor(bad), good_ref = monitor(good), sup_ref = monitor(sup);
             exit(sup, reason::shutdown);
@@ -44,12 +48,15 @@ TEST(conformance_behaviours, sv_stop_timeout) {
 TEST(conformance_behaviours, sv_stop_brutal) {
     on_all_workers([] {
         for (bool dynamic : {false, true}) {
-            auto sup = dynamic ? dynamic_supervisor::start_link().value() : supervisor::start_link({}).value();
-            const pid a = start_child(sup, child<worker>("a", self(), "a", true).shutdown(brutal_kill)).value();
+            auto sup = dynamic ? dynamic_supervisor::start_link().value()
+                               : supervisor::start_link({}).value();
+            const pid a =
+                start_child(sup, child<worker>("a", self(), "a", true).shutdown(brutal_kill))
+                    .value();
             const auto ref = monitor(a);
             stop(sup);
             require_eq(down_of(ref), reason::killed);
-            require_eq(said_so_far(), std::vector<std::string>{"a up"});   // terminate did not run
+            require_eq(said_so_far(), std::vector<std::string>{"a up"});  // terminate did not run
         }
     });
 }
@@ -59,9 +66,12 @@ TEST(conformance_behaviours, sv_stop_odd_reasons) {
         trap_exit(true);
         for (bool dynamic : {false, true})
             for (restart_type when : {permanent, transient, temporary})
-                for (exit_reason why : {reason::normal, reason::shutdown, exit_reason("shutdown"_a, "x"_a), exit_reason("odd"_a)}) {
-                    auto sup = dynamic ? dynamic_supervisor::start_link().value() : supervisor::start_link({}).value();
-                    const pid odd = start_child(sup, child<odd_end>("odd", why).restart(when)).value();
+                for (exit_reason why : {reason::normal, reason::shutdown,
+                                        exit_reason("shutdown"_a, "x"_a), exit_reason("odd"_a)}) {
+                    auto sup = dynamic ? dynamic_supervisor::start_link().value()
+                                       : supervisor::start_link({}).value();
+                    const pid odd =
+                        start_child(sup, child<odd_end>("odd", why).restart(when)).value();
                     const auto ref = monitor(odd), sup_ref = monitor(sup);
                     exit(sup, reason::shutdown);
                     require_eq(down_of(ref), why);
@@ -73,8 +83,12 @@ TEST(conformance_behaviours, sv_stop_odd_reasons) {
 
 class unlinks_itself {
 public:
-    struct linked { using reply = bool; };
-    unlinks_itself() { continue_with([] { unlink(parent()); }); }
+    struct linked {
+        using reply = bool;
+    };
+    unlinks_itself() {
+        continue_with([] { unlink(parent()); });
+    }
     bool handle_call(linked) { return !process_info(self())->links.empty(); }
 };
 
@@ -86,7 +100,7 @@ TEST(conformance_behaviours, sv_stop_unlinked_child) {
         const auto ref = monitor(u);
         require(bool(terminate_child(sup, "u")));
         require_eq(down_of(ref), reason::shutdown);
-        send(sup, std::string("stray"));   // logged and dropped
+        send(sup, std::string("stray"));  // logged and dropped
         require_same(count_children(sup), 1, 0, 0, 1);
         stop(sup);
     });
@@ -122,9 +136,15 @@ TEST(conformance_behaviours, sv_exit_stranger) {
 TEST(conformance_behaviours, sv_killed) {
     on_all_workers([] {
         const pid boss = self();
-        auto top = supervisor::start_link({.children = {child<supervisor>("inner", [boss]() -> supervisor::init_result {
-            return {.children = {child<worker>("plain", boss, "plain"), child<worker>("trapping", boss, "trapping", true)}};
-        })}}).value();
+        auto top =
+            supervisor::start_link(
+                {.children = {child<supervisor>(
+                     "inner",
+                     [boss]() -> supervisor::init_result {
+                         return {.children = {child<worker>("plain", boss, "plain"),
+                                              child<worker>("trapping", boss, "trapping", true)}};
+                     })}})
+                .value();
         server<supervisor> inner(pid_of(top, "inner"));
         const pid plain = pid_of(inner, "plain"), trapping = pid_of(inner, "trapping");
         const auto plain_ref = monitor(plain), trapping_ref = monitor(trapping);
@@ -134,7 +154,8 @@ TEST(conformance_behaviours, sv_killed) {
         server<supervisor> again(wait_for_new(top, "inner", inner));
         require(pid_of(again, "plain") != plain && is_alive(pid_of(again, "plain")));
         auto all = said_so_far();
-        require(std::find(all.begin(), all.end(), "trapping down killed") != all.end(), "terminate did not run");
+        require(std::find(all.begin(), all.end(), "trapping down killed") != all.end(),
+                "terminate did not run");
         stop(top);
     });
 }
@@ -156,21 +177,26 @@ TEST(conformance_behaviours, sv_unexpected_msg) {
 // --- Significant children -----------------------------------------------------------------------------------------
 
 supervisor::init_result significant(pid boss, auto_shutdown_mode mode, restart_type when) {
-    return {.auto_shutdown = mode, .children = {child<worker>("s1", boss, "s1").restart(when).significant(),
-                                                child<worker>("plain", boss, "plain").restart(when),
-                                                child<worker>("s2", boss, "s2").restart(when).significant()}};
+    return {.auto_shutdown = mode,
+            .children = {child<worker>("s1", boss, "s1").restart(when).significant(),
+                         child<worker>("plain", boss, "plain").restart(when),
+                         child<worker>("s2", boss, "s2").restart(when).significant()}};
 }
 
 TEST(conformance_behaviours, sv_sig_validation) {
     on_all_workers([] {
         trap_exit(true);
-        auto never = supervisor::start_link(significant(self(), auto_shutdown_mode::never, temporary));
+        auto never =
+            supervisor::start_link(significant(self(), auto_shutdown_mode::never, temporary));
         require(!never && text_of(never.error().reason).find("significant") != std::string::npos);
-        auto permanent_one = supervisor::start_link(significant(self(), any_significant, permanent));
-        require(!permanent_one && text_of(permanent_one.error().reason).find("significant") != std::string::npos);
+        auto permanent_one =
+            supervisor::start_link(significant(self(), any_significant, permanent));
+        require(!permanent_one &&
+                text_of(permanent_one.error().reason).find("significant") != std::string::npos);
         auto sup = supervisor::start_link({}).value();
-        require(start_child(sup, child<worker>("s", self(), "s").restart(temporary).significant()).error().kind ==
-                child_failure::bad_spec);
+        require(start_child(sup, child<worker>("s", self(), "s").restart(temporary).significant())
+                    .error()
+                    .kind == child_failure::bad_spec);
         stop(sup);
     });
 }
@@ -192,7 +218,8 @@ TEST(conformance_behaviours, sv_sig_any_temporary) {
     on_all_workers([] {
         trap_exit(true);
         for (const ending& how : endings()) {
-            auto sup = supervisor::start_link(significant(self(), any_significant, temporary)).value();
+            auto sup =
+                supervisor::start_link(significant(self(), any_significant, temporary)).value();
             const pid plain = pid_of(sup, "plain");
             end_child_by(pid_of(sup, "s1"), how);
             require_eq(receive<exit_signal>().reason, reason::shutdown);
@@ -205,7 +232,8 @@ TEST(conformance_behaviours, sv_sig_any_transient) {
     on_all_workers([] {
         trap_exit(true);
         for (const ending& how : endings()) {
-            auto sup = supervisor::start_link(significant(self(), any_significant, transient)).value();
+            auto sup =
+                supervisor::start_link(significant(self(), any_significant, transient)).value();
             const pid s1 = pid_of(sup, "s1");
             end_child_by(s1, how);
             if (how.why.is_orderly()) {
@@ -251,9 +279,13 @@ TEST(conformance_behaviours, sv_sig_escalation) {
         for (bool matters : {true, false}) {
             const pid boss = self();
             auto inner = significant(boss, any_significant, temporary);
-            auto top = supervisor::start_link({.auto_shutdown = any_significant, .children = {
-                child<supervisor>("inner", inner).restart(transient).significant(matters),
-                child<worker>("w", boss, "w").restart(transient)}}).value();
+            auto top =
+                supervisor::start_link(
+                    {.auto_shutdown = any_significant,
+                     .children =
+                         {child<supervisor>("inner", inner).restart(transient).significant(matters),
+                          child<worker>("w", boss, "w").restart(transient)}})
+                    .value();
             server<supervisor> in(pid_of(top, "inner"));
             const auto ref = monitor(in);
             end_child_by(pid_of(in, "s1"), {reason::normal, false});
@@ -279,8 +311,12 @@ TEST(conformance_behaviours, sv_reports) {
             trap_exit(true);
             constexpr supervisor_name name{"reporting"};
             auto table = mood();
-            auto sup = supervisor::start_link(name, {.intensity = {.restarts = 2, .within = 5s}, .children = {
-                child<moody>("m", table), child<odd_end>("odd", exit_reason("odd"_a))}, .report_progress = true}).value();
+            auto sup = supervisor::start_link(
+                           name, {.intensity = {.restarts = 2, .within = 5s},
+                                  .children = {child<moody>("m", table),
+                                               child<odd_end>("odd", exit_reason("odd"_a))},
+                                  .report_progress = true})
+                           .value();
             const pid m = pid_of(sup, "m");
             end_process(m);
             wait_for_new(sup, "m", m);
@@ -295,7 +331,8 @@ TEST(conformance_behaviours, sv_reports) {
         EXPECT_TRUE(log.wait_for("shutdown", "reached_max_restart_intensity"));
         EXPECT_TRUE(log.wait_for("shutdown_error", "odd"));
     }
-    for (const auto& e : log.events()) EXPECT_EQ(e.text.find('\n'), std::string::npos) << "not one line: " << e.text;
+    for (const auto& e : log.events())
+        EXPECT_EQ(e.text.find('\n'), std::string::npos) << "not one line: " << e.text;
 }
 
 TEST(conformance_behaviours, sv_scale) {
@@ -321,7 +358,8 @@ TEST(conformance_behaviours, sv_scale) {
         const std::size_t many = scaled(100'000);
         const double small = start_and_stop(1000);
         const double large = start_and_stop(many);
-        require(large < small * static_cast<double>(many) / 1000 * 10, "starting by id does not scale");
+        require(large < small * static_cast<double>(many) / 1000 * 10,
+                "starting by id does not scale");
 
         auto dynamic = [&](std::size_t count) {
             auto sup = supervisor::start_link(simple(self(), temporary)).value();
@@ -354,8 +392,10 @@ TEST(conformance_behaviours, el_child_spec) {
         const child_spec plain = child<worker>("w", self(), "w");
         require(plain.id() == "w" && plain.restart() == permanent && plain.shutdown() == 5s);
         constexpr server_name<worker> name{"named"};
-        child_spec changed = child<worker>(name, self(), "w").restart(transient).shutdown(1s).id("other");
-        require(changed.id() == "other" && changed.restart() == transient && changed.shutdown() == 1s);
+        child_spec changed =
+            child<worker>(name, self(), "w").restart(transient).shutdown(1s).id("other");
+        require(changed.id() == "other" && changed.restart() == transient &&
+                changed.shutdown() == 1s);
         child_spec copy = changed;
         copy.shutdown(2s);
         require(changed.shutdown() == 1s, "a change to a copy reached the original");
@@ -372,7 +412,8 @@ TEST(conformance_behaviours, el_dyn_start) {
         require_same(count_children(sup), 2, 2, 0, 2);
         auto ignored = start_child(sup, child<never_starts>("i", "ignores"));
         require(ignored && !ignored->pid);
-        require(start_child(sup, child<never_starts>("f", "odd")).error().kind == child_failure::start_failed);
+        require(start_child(sup, child<never_starts>("f", "odd")).error().kind ==
+                child_failure::start_failed);
         require_same(count_children(sup), 2, 2, 0, 2);
         stop(sup);
     });
@@ -383,7 +424,8 @@ TEST(conformance_behaviours, el_dyn_max) {
         auto sup = dynamic_supervisor::start_link({.max_children = 2}).value();
         const child_spec w = child<worker>("w", self(), "w").restart(temporary);
         const pid one = start_child(sup, w).value();
-        require(start_child(sup, child<never_starts>("f", "odd")).error().kind == child_failure::start_failed);
+        require(start_child(sup, child<never_starts>("f", "odd")).error().kind ==
+                child_failure::start_failed);
         (void)start_child(sup, w).value();
         require(start_child(sup, w).error().kind == child_failure::max_children);
         end_process(one);
@@ -410,7 +452,8 @@ TEST(conformance_behaviours, el_dyn_restart) {
         auto table = mood();
         auto sup = dynamic_supervisor::start_link({.intensity = {.restarts = 3}}).value();
         const pid one = start_child(sup, child<moody>("m", table)).value();
-        const pid other = start_child(sup, child<worker>("w", self(), "w").restart(transient)).value();
+        const pid other =
+            start_child(sup, child<worker>("w", self(), "w").restart(transient)).value();
         end_process(one);
         while (count_children(sup).active < 2) yield();
         require(is_alive(other));
@@ -430,7 +473,8 @@ TEST(conformance_behaviours, el_dyn_shutdown) {
         const int count = 20;
         std::vector<monitor_ref> refs;
         for (int i = 0; i < count; ++i)
-            refs.push_back(monitor(start_child(sup, child<stubborn>("s", self()).shutdown(100ms)).value()));
+            refs.push_back(
+                monitor(start_child(sup, child<stubborn>("s", self()).shutdown(100ms)).value()));
         for (int i = 0; i < count; ++i) require_eq(next_said(), "stubborn up");
         const auto before = std::chrono::steady_clock::now();
         exit(sup, reason::shutdown);

@@ -1,8 +1,8 @@
 // The catalogue's rows about looking into servers (sys-) and asking without waiting (gs-send-request and what follows).
+#include "inside.hpp"
+
 #include <string>
 #include <vector>
-
-#include "inside.hpp"
 
 namespace heirloom::test {
 namespace {
@@ -11,12 +11,24 @@ using namespace std::chrono_literals;
 
 class shown {
 public:
-    struct get { using reply = int; };
-    struct set { int n; };
-    struct later { using reply = int; };
-    struct answer { using reply = int; };
-    struct die { using reply = int; };
-    struct crash { using reply = int; };
+    struct get {
+        using reply = int;
+    };
+    struct set {
+        int n;
+    };
+    struct later {
+        using reply = int;
+    };
+    struct answer {
+        using reply = int;
+    };
+    struct die {
+        using reply = int;
+    };
+    struct crash {
+        using reply = int;
+    };
     explicit shown(int n, bool bad_status = false) : n_(n), bad_(bad_status) {}
     int handle_call(get) { return n_; }
     void handle_cast(set s) { n_ = s.n; }
@@ -54,10 +66,12 @@ TEST(conformance_behaviours, sys_suspend) {
         require(sys::get_status(s).suspended);
         sys::resume(s);
         sys::resume(s);
-        require_eq(call(s, shown::get{}), 7);   // what queued up was handled
+        require_eq(call(s, shown::get{}), 7);  // what queued up was handled
         require(!sys::get_status(s).suspended);
         // The parent's exit ends it all the same.
-        struct trapping { trapping() { trap_exit(true); } };
+        struct trapping {
+            trapping() { trap_exit(true); }
+        };
         const pid boss = self();
         auto [parent, ref] = spawn_monitor([boss] {
             auto t = start_link<trapping>().value();
@@ -99,7 +113,8 @@ TEST(conformance_behaviours, sys_replace_state) {
         auto s = start<shown>(3).value();
         require_eq(sys::replace_state(s, [](int n) { return n * 2; }), 6);
         require_eq(call(s, shown::get{}), 6);
-        const auto why = call_failure([&] { sys::replace_state(s, [](int) -> int { throw std::runtime_error("no"); }); });
+        const auto why = call_failure(
+            [&] { sys::replace_state(s, [](int) -> int { throw std::runtime_error("no"); }); });
         require(why.is("callback_failed"_a));
         require_eq(call(s, shown::get{}), 6);
         sys::suspend(s);
@@ -140,7 +155,8 @@ TEST(conformance_behaviours, sys_trace_log) {
             const auto events = sys::get_log(s);
             require_eq(events.size(), 3u);
             require(events.back().kind == sys::event_kind::handled_call);
-            require(events.back().message.find("get") != std::string::npos && events.back().client == self());
+            require(events.back().message.find("get") != std::string::npos &&
+                    events.back().client == self());
             sys::trace(s, false);
             sys::log(s, 0);
             call(s, shown::get{});
@@ -149,7 +165,8 @@ TEST(conformance_behaviours, sys_trace_log) {
         EXPECT_TRUE(log.wait_for("trace", "get"));
         EXPECT_TRUE(log.wait_for("trace", "set"));
     }
-    EXPECT_EQ(log.count("trace"), 6u) << "in and out of three messages, and nothing after it was switched off";
+    EXPECT_EQ(log.count("trace"), 6u)
+        << "in and out of three messages, and nothing after it was switched off";
 }
 
 TEST(conformance_behaviours, sys_install) {
@@ -163,12 +180,13 @@ TEST(conformance_behaviours, sys_install) {
             };
         };
         sys::install(s, "counting", count(2));
-        sys::install(s, "counting", count(2));   // one is kept
+        sys::install(s, "counting", count(2));  // one is kept
         for (int i = 0; i < 4; ++i) call(s, shown::get{});
         require_eq(receive<int>(), 1);
         require_eq(receive<int>(), 2);
         require(!receive_for<int>(0s), "it went on after it was done");
-        sys::install(s, "failing", [](const sys::event&) -> bool { throw std::runtime_error("observer"); });
+        sys::install(s, "failing",
+                     [](const sys::event&) -> bool { throw std::runtime_error("observer"); });
         call(s, shown::get{});
         sys::install(s, "more", count(100));
         sys::no_debug(s);
@@ -187,7 +205,7 @@ TEST(conformance_behaviours, gs_format_status) {
             (void)try_call(s, shown::crash{});
             auto bad = start<shown>(43, true).value();
             require(sys::get_status(bad).state.find("failed") != std::string::npos);
-            require_eq(call(bad, shown::get{}), 43);   // unaffected
+            require_eq(call(bad, shown::get{}), 43);  // unaffected
         });
         EXPECT_TRUE(log.wait_for("server_terminated", "n is 42"));
     }
@@ -202,9 +220,11 @@ TEST(conformance_behaviours, gs_send_request) {
         require_eq(**answer, 5);
         auto dies = send_request(s, shown::die{});
         require_eq(receive_response(dies).error().reason, exit_reason("died"_a));
-        require_eq(receive_response(send_request(s, shown::get{})).error().reason, reason::no_process);
+        require_eq(receive_response(send_request(s, shown::get{})).error().reason,
+                   reason::no_process);
         constexpr server_name<shown> nobody{"nobody"};
-        require_eq(receive_response(send_request(nobody, shown::get{})).error().reason, reason::no_process);
+        require_eq(receive_response(send_request(nobody, shown::get{})).error().reason,
+                   reason::no_process);
         auto t = start<shown>(6).value();
         auto late = send_request(t, shown::later{});
         require(!wait_response(late, 5ms));
@@ -220,7 +240,7 @@ TEST(conformance_behaviours, gs_wait_vs_receive) {
         auto given_up = send_request(s, shown::later{});
         require_eq(receive_response(given_up, 5ms).error().reason, reason::timeout);
         call(s, shown::answer{});
-        require_clean();   // nothing of it is ever delivered
+        require_clean();  // nothing of it is ever delivered
         auto waited = send_request(s, shown::later{});
         require(!wait_response(waited, 1ms));
         require(!wait_response(waited, 1ms));
@@ -266,7 +286,8 @@ TEST(conformance_behaviours, gs_reqids) {
         require_eq(all.size(), 5u);
         require_eq(all.to_list().front().second, "label 0");
         auto outside = send_request(servers[0], shown::get{});
-        while (auto a = all.wait()) require_eq(a->label, "label " + std::to_string(a->response.value()));
+        while (auto a = all.wait())
+            require_eq(a->label, "label " + std::to_string(a->response.value()));
         require_eq(all.size(), 0u);
         require_eq(receive_response(outside).value(), 0);
         auto dies = send_request(servers[1], shown::die{});
@@ -284,11 +305,12 @@ TEST(conformance_behaviours, gs_abs_deadline) {
     on_all_workers([] {
         auto s = start<shown>(5).value();
         auto one = send_request(s, shown::get{});
-        call(s, shown::get{});   // by now the answer is here
+        call(s, shown::get{});  // by now the answer is here
         require_eq(receive_response_until(one, runtime_clock::now() - 1s).value(), 5);
         auto two = send_request(s, shown::later{});
         require(!wait_response_until(two, runtime_clock::now() - 1s));
-        require_eq(receive_response_until(two, runtime_clock::now() + 2ms).error().reason, reason::timeout);
+        require_eq(receive_response_until(two, runtime_clock::now() + 2ms).error().reason,
+                   reason::timeout);
     });
 }
 

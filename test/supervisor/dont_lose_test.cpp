@@ -1,4 +1,8 @@
 // The forum's two counters: no increment is lost, however and whenever the counter is killed.
+#include "inside.hpp"
+#include "support/effort.hpp"
+#include "variants.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <iostream>
@@ -9,10 +13,6 @@
 #include <thread>
 #include <tuple>
 #include <vector>
-
-#include "inside.hpp"
-#include "support/effort.hpp"
-#include "variants.hpp"
 
 namespace heirloom::test {
 namespace {
@@ -57,7 +57,8 @@ TEST_P(dont_lose, prints_one_to_nine_and_ok_in_every_run) {
                     ++good;
                 } else {
                     std::lock_guard lock(mutex);
-                    if (first_bad.empty()) first_bad = "status " + std::to_string(status) + ":\n" + out.str();
+                    if (first_bad.empty())
+                        first_bad = "status " + std::to_string(status) + ":\n" + out.str();
                 }
             }
         });
@@ -97,7 +98,8 @@ TEST_P(dont_lose, survives_two_thousand_kills_at_random_moments) {
     rt.invoke([&] {
         auto sup = v->start(1'000'000);
         std::vector<pid> all;
-        for (int i = 0; i < clients; ++i) all.push_back(spawn_link([v, boss = self(), i] { client(v, boss, i); }));
+        for (int i = 0; i < clients; ++i)
+            all.push_back(spawn_link([v, boss = self(), i] { client(v, boss, i); }));
         std::mt19937 random(workers());
         for (int killed = 0; killed < kills;) {
             for (auto pause = random() % 64; pause > 0; --pause) yield();
@@ -106,7 +108,8 @@ TEST_P(dont_lose, survives_two_thousand_kills_at_random_moments) {
             const auto watch = monitor(victim);
             exit(victim, reason::kill);
             const exit_reason why = receive(when(watch, [](down d) { return d.reason; }));
-            require(why == reason::killed || why == reason::no_process, "the counter died by itself: " + to_string(why));
+            require(why == reason::killed || why == reason::no_process,
+                    "the counter died by itself: " + to_string(why));
             killed += why == reason::killed;
         }
         for (pid c : all) send(c, "enough"_a);
@@ -118,16 +121,19 @@ TEST_P(dont_lose, survives_two_thousand_kills_at_random_moments) {
     std::size_t requests = 1;
     std::vector<long> every{last};
     for (const auto& [number, asked, got] : reports) {
-        EXPECT_TRUE(std::is_sorted(got.begin(), got.end(), std::less_equal<long>())) << "client " << number;
+        EXPECT_TRUE(std::is_sorted(got.begin(), got.end(), std::less_equal<long>()))
+            << "client " << number;
         requests += asked;
         every.insert(every.end(), got.begin(), got.end());
     }
     std::sort(every.begin(), every.end());
-    EXPECT_EQ(std::adjacent_find(every.begin(), every.end()), every.end()) << "an answer was given twice";
+    EXPECT_EQ(std::adjacent_find(every.begin(), every.end()), every.end())
+        << "an answer was given twice";
     EXPECT_EQ(every.back(), last);
     EXPECT_GE(static_cast<std::size_t>(last), every.size());
     EXPECT_LE(static_cast<std::size_t>(last), requests);
-    EXPECT_GT(every.size(), static_cast<std::size_t>(kills) / 10) << "the clients were hardly ever answered";
+    EXPECT_GT(every.size(), static_cast<std::size_t>(kills) / 10)
+        << "the clients were hardly ever answered";
 }
 
 // The order of events that broke the Elixir original: the counter has its name, a call comes before the table does.
@@ -146,7 +152,8 @@ TEST_P(dont_lose, a_call_cannot_overtake_the_table) {
             for (exit_reason why = reason::killed;;) {
                 why = v->try_increment(5s);
                 if (why == reason::normal) break;
-                require(why == reason::killed || why == reason::no_process, "a call crashed it: " + to_string(why));
+                require(why == reason::killed || why == reason::no_process,
+                        "a call crashed it: " + to_string(why));
             }
             const long next = v->increment(5s);
             require(next > last, "an increment was lost");

@@ -1,9 +1,9 @@
 // The example itself, under test: its main is left out.
+#include "variants.hpp"
+
 #include <iostream>
 
 #include <heirloom/heirloom.hpp>
-
-#include "variants.hpp"
 
 namespace heirloom::test::heir_variant {
 #define main heir_main
@@ -23,17 +23,16 @@ result<server<supervisor>, start_error> start_tree(int restarts) {
 }
 }  // namespace
 
-const variant the_heir_variant{
-    "heir",
-    [](std::ostream& out) { dont_lose(out); },
-    [](int restarts) { return start_tree(restarts).value(); },
-    [](duration limit) -> long {
-        auto n = try_call(the_counter, counter::increment{}, limit);
-        return n ? *n : -1;
-    },
-    [] { return pid(whereis(the_counter)); },
-    [](duration limit) -> exit_reason {
-        auto n = try_call(the_counter, counter::increment{}, limit);
-        return n ? reason::normal : n.error().reason;
-    }};
+const variant the_heir_variant{"heir",
+                               [](std::ostream& out) { dont_lose(out); },
+                               [](int restarts) { return start_tree(restarts).value(); },
+                               [](duration limit) -> long {
+                                   auto n = try_call(the_counter, counter::increment{}, limit);
+                                   return n ? *n : -1;
+                               },
+                               [] { return pid(whereis(the_counter)); },
+                               [](duration limit) -> exit_reason {
+                                   auto n = try_call(the_counter, counter::increment{}, limit);
+                                   return n ? reason::normal : n.error().reason;
+                               }};
 }  // namespace heirloom::test

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <condition_variable>
 #include <mutex>
 #include <source_location>
@@ -9,6 +7,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include <heirloom/heirloom.hpp>
 
@@ -24,10 +24,13 @@ public:
 /// Throws, naming the line, unless `holds`.
 inline void require(bool holds, const std::string& what = "does not hold",
                     std::source_location where = std::source_location::current()) {
-    if (!holds) throw found_wrong(std::string(where.file_name()) + ":" + std::to_string(where.line()) + ": " + what);
+    if (!holds)
+        throw found_wrong(std::string(where.file_name()) + ":" + std::to_string(where.line()) +
+                          ": " + what);
 }
 template <class A, class B>
-void require_eq(const A& got, const B& wanted, std::source_location where = std::source_location::current()) {
+void require_eq(const A& got, const B& wanted,
+                std::source_location where = std::source_location::current()) {
     if (got == wanted) return;
     std::ostringstream out;
     if constexpr (requires { out << got << wanted; })

@@ -9,11 +9,11 @@ namespace heirloom::test {
 /// One of the two counters of examples/dont_lose, as the tests use it.
 struct variant {
     const char* name;
-    void (*program)(std::ostream& out);             // what main runs
-    server<supervisor> (*start)(int restarts);      // the same tree, with another intensity
-    long (*increment)(duration limit);              // -1: no answer
-    pid (*counter)();                               // the counter's process just now
-    exit_reason (*try_increment)(duration limit);   // normal if it was answered
+    void (*program)(std::ostream& out);            // what main runs
+    server<supervisor> (*start)(int restarts);     // the same tree, with another intensity
+    long (*increment)(duration limit);             // -1: no answer
+    pid (*counter)();                              // the counter's process just now
+    exit_reason (*try_increment)(duration limit);  // normal if it was answered
 };
 extern const variant the_public_variant;
 extern const variant the_heir_variant;

@@ -4,8 +4,9 @@
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
-#include <gtest/gtest.h>
 #include <thread>
+
+#include <gtest/gtest.h>
 
 namespace heirloom::test {
 namespace {
@@ -13,7 +14,8 @@ namespace {
 /// Ends a run that hangs: first by killing its main process, then, if that does not help either, the program.
 class hang_guard {
 public:
-    hang_guard(runtime& rt, std::string what) : rt_(rt), what_(std::move(what)), thread_([this] { watch(); }) {}
+    hang_guard(runtime& rt, std::string what)
+        : rt_(rt), what_(std::move(what)), thread_([this] { watch(); }) {}
     ~hang_guard() {
         {
             std::lock_guard lock(mutex_);
@@ -92,7 +94,8 @@ std::string setting::text() const {
 void witness::fail(std::string text, std::source_location where) {
     std::string_view file = where.file_name();
     file.remove_prefix(file.find_last_of('/') + 1);
-    failures_.push_back(std::string(file) + ":" + std::to_string(where.line()) + ": " + std::move(text));
+    failures_.push_back(std::string(file) + ":" + std::to_string(where.line()) + ": " +
+                        std::move(text));
 }
 
 std::string run_once(const std::function<void(witness&)>& body, const setting& how,
@@ -134,7 +137,8 @@ void run_everywhere(const std::function<void(witness&)>& body, const effort& how
     // One seed alone, to replay what failed.
     const auto only = number_from_environment("HEIRLOOM_TEST_SEED", 0);
     for (std::uint64_t seed = only ? only : 1; seed <= (only ? only : how.seeds); ++seed) {
-        const std::string wrong = run_once(body, {static_cast<unsigned>(1 + seed % 4), seed}, how.adjust);
+        const std::string wrong =
+            run_once(body, {static_cast<unsigned>(1 + seed % 4), seed}, how.adjust);
         ASSERT_EQ(wrong, "");
     }
 }

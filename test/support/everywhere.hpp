@@ -1,5 +1,7 @@
 #pragma once
 
+#include "support/effort.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -13,8 +15,6 @@
 #include <vector>
 
 #include <heirloom/runtime.hpp>
-
-#include "support/effort.hpp"
 
 // Runs one body in every way a runtime can run: on 1, 2 and 4 worker threads, and in deterministic mode from many
 // seeds. The body is the main process. Processes report by message; the main process writes what it found into its
@@ -58,7 +58,8 @@ public:
         if (!holds) fail(std::string(what) + " does not hold", where);
     }
     template <class A, class B>
-    void equal(const A& is, const B& should_be, std::source_location where = std::source_location::current()) {
+    void equal(const A& is, const B& should_be,
+               std::source_location where = std::source_location::current()) {
         if (is == should_be) return;
         std::ostringstream text;
         text << "is ";
@@ -73,7 +74,8 @@ public:
     unsigned workers() const noexcept { return how_.workers; }
     /// How long to wait for what must not come. Costs nothing in deterministic mode.
     duration a_while() const noexcept {
-        return deterministic() ? duration(std::chrono::seconds(1)) : duration(std::chrono::milliseconds(20));
+        return deterministic() ? duration(std::chrono::seconds(1))
+                               : duration(std::chrono::milliseconds(20));
     }
     /// `here` where time and threads are real, a small number for each of many seeds.
     int times(int here, int seeded) const noexcept {
@@ -88,7 +90,10 @@ private:
     static void print(std::ostream& out, const T& value) {
         if constexpr (requires { out << value; })
             out << value;
-        else if constexpr (requires { value.begin(); value.end(); }) {
+        else if constexpr (requires {
+                               value.begin();
+                               value.end();
+                           }) {
             out << '[';
             for (const auto& each : value) {
                 print(out, each);

@@ -18,7 +18,8 @@ enum class step_result { moved, blocked };
 template <class State>
 std::string explore(const State& initial, std::size_t threads,
                     const std::function<step_result(State&, std::size_t)>& step,
-                    const std::function<std::string(const State&, bool)>& check, std::size_t& visited) {
+                    const std::function<std::string(const State&, bool)>& check,
+                    std::size_t& visited) {
     std::set<State> seen{initial};
     std::vector<State> todo{initial};
     while (!todo.empty()) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "support/everywhere.hpp"
+
 #include <atomic>
 #include <memory>
 #include <thread>
@@ -8,8 +10,6 @@
 #include <heirloom/process.hpp>
 #include <heirloom/receive.hpp>
 #include <heirloom/send.hpp>
-
-#include "support/everywhere.hpp"
 
 namespace heirloom::test {
 

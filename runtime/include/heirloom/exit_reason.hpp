@@ -59,7 +59,8 @@ public:
     static exit_reason crash(std::string exception_type, std::string what,
                              std::vector<void*> stack = {});
 
-    constexpr explicit exit_reason(const detail::reason_node* immortal) noexcept : node_(immortal) {}
+    constexpr explicit exit_reason(const detail::reason_node* immortal) noexcept
+        : node_(immortal) {}
     exit_reason(const exit_reason& other) noexcept : node_(other.node_) { detail::hold(node_); }
     exit_reason(exit_reason&& other) noexcept;
     exit_reason& operator=(exit_reason other) noexcept {
@@ -110,9 +111,9 @@ std::ostream& operator<<(std::ostream& out, const exit_reason& reason);
 namespace detail {
 inline constexpr reason_node normal_node{"normal"}, kill_node{"kill"}, killed_node{"killed"},
     shutdown_node{"shutdown"}, no_process_node{"no_process"}, timeout_node{"timeout"},
-    no_reply_node{"no_reply"}, would_deadlock_node{"would_deadlock"}, system_limit_node{"system_limit"},
-    runtime_stopped_node{"runtime_stopped"}, stack_overflow_node{"stack_overflow"},
-    abandoned_node{"abandoned"};
+    no_reply_node{"no_reply"}, would_deadlock_node{"would_deadlock"},
+    system_limit_node{"system_limit"}, runtime_stopped_node{"runtime_stopped"},
+    stack_overflow_node{"stack_overflow"}, abandoned_node{"abandoned"};
 }  // namespace detail
 
 /// The reasons the library itself gives. `kill` is what one sends, `killed` is what the victim ends with.

@@ -112,9 +112,9 @@ namespace detail {
 
 /// What a message stores for an argument of type A: by value; a character array becomes a std::string.
 template <class A>
-using stored_t =
-    std::conditional_t<std::is_convertible_v<A, const char*> && std::is_array_v<std::remove_reference_t<A>>,
-                       std::string, std::decay_t<A>>;
+using stored_t = std::conditional_t<std::is_convertible_v<A, const char*> &&
+                                        std::is_array_v<std::remove_reference_t<A>>,
+                                    std::string, std::decay_t<A>>;
 
 template <class T>
 constexpr void check_sendable() {
@@ -122,13 +122,14 @@ constexpr void check_sendable() {
                   "heirloom: a message must own what it holds; send std::string, std::vector or "
                   "shared_ptr<const T>");
     static_assert(std::is_move_constructible_v<T>, "heirloom: a message must be movable");
-    static_assert(std::is_nothrow_destructible_v<T>, "heirloom: a message's destructor must not throw");
+    static_assert(std::is_nothrow_destructible_v<T>,
+                  "heirloom: a message's destructor must not throw");
 }
 
 enum class message_kind : std::uint8_t {
-    user,       // what receive sees
-    call,       // a request that names its reply; also seen by servers
-    reply,      // answers one call
+    user,   // what receive sees
+    call,   // a request that names its reply; also seen by servers
+    reply,  // answers one call
     // Signals: handled when the mailbox is drained, never seen by receive as such.
     exit,       // exit(pid, reason)
     link_exit,  // a linked process ended
@@ -138,10 +139,10 @@ enum class message_kind : std::uint8_t {
     demonitor,
     down,
     call_done,
-    inspect,    // process_info
+    inspect,  // process_info
     suspend,
     resume,
-    timeout,    // a timer of the process itself
+    timeout,  // a timer of the process itself
 };
 
 struct message;
@@ -163,7 +164,8 @@ struct message_type {
 struct message {
     message* next = nullptr;
     const message_type* type = nullptr;
-    std::uint64_t word = 0;  // the caller's pid; of a user message: alias id and whether its mailbox counted it
+    std::uint64_t word =
+        0;  // the caller's pid; of a user message: alias id and whether its mailbox counted it
 };
 
 inline constexpr std::uint64_t counted_in = std::uint64_t{1} << 63;

@@ -17,9 +17,15 @@ public:
     /// False for the pid that names nobody. Says nothing of whether the process still lives.
     constexpr explicit operator bool() const noexcept { return bits_ != 0; }
 
-    constexpr std::uint32_t runtime_index() const noexcept { return static_cast<std::uint32_t>(bits_ >> 56); }
-    constexpr std::uint32_t slot() const noexcept { return static_cast<std::uint32_t>(bits_ >> 32) & 0xff'ffff; }
-    constexpr std::uint32_t generation() const noexcept { return static_cast<std::uint32_t>(bits_); }
+    constexpr std::uint32_t runtime_index() const noexcept {
+        return static_cast<std::uint32_t>(bits_ >> 56);
+    }
+    constexpr std::uint32_t slot() const noexcept {
+        return static_cast<std::uint32_t>(bits_ >> 32) & 0xff'ffff;
+    }
+    constexpr std::uint32_t generation() const noexcept {
+        return static_cast<std::uint32_t>(bits_);
+    }
 
     /// The 64 bits, for logs and hash functions of other libraries.
     constexpr std::uint64_t bits() const noexcept { return bits_; }

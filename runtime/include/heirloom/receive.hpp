@@ -87,16 +87,17 @@ concept takes_one = has_call_operator<T> && requires { typename handler_argument
 
 template <class H>
 constexpr void check_handler() {
-    static_assert(has_call_operator<H>,
-                  "heirloom: receive: a handler names its one message type; a generic lambda (auto) names none");
+    static_assert(has_call_operator<H>, "heirloom: receive: a handler names its one message type; "
+                                        "a generic lambda (auto) names none");
     static_assert(!has_call_operator<H> || takes_one<H>,
                   "heirloom: receive: a handler takes exactly one parameter, its message");
     if constexpr (takes_one<H>) {
         using argument = typename handler_argument<H>::type;
-        static_assert(!std::is_lvalue_reference_v<argument> ||
-                          std::is_const_v<std::remove_reference_t<argument>>,
-                      "heirloom: receive: a handler takes its message by value, const& or &&, not by plain "
-                      "reference");
+        static_assert(
+            !std::is_lvalue_reference_v<argument> ||
+                std::is_const_v<std::remove_reference_t<argument>>,
+            "heirloom: receive: a handler takes its message by value, const& or &&, not by plain "
+            "reference");
     }
 }
 
@@ -173,7 +174,8 @@ template <class A, class... Rest>
 struct agreed_result<A, Rest...> {
     using mine = typename clause_result<A>::type;
     using theirs = typename agreed_result<Rest...>::type;
-    static constexpr bool ok = agreed_result<Rest...>::ok && (std::is_same_v<mine, theirs> || std::is_same_v<theirs, no_result> ||
+    static constexpr bool ok = agreed_result<Rest...>::ok &&
+                               (std::is_same_v<mine, theirs> || std::is_same_v<theirs, no_result> ||
                                 std::is_same_v<mine, no_result>);
     using type = std::conditional_t<std::is_same_v<mine, no_result>, theirs, mine>;
 };
@@ -264,9 +266,11 @@ R on_timeout(C& c, Rest&... rest) {
 template <class... C>
 duration limit_of(const C&... clauses) {
     duration limit = forever;
-    ([&] {
-        if constexpr (is_after<C>::value) limit = clauses.limit;
-    }(), ...);
+    (
+        [&] {
+            if constexpr (is_after<C>::value) limit = clauses.limit;
+        }(),
+        ...);
     return limit;
 }
 
@@ -288,10 +292,12 @@ template <class... C>
 auto receive_with(C&&... clauses) {
     static_assert(!after_not_last<std::remove_cvref_t<C>...>(),
                   "heirloom: receive: after(...) stands last");
-    static_assert(!any_clash<std::remove_cvref_t<C>...>(),
-                  "heirloom: receive: two handlers take the same message type; the second would never run");
+    static_assert(
+        !any_clash<std::remove_cvref_t<C>...>(),
+        "heirloom: receive: two handlers take the same message type; the second would never run");
     using agreed = agreed_result<std::remove_cvref_t<C>...>;
-    static_assert(agreed::ok, "heirloom: receive: all handlers, and after's function, return one type");
+    static_assert(agreed::ok,
+                  "heirloom: receive: all handlers, and after's function, return one type");
     using R = std::conditional_t<std::is_same_v<typename agreed::type, no_result>, void,
                                  typename agreed::type>;
     const duration limit = limit_of(clauses...);

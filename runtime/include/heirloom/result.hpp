@@ -22,7 +22,7 @@ public:
     using value_type = T;
     using error_type = E;
 
-    result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT
+    result(T value) : state_(std::in_place_index<0>, std::move(value)) {}         // NOLINT
     result(failure<E> f) : state_(std::in_place_index<1>, std::move(f.error)) {}  // NOLINT
 
     bool has_value() const noexcept { return state_.index() == 0; }

@@ -23,11 +23,14 @@ namespace heirloom {
 /// What strikes in deterministic mode, and how often: chances are in parts per million of the places where it
 /// could strike, all drawn from the seed. The main process is spared, unless `kill_only` names it.
 struct fault_options {
-    unsigned kill = 0;           // at a safe point, the running process; at a switch, any process, also one that waits
-    atom kill_only = {};         // only the process with this name
-    unsigned fail_allocation = 0;  // of a message, a process or a timer: std::bad_alloc where it is made
-    unsigned fail_stack = 0;     // the mapping of a stack: limit_reached at the spawner
-    unsigned delay_worker = 0;   // for up to 20 ms, with the process it was about to run and its timers
+    unsigned kill =
+        0;  // at a safe point, the running process; at a switch, any process, also one that waits
+    atom kill_only = {};  // only the process with this name
+    unsigned fail_allocation =
+        0;                    // of a message, a process or a timer: std::bad_alloc where it is made
+    unsigned fail_stack = 0;  // the mapping of a stack: limit_reached at the spawner
+    unsigned delay_worker =
+        0;  // for up to 20 ms, with the process it was about to run and its timers
     unsigned crash_init = 0;
     unsigned crash_terminate = 0;
 };
@@ -50,7 +53,7 @@ struct options {
     /// Worker threads; nothing: one a core. In deterministic mode: virtual workers.
     std::optional<unsigned> workers = {};
     std::size_t stack_size = 64 * 1024;
-    std::size_t max_processes = 0;  // 0: 16 million (4,000 under ThreadSanitizer)
+    std::size_t max_processes = 0;     // 0: 16 million (4,000 under ThreadSanitizer)
     std::size_t max_stack_memory = 0;  // bytes of address space; 0: what the process limit needs
     unsigned blocking_threads = 512;
     overflow_policy on_stack_overflow = overflow_policy::abort;
@@ -138,7 +141,8 @@ public:
 private:
     template <class... A>
     static auto call_adl(A&&... args) {
-        return call_from_thread(std::forward<A>(args)...);  // found with the server's type, in the layer above
+        return call_from_thread(
+            std::forward<A>(args)...);  // found with the server's type, in the layer above
     }
     pid spawn_activity(const spawn_options& opts, detail::activity* what, std::string_view entry);
     void deliver(pid to, detail::message* m);

@@ -35,7 +35,8 @@ void send(atom name, T&& m) {
 template <class T>
 void send(const alias_ref& through, T&& m) {
     detail::check_sendable<detail::stored_t<T>>();
-    detail::send_message(through, detail::new_user_message<detail::stored_t<T>>(std::forward<T>(m)));
+    detail::send_message(through,
+                         detail::new_user_message<detail::stored_t<T>>(std::forward<T>(m)));
 }
 template <class T>
 void send(const monitor_ref& through, T&& m) {
@@ -47,8 +48,8 @@ void send(const monitor_ref& through, T&& m) {
 template <class T>
 bool try_send(pid to, T&& m) {
     detail::check_sendable<detail::stored_t<T>>();
-    return detail::try_send_message(to,
-                                    detail::new_user_message<detail::stored_t<T>>(std::forward<T>(m)));
+    return detail::try_send_message(
+        to, detail::new_user_message<detail::stored_t<T>>(std::forward<T>(m)));
 }
 
 }  // namespace heirloom

@@ -40,7 +40,8 @@ struct timeout_message : typed_message<timeout<T>> {
     using typed_message<timeout<T>>::typed_message;
 };
 timer_ref reserve_timer_ref();
-timer_ref start_reserved_timer(timer_ref ref, time_point when, pid to, message* m, const char* function);
+timer_ref start_reserved_timer(timer_ref ref, time_point when, pid to, message* m,
+                               const char* function);
 timer_ref start_reserved_timer(timer_ref ref, time_point when, atom to, message* m,
                                const char* function);
 }  // namespace detail
@@ -79,8 +80,8 @@ timer_ref start_timer(duration delay, const To& to, T&& value) {
     detail::check_sendable<stored>();
     const auto when = detail::deadline_after(delay, "start_timer");
     const timer_ref ref = detail::reserve_timer_ref();
-    detail::message* body =
-        detail::new_user_message<timeout<stored>>(timeout<stored>{ref, stored(std::forward<T>(value))});
+    detail::message* body = detail::new_user_message<timeout<stored>>(
+        timeout<stored>{ref, stored(std::forward<T>(value))});
     if constexpr (std::is_convertible_v<const To&, pid>)
         return detail::start_reserved_timer(ref, when, static_cast<pid>(to), body, "start_timer");
     else

@@ -1,11 +1,12 @@
 #pragma once
 
+#include "heirloom/log.hpp"
+
 #include <atomic>
-#include <blockingconcurrentqueue.h>
 #include <cstdint>
 #include <thread>
 
-#include "heirloom/log.hpp"
+#include <blockingconcurrentqueue.h>
 
 // log_queue: between the processes, which never wait for a log, and the sink, which may be slow. Bounded; what does not fit is
 // dropped and counted, and the count is reported when there is room again. In deterministic mode the sink is called

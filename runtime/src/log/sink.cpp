@@ -1,22 +1,27 @@
-#include <cxxabi.h>
-#include <cstdlib>
-#include <dlfcn.h>
-#include <memory>
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
-
 #include "heirloom/log.hpp"
 #include "scheduler/runtime_core.hpp"
+
+#include <cstdlib>
+#include <memory>
+
+#include <cxxabi.h>
+#include <dlfcn.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
 
 namespace heirloom {
 namespace {
 
 spdlog::level::level_enum level_of(log_level level) noexcept {
     switch (level) {
-        case log_level::debug: return spdlog::level::debug;
-        case log_level::info: return spdlog::level::info;
-        case log_level::warning: return spdlog::level::warn;
-        case log_level::error: return spdlog::level::err;
+    case log_level::debug:
+        return spdlog::level::debug;
+    case log_level::info:
+        return spdlog::level::info;
+    case log_level::warning:
+        return spdlog::level::warn;
+    case log_level::error:
+        return spdlog::level::err;
     }
     return spdlog::level::err;
 }
@@ -25,21 +30,27 @@ spdlog::level::level_enum level_of(log_level level) noexcept {
 
 std::string_view to_string(log_level level) noexcept {
     switch (level) {
-        case log_level::debug: return "debug";
-        case log_level::info: return "info";
-        case log_level::warning: return "warning";
-        case log_level::error: return "error";
+    case log_level::debug:
+        return "debug";
+    case log_level::info:
+        return "info";
+    case log_level::warning:
+        return "warning";
+    case log_level::error:
+        return "error";
     }
     return "error";
 }
 
 log_sink standard_error_sink(bool detailed) {
-    auto logger = std::make_shared<spdlog::logger>("heirloom", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+    auto logger = std::make_shared<spdlog::logger>(
+        "heirloom", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
     logger->set_level(spdlog::level::debug);
     return [logger, detailed](const log_event& event) {
         std::string text = event.text;
         if (detailed) {
-            for (auto& [name, value] : event.fields) text += "\n    " + std::string(name) + ": " + value;
+            for (auto& [name, value] : event.fields)
+                text += "\n    " + std::string(name) + ": " + value;
             for (auto& frame : symbolise(event.stack)) text += "\n    at " + frame;
         }
         logger->log(level_of(event.level), "{}", text);
@@ -72,7 +83,8 @@ std::vector<std::string> symbolise(const std::vector<void*>& stack) {
         }
         if (info.dli_fname) {
             std::snprintf(text, sizeof text, "+0x%zx",
-                          static_cast<std::size_t>(static_cast<char*>(address) - static_cast<char*>(info.dli_fbase)));
+                          static_cast<std::size_t>(static_cast<char*>(address) -
+                                                   static_cast<char*>(info.dli_fbase)));
             line += " (" + std::string(info.dli_fname) + text + ")";
         }
         lines.push_back(std::move(line));

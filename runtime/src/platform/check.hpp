@@ -6,9 +6,9 @@ namespace heirloom::detail {
                                int line) noexcept;
 }
 
-#define HEIRLOOM_CHECK(condition, why)                                                       \
-    (__builtin_expect(!(condition), 0)                                                       \
-         ? ::heirloom::detail::check_failed(#condition, why, __FILE__, __LINE__)             \
+#define HEIRLOOM_CHECK(condition, why)                                                             \
+    (__builtin_expect(!(condition), 0)                                                             \
+         ? ::heirloom::detail::check_failed(#condition, why, __FILE__, __LINE__)                   \
          : static_cast<void>(0))
 
 #ifdef HEIRLOOM_DEBUG_CHECKS

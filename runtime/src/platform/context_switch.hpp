@@ -1,9 +1,9 @@
 #pragma once
 
-#include <boost/context/detail/fcontext.hpp>
-
 #include "platform/stack_pool.hpp"
 #include "platform/thread_context.hpp"
+
+#include <boost/context/detail/fcontext.hpp>
 
 // context_switch: the only file that moves a thread from one stack to another.
 //
@@ -14,19 +14,19 @@
 namespace heirloom::detail {
 
 enum class farewell : std::uint8_t {
-    nothing,   // a base context that went back to its pool's list, or a deferred caller
-    park,      // make the process wait, unless a message came in between
-    requeue,   // it stays runnable
-    block,     // its job goes to the blocking pool
-    orphan,    // its thread has lost the worker's role: any worker may have it
+    nothing,       // a base context that went back to its pool's list, or a deferred caller
+    park,          // make the process wait, unless a message came in between
+    requeue,       // it stays runnable
+    block,         // its job goes to the blocking pool
+    orphan,        // its thread has lost the worker's role: any worker may have it
     retire_stack,  // the base context's stack is to be released
 };
 
 struct departure {
     thread_context* thread;
-    stack* from;        // null: the thread's native stack
-    stack* to;          // null: the thread's native stack
-    process* who;       // null: no process, a base context
+    stack* from;   // null: the thread's native stack
+    stack* to;     // null: the thread's native stack
+    process* who;  // null: no process, a base context
     farewell then;
 };
 

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <atomic>
-
 #include "platform/sanitizers.hpp"
+
+#include <atomic>
 
 // The asymmetric fence: the frequent side pays a compiler barrier, the rare side pays for both with
 // membarrier(PRIVATE_EXPEDITED), which runs a full fence on every thread of this program.

@@ -20,17 +20,21 @@ namespace heirloom::detail {
 /// thread the process resumes.
 void rejoin() noexcept;
 
-inline constexpr auto inside_order = under_tsan ? std::memory_order_seq_cst : std::memory_order_relaxed;
+inline constexpr auto inside_order =
+    under_tsan ? std::memory_order_seq_cst : std::memory_order_relaxed;
 
 inline void set_inside(thread_context& t) noexcept {
     t.inside.store(true, inside_order);
     light_fence();
 }
-inline void clear_inside(thread_context& t) noexcept { t.inside.store(false, std::memory_order_release); }
+inline void clear_inside(thread_context& t) noexcept {
+    t.inside.store(false, std::memory_order_release);
+}
 
 class inside_scope {
 public:
-    inside_scope() noexcept : thread_(&this_thread()), nested_(thread_->inside.load(std::memory_order_relaxed)) {
+    inside_scope() noexcept
+        : thread_(&this_thread()), nested_(thread_->inside.load(std::memory_order_relaxed)) {
         if (nested_) return;
         set_inside(*thread_);
         if (__builtin_expect(thread_->revoked.load(inside_order), 0)) {

@@ -1,9 +1,10 @@
 #pragma once
 
-#include <atomic>
-#include <sched.h>
-
 #include "platform/fences.hpp"
+
+#include <atomic>
+
+#include <sched.h>
 
 namespace heirloom::detail {
 

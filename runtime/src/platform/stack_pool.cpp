@@ -1,11 +1,12 @@
 #include "platform/stack_pool.hpp"
 
+#include "platform/check.hpp"
+
 #include <cstdio>
 #include <cstdlib>
 #include <new>
-#include <sys/mman.h>
 
-#include "platform/check.hpp"
+#include <sys/mman.h>
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102  // Linux 6.13; newer than the C library's headers
@@ -15,7 +16,8 @@ namespace heirloom::detail {
 namespace {
 
 std::byte* reserve(std::size_t bytes) noexcept {
-    void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return p == MAP_FAILED ? nullptr : static_cast<std::byte*>(p);
 }
 

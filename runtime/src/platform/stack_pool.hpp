@@ -1,11 +1,11 @@
 #pragma once
 
+#include "platform/sanitizers.hpp"
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
-
-#include "platform/sanitizers.hpp"
 
 namespace heirloom::detail {
 
@@ -22,9 +22,9 @@ struct stack {
 #if HEIRLOOM_TSAN
     void* fiber = nullptr;
 #endif
-    stack* next = nullptr;        // in a free list
+    stack* next = nullptr;  // in a free list
     bool guarded = false;
-    bool trimmed = true;          // no page of it is resident
+    bool trimmed = true;  // no page of it is resident
 
     std::size_t size() const noexcept { return static_cast<std::size_t>(top - bottom); }
 };
@@ -68,7 +68,7 @@ private:
     std::byte* base_ = nullptr;
     stack* records_ = nullptr;  // capacity_ of them, in reserved memory: touched as used
     std::mutex mutex_;
-    stack* free_ = nullptr;     // guarded by mutex_; LIFO
+    stack* free_ = nullptr;  // guarded by mutex_; LIFO
     std::size_t free_count_ = 0;
     stack* trimmed_ = nullptr;  // guarded by mutex_
     std::size_t made_ = 0;      // guarded by mutex_

@@ -1,9 +1,9 @@
 #include "platform/thread_context.hpp"
 
-#include <cxxabi.h>
-
 #include "process/blocks.hpp"
 #include "scheduler/reclamation.hpp"
+
+#include <cxxabi.h>
 
 namespace heirloom::detail {
 namespace {

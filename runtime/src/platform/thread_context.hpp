@@ -1,11 +1,11 @@
 #pragma once
 
+#include "platform/sanitizers.hpp"
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
-
-#include "platform/sanitizers.hpp"
 
 namespace heirloom::detail {
 
@@ -35,9 +35,9 @@ struct block_cache {
 
 /// What the library knows of an operating-system thread. One for each thread that has called it.
 struct thread_context {
-    worker* role = nullptr;       // the worker this thread drives; null for foreign and pool threads
-    process* current = nullptr;   // whose code is running
-    runtime_core* core = nullptr; // the runtime it works for
+    worker* role = nullptr;      // the worker this thread drives; null for foreign and pool threads
+    process* current = nullptr;  // whose code is running
+    runtime_core* core = nullptr;  // the runtime it works for
     exception_state* exceptions = nullptr;
     block_cache blocks;
     // The thread's own stack, left while it drives a worker.
@@ -49,13 +49,14 @@ struct thread_context {
 #if HEIRLOOM_TSAN
     void* native_fiber = nullptr;
 #endif
-    void* reader_slot = nullptr;  // see reclamation.hpp, for threads that drive no worker
-    bool pool_thread = false;     // runs blocking(f): waits throw
-    std::atomic<bool> inside{false};   // see inside.hpp; written by the thread, read by the watchdog
+    void* reader_slot = nullptr;      // see reclamation.hpp, for threads that drive no worker
+    bool pool_thread = false;         // runs blocking(f): waits throw
+    std::atomic<bool> inside{false};  // see inside.hpp; written by the thread, read by the watchdog
     std::atomic<bool> revoked{false};  // the reverse
-    clockid_t cpu_clock = 0;      // of this thread's CPU time
-    stack* orphaned = nullptr;    // after a revocation: the stack its process runs on
-    bool allocations_may_fail = false;  // drives a deterministic run whose faults may refuse a block
+    clockid_t cpu_clock = 0;           // of this thread's CPU time
+    stack* orphaned = nullptr;         // after a revocation: the stack its process runs on
+    bool allocations_may_fail =
+        false;  // drives a deterministic run whose faults may refuse a block
 };
 
 /// The calling thread's context. Never inlined and never cached by callers across a switch: a process may resume

@@ -81,7 +81,8 @@ bool trap_exit(bool on) {
 bool is_alive(pid target) noexcept {
     process* p = resolve(target);
     return p && p->lives_as(target) &&
-           p->status.load(std::memory_order_acquire) != static_cast<std::uint8_t>(process_status::exiting);
+           p->status.load(std::memory_order_acquire) !=
+               static_cast<std::uint8_t>(process_status::exiting);
 }
 
 // --- Links and monitors ----------------------------------------------------------------------------
@@ -111,7 +112,8 @@ void link(pid target) {
         obey_signals(p);
         throw no_such_process("link", to_string(target));
     }
-    auto* m = new_message<typed_message<exit_signal>>(exit_type, exit_signal{target, reason::no_process});
+    auto* m =
+        new_message<typed_message<exit_signal>>(exit_type, exit_signal{target, reason::no_process});
     deliver(p.id, m);
 }
 
@@ -144,16 +146,20 @@ monitor_ref monitor(pid target, alias_mode alias) {
 
 namespace detail {
 
-std::uint64_t watch_quietly(process& p, pid target) { return start_monitor(p, target, alias_mode::none); }
+std::uint64_t watch_quietly(process& p, pid target) {
+    return start_monitor(p, target, alias_mode::none);
+}
 
 std::uint64_t start_monitor(process& p, pid target, alias_mode alias) {
     monitor_entry* e = new_monitor_entry(p, target, alias);
     const std::uint64_t id = e->payload.ref.id;
     if (alias != alias_mode::none) p.more().aliases.emplace(id, alias);
     add_monitor(p, e);
-    if (thread_context& thread = this_thread(); thread.role && thread.role->seeded) trace_send(thread, target, *e);
+    if (thread_context& thread = this_thread(); thread.role && thread.role->seeded)
+        trace_send(thread, target, *e);
     process* t = resolve(target);
-    const auto outcome = t ? t->inbox.push(t->generation, target, e, true) : push_outcome{push_outcome::refused};
+    const auto outcome =
+        t ? t->inbox.push(t->generation, target, e, true) : push_outcome{push_outcome::refused};
     if (outcome.what == push_outcome::claimed) {
         t->pending.append_reversed(outcome.older);
         t->pending.append(e);
@@ -203,7 +209,9 @@ bool demonitor(const monitor_ref& ref, demonitor_mode mode) noexcept {
     if (mode == flush) {
         for (message** link = p->queue.begin_link(); *link; link = &(*link)->next) {
             message* m = *link;
-            if (m->type != &user_type<down> || static_cast<typed_message<down>*>(m)->payload.ref != ref) continue;
+            if (m->type != &user_type<down> ||
+                static_cast<typed_message<down>*>(m)->payload.ref != ref)
+                continue;
             p->queue.unlink(link);
             --p->queued;
             m->type->destroy(m);
@@ -232,8 +240,7 @@ bool unalias(const alias_ref& ref) noexcept {
 
 runtime_clock::time_point runtime_clock::now() noexcept {
     runtime_core* core = runtime_core::current();
-    if (!core)
-        return time_point(std::chrono::steady_clock::now().time_since_epoch());
+    if (!core) return time_point(std::chrono::steady_clock::now().time_since_epoch());
     return time_point(duration(core->clock()));
 }
 
@@ -241,7 +248,8 @@ namespace detail {
 
 time_point deadline_after(duration limit, const char* function) {
     if (limit < duration::zero())
-        throw bad_argument(function, "a time of " + std::to_string(limit.count()) + " ns is negative");
+        throw bad_argument(function,
+                           "a time of " + std::to_string(limit.count()) + " ns is negative");
     const time_point now = runtime_clock::now();
     return limit >= time_point::max() - now ? time_point::max() : now + limit;
 }
@@ -278,7 +286,9 @@ void sleep(duration limit) {
     } while (runtime_core::current()->clock() < until);
 }
 
-priority set_priority(priority level) { return std::exchange(running_process("set_priority").level, level); }
+priority set_priority(priority level) {
+    return std::exchange(running_process("set_priority").level, level);
+}
 
 // --- Shield ----------------------------------------------------------------------------------------
 
@@ -296,8 +306,8 @@ namespace {
 
 struct nothing {};
 constexpr message_type signal_call_type(message_kind kind, std::string_view name) {
-    return {kind, &destroy_message<typed_call<nothing>>, name, nullptr, &gut_message<typed_call<nothing>>,
-            sizeof(typed_call<nothing>)};
+    return {kind,    &destroy_message<typed_call<nothing>>, name,
+            nullptr, &gut_message<typed_call<nothing>>,     sizeof(typed_call<nothing>)};
 }
 constexpr message_type inspect_type = signal_call_type(message_kind::inspect, "process_info");
 constexpr message_type suspend_type = signal_call_type(message_kind::suspend, "suspend");
@@ -386,10 +396,10 @@ void register_name(atom name, pid who) {
     if (try_register_name(name, who)) return;
     process* p = resolve(who);
     std::string text = "\"" + std::string(name.text()) + "\" cannot name " + to_string(who) + ": ";
-    if (!p || !is_alive(who))
-        throw bad_argument("register_name", text + "it is not alive");
+    if (!p || !is_alive(who)) throw bad_argument("register_name", text + "it is not alive");
     if (p->name)
-        throw bad_argument("register_name", text + "it is \"" + std::string(p->name.text()) + "\" already");
+        throw bad_argument("register_name",
+                           text + "it is \"" + std::string(p->name.text()) + "\" already");
     throw bad_argument("register_name", text + "the name is taken by " + to_string(whereis(name)));
 }
 
@@ -397,7 +407,8 @@ void unregister_name(atom name) {
     runtime_core* core = runtime_core::current();
     if (!core) throw not_in_process("unregister_name");
     const pid holder = core->names.erase(name);
-    if (!holder) throw bad_argument("unregister_name", "nobody is \"" + std::string(name.text()) + "\"");
+    if (!holder)
+        throw bad_argument("unregister_name", "nobody is \"" + std::string(name.text()) + "\"");
     process* p = resolve(holder);
     std::lock_guard lock(p->side_lock);
     if (p->lives_as(holder) && p->name == name) p->name = atom();
@@ -425,15 +436,19 @@ namespace {
 
 bool is_urgent(message_kind kind) noexcept {
     switch (kind) {
-        case message_kind::exit:
-        case message_kind::link_exit:
-        case message_kind::inspect:
-        case message_kind::suspend:
-        case message_kind::resume: return true;
-        default: return false;
+    case message_kind::exit:
+    case message_kind::link_exit:
+    case message_kind::inspect:
+    case message_kind::suspend:
+    case message_kind::resume:
+        return true;
+    default:
+        return false;
     }
 }
-bool wakes_quiet(message_kind kind) noexcept { return kind == message_kind::reply || is_urgent(kind); }
+bool wakes_quiet(message_kind kind) noexcept {
+    return kind == message_kind::reply || is_urgent(kind);
+}
 
 enum class room : std::uint8_t { yes, no, dead };
 /// Counts a user message into a bounded mailbox.
@@ -471,9 +486,10 @@ inline void hand_over(thread_context& t, process* p, message* m, message* older)
 
 inline bool post(thread_context& t, process* p, pid to, message* m) noexcept {
     const message_kind kind = m->type->kind;
-    if (!t.role || t.role->seeded) [[unlikely]] trace_send(t, to, *m);
-    const auto outcome =
-        p ? p->inbox.push(p->generation, to, m, wakes_quiet(kind)) : push_outcome{push_outcome::refused};
+    if (!t.role || t.role->seeded) [[unlikely]]
+        trace_send(t, to, *m);
+    const auto outcome = p ? p->inbox.push(p->generation, to, m, wakes_quiet(kind))
+                           : push_outcome{push_outcome::refused};
     if (outcome.what == push_outcome::claimed) {
         hand_over(t, p, m, outcome.older);
     } else if (outcome.what == push_outcome::refused) {
@@ -512,17 +528,22 @@ void send_bounded(process& target, pid to, message* m) {
     message_ptr owner(m);
     for (;;) {
         switch (reserve_room(target, to, *m)) {
-            case room::yes: deliver(to, owner.release()); return;
-            case room::dead: return;
-            case room::no: break;
+        case room::yes:
+            deliver(to, owner.release());
+            return;
+        case room::dead:
+            return;
+        case room::no:
+            break;
         }
         if (target.when_full == mailbox_policy::drop_newest) {
             target.bounded_dropped.fetch_add(1, std::memory_order_relaxed);
             return;
         }
         if (target.when_full == mailbox_policy::refuse)
-            throw limit_reached("mailbox", "heirloom: send: the mailbox of " + to_string(to) + " holds " +
-                                               std::to_string(target.mailbox_bound) + " messages, its bound");
+            throw limit_reached("mailbox", "heirloom: send: the mailbox of " + to_string(to) +
+                                               " holds " + std::to_string(target.mailbox_bound) +
+                                               " messages, its bound");
         refuse_wait(running_process("send"), "send");
         sleep(std::chrono::microseconds(50));
     }
@@ -606,7 +627,8 @@ void mailbox_scan::take() noexcept {
     process& p = *process_;
     message* m = p.queue.unlink(link_);
     --p.queued;
-    if (p.home->seeded) [[unlikely]] trace_take(p, *m);
+    if (p.home->seeded) [[unlikely]]
+        trace_take(p, *m);
     count_out(p, *m);
 }
 
@@ -706,7 +728,8 @@ bool disown(pid owner, estate_item& item) noexcept {
     process* p = resolve(owner);
     if (!p) return false;
     std::lock_guard lock(p->side_lock);
-    return !p->closed.load(std::memory_order_relaxed) && p->lives_as(owner) && p->estate.remove(item);
+    return !p->closed.load(std::memory_order_relaxed) && p->lives_as(owner) &&
+           p->estate.remove(item);
 }
 
 // --- Servers ---------------------------------------------------------------------------------------
@@ -718,7 +741,8 @@ activity* current_activity() noexcept {
     return p ? p->body : nullptr;
 }
 
-spawned_ids spawn_activity(const spawn_options& options, activity* what, const spawn_request& request) {
+spawned_ids spawn_activity(const spawn_options& options, activity* what,
+                           const spawn_request& request) {
     inside_scope scope;
     thread_context& t = scope.thread();
     process* p = t.current;
@@ -743,7 +767,8 @@ message* next_message() {
     message* m = p.queue.pop();
     if (!m) return nullptr;
     --p.queued;
-    if (p.home->seeded) [[unlikely]] trace_take(p, *m);
+    if (p.home->seeded) [[unlikely]]
+        trace_take(p, *m);
     if (m->type->kind == message_kind::call)
         register_open_call(p, static_cast<call_message*>(m));
     else

@@ -1,13 +1,14 @@
 #include "process/blocks.hpp"
 
+#include "deterministic/drive.hpp"
+#include "platform/sanitizers.hpp"
+
 #include <atomic>
-#include <concurrentqueue.h>
 #include <cstdint>
 #include <cstdlib>
 #include <new>
 
-#include "deterministic/drive.hpp"
-#include "platform/sanitizers.hpp"
+#include <concurrentqueue.h>
 
 namespace heirloom::detail {
 namespace {
@@ -45,7 +46,8 @@ struct alignas(line) shard {
 constinit shard handed_out[shards];
 
 void count_blocks(const thread_context& t, std::int64_t by) noexcept {
-    handed_out[reinterpret_cast<std::uintptr_t>(&t) / line % shards].blocks.fetch_add(by, std::memory_order_relaxed);
+    handed_out[reinterpret_cast<std::uintptr_t>(&t) / line % shards].blocks.fetch_add(
+        by, std::memory_order_relaxed);
 }
 #else
 constexpr void count_blocks(const thread_context&, std::int64_t) noexcept {}
@@ -147,7 +149,8 @@ void return_blocks(block_cache& cache) noexcept {
         list.head->count = list.count;
         try {
             depots()[c].enqueue(list.head);
-        } catch (...) {  // NOLINT(bugprone-empty-catch): no memory for the depot; the blocks stay unused
+        } catch (
+            ...) {  // NOLINT(bugprone-empty-catch): no memory for the depot; the blocks stay unused
         }
         list = {};
     }

@@ -8,14 +8,14 @@
 //   4  The answer is a message with the ref. It wakes a caller that waits quietly; other messages do not.
 //   5  An answer by another process than the server carries a `done` message, which whoever receives or drops the answer
 //      sends to the server, so that the list of open calls does not grow.
-#include <exception>
-
 #include "deterministic/trace.hpp"
 #include "platform/check.hpp"
 #include "platform/inside.hpp"
 #include "process/lifecycle.hpp"
 #include "process/signals.hpp"
 #include "scheduler/runtime_core.hpp"
+
+#include <exception>
 
 namespace heirloom::detail {
 namespace {
@@ -37,9 +37,11 @@ void send_answer(pid caller, std::uint64_t ref, reply_message* answer) noexcept 
     if (!answer->done && answer_deferred(caller, ref, answer)) return;
     message* done = answer->done;
     const pid server = answer->server;
-    if (thread_context& t = this_thread(); !t.role || t.role->seeded) [[unlikely]] trace_send(t, caller, *answer);
+    if (thread_context& t = this_thread(); !t.role || t.role->seeded) [[unlikely]]
+        trace_send(t, caller, *answer);
     process* p = resolve(caller);
-    const auto outcome = p ? p->inbox.push(p->generation, caller, answer, true) : push_outcome{push_outcome::refused};
+    const auto outcome = p ? p->inbox.push(p->generation, caller, answer, true)
+                           : push_outcome{push_outcome::refused};
     if (outcome.what == push_outcome::refused) {
         if (done) deliver(server, done);
         answer->done = nullptr;
@@ -135,7 +137,8 @@ reply_message* call_and_wait(pid server, call_message* request, duration limit) 
     process* p = t->current;
     if (!p) throw not_in_process("call");
     if (limit < duration::zero())
-        throw bad_argument("call", "a time of " + std::to_string(limit.count()) + " ns is negative");
+        throw bad_argument("call",
+                           "a time of " + std::to_string(limit.count()) + " ns is negative");
     if (p->shields | p->callbacks | p->in_exit | p->dying) {
         obey_signals(*p);
         refuse_wait(*p, "call");
@@ -147,9 +150,10 @@ reply_message* call_and_wait(pid server, call_message* request, duration limit) 
     request->server = p->waiting_for = server;
     process* s = resolve(server);
     call_in_progress scope{*p};
-    if (t->role->seeded) [[unlikely]] trace_send(*t, server, *request);
-    const auto outcome =
-        s ? s->inbox.push(s->generation, server, request, false) : push_outcome{push_outcome::refused};
+    if (t->role->seeded) [[unlikely]]
+        trace_send(*t, server, *request);
+    const auto outcome = s ? s->inbox.push(s->generation, server, request, false)
+                           : push_outcome{push_outcome::refused};
     if (outcome.what == push_outcome::refused) {
         request->word = p->id.bits();
         auto* bad = new_message<failed_reply>(reply_type<exit_reason>, reason::no_process);
@@ -195,11 +199,14 @@ reply_message* call_and_wait(pid server, call_message* request, duration limit) 
             obey_signals(*p);
             if (p->reply) return std::exchange(p->reply, nullptr);
             // Woken for another reason, or the limit has passed.
-            if (timer.state == timer_state::out && timer.queue && runtime_core::current()->clock() >= timer.when)
+            if (timer.state == timer_state::out && timer.queue &&
+                runtime_core::current()->clock() >= timer.when)
                 return nullptr;
-            return wait_for_reply(
-                *p, limit == forever || !timer.queue ? deadline_after(limit, "call") : time_point(duration(timer.when)),
-                nullptr);
+            return wait_for_reply(*p,
+                                  limit == forever || !timer.queue
+                                      ? deadline_after(limit, "call")
+                                      : time_point(duration(timer.when)),
+                                  nullptr);
         }
         schedule_claimed(s);
     }
@@ -253,8 +260,12 @@ open_call::open_call(call_message* m)
 }
 
 open_call::open_call(open_call&& other) noexcept
-    : request_(std::exchange(other.request_, nullptr)), bad_news_(std::exchange(other.bad_news_, nullptr)),
-      done_(std::exchange(other.done_, nullptr)), server_(other.server_), caller_(other.caller_), ref_(other.ref_) {}
+    : request_(std::exchange(other.request_, nullptr)),
+      bad_news_(std::exchange(other.bad_news_, nullptr)),
+      done_(std::exchange(other.done_, nullptr)),
+      server_(other.server_),
+      caller_(other.caller_),
+      ref_(other.ref_) {}
 
 open_call& open_call::operator=(open_call&& other) noexcept {
     if (this != &other) {

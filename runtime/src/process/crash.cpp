@@ -1,9 +1,9 @@
 #include "process/crash.hpp"
 
-#include <sstream>
-
 #include "process/signals.hpp"
 #include "scheduler/runtime_core.hpp"
+
+#include <sstream>
 
 namespace heirloom::detail {
 
@@ -31,7 +31,8 @@ void report_crash(runtime_core& core, process& p, const exit_reason& why) noexce
         event.fields.emplace_back("links", links);
         event.stack = why.stack();
         core.logs.push(std::move(event));
-    } catch (...) {  // NOLINT(bugprone-empty-catch): no memory for the report; the exit itself goes on
+    } catch (
+        ...) {  // NOLINT(bugprone-empty-catch): no memory for the report; the exit itself goes on
     }
 }
 

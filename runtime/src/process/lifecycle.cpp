@@ -1,10 +1,5 @@
 #include "process/lifecycle.hpp"
 
-#include <cxxabi.h>
-#include <exception>
-#include <memory>
-#include <typeinfo>
-
 #include "deterministic/drive.hpp"
 #include "deterministic/trace.hpp"
 #include "platform/check.hpp"
@@ -14,6 +9,12 @@
 #include "process/signals.hpp"
 #include "process/throw_stack.hpp"
 #include "scheduler/runtime_core.hpp"
+
+#include <exception>
+#include <memory>
+#include <typeinfo>
+
+#include <cxxabi.h>
 
 namespace heirloom::detail {
 namespace {
@@ -231,7 +232,8 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
     }
     if (b.request.monitor) undo.watch = new_monitor_entry(*b.spawner, p->id, alias_mode::none);
     if (b.options->name && core.names.insert(b.options->name, p->id) == name_table::outcome::taken)
-        throw bad_argument("spawn", "the name \"" + std::string(b.options->name.text()) + "\" is taken by " +
+        throw bad_argument("spawn", "the name \"" + std::string(b.options->name.text()) +
+                                        "\" is taken by " +
                                         to_string(core.names.find(b.options->name)));
     // From here on nothing fails.
     p->name = b.options->name;
@@ -249,7 +251,8 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
     undo.block = nullptr;
     p->body = std::exchange(abandoned.what, nullptr);
     if (message* first = std::exchange(abandoned.first, nullptr)) {
-        if (first->type->kind == message_kind::call) static_cast<call_message*>(first)->server = p->id;
+        if (first->type->kind == message_kind::call)
+            static_cast<call_message*>(first)->server = p->id;
         p->pending.append(first);
     }
     p->closed.store(false, std::memory_order_relaxed);
@@ -346,7 +349,8 @@ void refuse_wait(process& p, const char* function) {
     thread_context& t = this_thread();
     if (t.pool_thread) throw cannot_wait(function);
     if (p.callbacks) throw in_table_callback(function);
-    if (p.shields || p.in_exit || (p.dying && t.exceptions->uncaught > 0)) throw cannot_wait(function);
+    if (p.shields || p.in_exit || (p.dying && t.exceptions->uncaught > 0))
+        throw cannot_wait(function);
 }
 
 void obey_signals(process& p) {

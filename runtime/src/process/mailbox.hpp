@@ -1,10 +1,10 @@
 #pragma once
 
-#include <atomic>
-#include <cstdint>
-
 #include "heirloom/message.hpp"
 #include "heirloom/pid.hpp"
+
+#include <atomic>
+#include <cstdint>
 
 // mailbox: an intrusive stack of messages in one word, which also says whether the owner waits.
 //   Callers: any thread pushes; the owner (whoever runs the process, or claimed it) does the rest.
@@ -36,7 +36,8 @@ class mailbox {
 public:
     /// Links `m` (unless refused). A `claimed` outcome leaves `m` itself with the caller: it goes to the owner's
     /// private list, after `older`.
-    push_outcome push(const std::atomic<std::uint32_t>& generation, pid to, message* m, bool wakes) noexcept {
+    push_outcome push(const std::atomic<std::uint32_t>& generation, pid to, message* m,
+                      bool wakes) noexcept {
         // acquire; pairs with the release in push and the release in open(): the tag belongs to what we then check.
         std::uint64_t head = head_.load(std::memory_order_acquire);
         for (;;) {
@@ -53,7 +54,8 @@ public:
             } else {
                 m->next = address(head);
                 const std::uint64_t flags = head & (parked | quiet);
-                if (head_.compare_exchange_weak(head, tag | bits(m) | flags, std::memory_order_acq_rel,
+                if (head_.compare_exchange_weak(head, tag | bits(m) | flags,
+                                                std::memory_order_acq_rel,
                                                 std::memory_order_acquire))
                     return {push_outcome::queued};
             }
@@ -66,7 +68,8 @@ public:
         std::uint64_t head = head_.load(std::memory_order_acquire);
         for (;;) {
             if (generation.load(std::memory_order_acquire) != to.generation() ||
-                (head >> tag_shift) != (to.generation() & tag_mask) || (head & closed) || !(head & parked))
+                (head >> tag_shift) != (to.generation() & tag_mask) || (head & closed) ||
+                !(head & parked))
                 return false;
             if (head_.compare_exchange_weak(head, head & ~payload_mask, std::memory_order_acq_rel,
                                             std::memory_order_acquire)) {

@@ -1,8 +1,8 @@
 #include "process/names.hpp"
 
-#include <cstring>
-
 #include "heirloom/detail/activity.hpp"
+
+#include <cstring>
 
 namespace heirloom::detail {
 

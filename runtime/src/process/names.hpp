@@ -1,13 +1,13 @@
 #pragma once
 
+#include "heirloom/atom.hpp"
+#include "heirloom/pid.hpp"
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <vector>
-
-#include "heirloom/atom.hpp"
-#include "heirloom/pid.hpp"
 
 // names: the registry of one runtime. Open addressing; lookups take no lock and write nothing.
 //   Callers: anyone looks up; register, unregister and the exit of a process write under the mutex.

@@ -1,15 +1,16 @@
 #pragma once
 
-#include <atomic>
-#include <boost/unordered/unordered_flat_map.hpp>
-#include <cstdint>
-#include <string_view>
-
 #include "heirloom/detail/activity.hpp"
 #include "heirloom/exit_reason.hpp"
 #include "heirloom/process.hpp"
 #include "platform/spin_lock.hpp"
 #include "process/mailbox.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+
+#include <boost/unordered/unordered_flat_map.hpp>
 
 // process: the control block. Type-stable: its memory is a control block for as long as its runtime lives, so a
 // stale pid may always be resolved and compared.
@@ -56,16 +57,18 @@ private:
 
 /// What few processes have; made on first need.
 struct process_extras {
-    boost::unordered_flat_map<std::uint64_t, link_entry*> link_index;        // by peer, beyond a few
-    boost::unordered_flat_map<std::uint64_t, monitor_entry*> monitor_index;  // by ref id, beyond a few
+    boost::unordered_flat_map<std::uint64_t, link_entry*> link_index;  // by peer, beyond a few
+    boost::unordered_flat_map<std::uint64_t, monitor_entry*>
+        monitor_index;  // by ref id, beyond a few
     struct suspension {
         std::uint32_t count = 0;
         std::uint64_t watch = 0;  // the monitor that ends it with its author
     };
-    boost::unordered_flat_map<std::uint64_t, suspension> suspenders;         // by pid
-    boost::unordered_flat_map<std::uint64_t, alias_mode> aliases;            // active ones, by id
+    boost::unordered_flat_map<std::uint64_t, suspension> suspenders;  // by pid
+    boost::unordered_flat_map<std::uint64_t, alias_mode> aliases;     // active ones, by id
     server_timeout_message* server_timer = nullptr;
-    void (*at_end)(void*, const exit_reason&) noexcept = nullptr;  // for a thread that waits outside
+    void (*at_end)(void*,
+                   const exit_reason&) noexcept = nullptr;  // for a thread that waits outside
     void* at_end_argument = nullptr;
 };
 
@@ -79,66 +82,68 @@ public:
     std::uint32_t mailbox_bound = 0;  // 0: none; constant while alive
     pid id;                           // constant while alive
     activity* body = nullptr;
-    blocking_job* blocking = nullptr; // what it leaves its worker for; on its own stack
-    stack* own_stack = nullptr;       // where it is suspended; null: stackless or never ran
-    worker* home = nullptr;           // the worker that ran it last
+    blocking_job* blocking = nullptr;  // what it leaves its worker for; on its own stack
+    stack* own_stack = nullptr;        // where it is suspended; null: stackless or never ran
+    worker* home = nullptr;            // the worker that ran it last
 
     // --- Line 1: the owner's --------------------------------------------------------------------
-    message_list queue;               // user messages and calls not yet received, oldest first
-    message_list pending;             // drained but not yet sorted: signals among them
-    process* run_link = nullptr;      // in injection overflow or a suspension list
-    reply_message* reply = nullptr;   // the awaited reply, once it is here
-    std::uint64_t awaited = 0;        // ref of the call in progress; 0: none
-    std::uint64_t next_ref = 0;       // refs and link ids made so far
-    pid waiting_for;                  // the called server, during a call; for reports
-    timer_node* wait_timer = nullptr; // armed for the wait in progress; on its own stack
+    message_list queue;                // user messages and calls not yet received, oldest first
+    message_list pending;              // drained but not yet sorted: signals among them
+    process* run_link = nullptr;       // in injection overflow or a suspension list
+    reply_message* reply = nullptr;    // the awaited reply, once it is here
+    std::uint64_t awaited = 0;         // ref of the call in progress; 0: none
+    std::uint64_t next_ref = 0;        // refs and link ids made so far
+    pid waiting_for;                   // the called server, during a call; for reports
+    timer_node* wait_timer = nullptr;  // armed for the wait in progress; on its own stack
 
     // --- Line 2: relations, the owner's ---------------------------------------------------------
     link_entry* links = nullptr;
-    monitor_entry* monitors = nullptr;  // those it made
-    monitor_entry* watchers = nullptr;  // those that watch it
-    call_message* open_calls = nullptr; // calls it took and has not answered itself
+    monitor_entry* monitors = nullptr;   // those it made
+    monitor_entry* watchers = nullptr;   // those that watch it
+    call_message* open_calls = nullptr;  // calls it took and has not answered itself
     process_extras* extras = nullptr;
     std::uint32_t link_count = 0;
     std::uint32_t monitor_count = 0;
     pid parent;
-    exit_reason lethal;               // valid when dying
+    exit_reason lethal;  // valid when dying
 
     // --- Line 3 ---------------------------------------------------------------------------------
     /// A signal that may be lethal is in the mailbox. Set after the push; cleared before the drain, whose exchange
     /// orders the two. Away from line 0, so that a flood of messages does not make every safe point miss.
     std::atomic<bool> urgent{false};
-    std::atomic<std::uint8_t> status{0};   // process_status, for others; advisory but for `exiting`
+    std::atomic<std::uint8_t> status{0};  // process_status, for others; advisory but for `exiting`
     bool trapping = false;
     std::atomic<bool> trapping_hint{false};  // the same, for the runtime's shutdown
-    bool dying = false;                    // a lethal signal was taken
+    bool dying = false;                      // a lethal signal was taken
     bool started = false;
     bool system = false;
     bool server_timer_armed = false;
     heirloom::priority level = heirloom::priority::normal;
     mailbox_policy when_full = mailbox_policy::refuse;
     std::uint8_t shields = 0;
-    std::uint8_t callbacks = 0;            // table callbacks and guards
+    std::uint8_t callbacks = 0;  // table callbacks and guards
     bool in_exit = false;
-    bool waits_quietly = false;            // only for a reply
-    bool explaining_itself = false;        // process_info(self()), or at a safe point rather than in a wait
-    bool suspended = false;                // by at least one other process; see extras->suspenders
-    bool dropped_calls = false;            // a reply_to was dropped while an exception was in flight
-    std::uint32_t queued = 0;              // length of `queue`
-    std::uint32_t stack_bytes = 0;         // class of its own stack, 0: the standard
+    bool waits_quietly = false;  // only for a reply
+    bool explaining_itself =
+        false;                   // process_info(self()), or at a safe point rather than in a wait
+    bool suspended = false;      // by at least one other process; see extras->suspenders
+    bool dropped_calls = false;  // a reply_to was dropped while an exception was in flight
+    std::uint32_t queued = 0;    // length of `queue`
+    std::uint32_t stack_bytes = 0;  // class of its own stack, 0: the standard
     spin_lock side_lock;
-    timer_node* timers = nullptr;          // aimed at this process; guarded by side_lock
+    timer_node* timers = nullptr;  // aimed at this process; guarded by side_lock
     std::atomic<std::uint32_t> bounded_dropped{0};
     const char* entry_text = nullptr;
-    const wanted_messages* wanted = nullptr;  // what it last waited for; kept in deterministic mode only
+    const wanted_messages* wanted =
+        nullptr;  // what it last waited for; kept in deterministic mode only
     std::uint32_t entry_length = 0;
-    std::uint32_t reductions = 0;          // in thousands
-    heirloom::detail::estate estate;       // guarded by side_lock
+    std::uint32_t reductions = 0;     // in thousands
+    heirloom::detail::estate estate;  // guarded by side_lock
     // No more timers, name or estate. Set under side_lock; cleared at birth without it: who comes late with a stale pid reads
     // either value and is refused by the generation.
     std::atomic<bool> closed{true};
     captured_stack* thrown = nullptr;  // see throw_stack.hpp
-    atom name;                             // guarded by side_lock; the owner reads it without
+    atom name;                         // guarded by side_lock; the owner reads it without
 
     /// Something is in the mailbox, or was taken out and not looked at.
     bool has_news() const noexcept {

@@ -1,12 +1,13 @@
 #include "process/process_table.hpp"
 
-#include <mutex>
-#include <new>
-#include <sys/mman.h>
-
 #include "heirloom/errors.hpp"
 #include "platform/check.hpp"
 #include "scheduler/reclamation.hpp"
+
+#include <mutex>
+#include <new>
+
+#include <sys/mman.h>
 
 namespace heirloom::detail {
 
@@ -14,14 +15,15 @@ constinit std::atomic<process*> slabs[max_runtimes]{};
 
 namespace {
 
-
 process* reserve_slab(std::uint32_t index) {
     static constinit std::mutex mutex;
     std::lock_guard lock(mutex);
     if (process* slab = slabs[index].load(std::memory_order_acquire)) return slab;
     const std::size_t bytes = sizeof(process) * std::size_t{max_slots};
-    void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED) throw limit_reached("address space", "heirloom: no room for the process table");
+    void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        throw limit_reached("address space", "heirloom: no room for the process table");
     auto* slab = static_cast<process*>(p);
     slabs[index].store(slab, std::memory_order_release);
     return slab;
@@ -35,7 +37,10 @@ struct parked_slot {
 }  // namespace
 
 process_table::process_table(std::uint32_t runtime_index, std::uint32_t limit, bool afresh)
-    : base_(reserve_slab(runtime_index)), runtime_index_(runtime_index), limit_(limit), afresh_(afresh) {}
+    : base_(reserve_slab(runtime_index)),
+      runtime_index_(runtime_index),
+      limit_(limit),
+      afresh_(afresh) {}
 
 process_table::~process_table() {
     while (parked_.load(std::memory_order_acquire) > 0) collect();
@@ -44,7 +49,8 @@ process_table::~process_table() {
 process* process_table::acquire(slot_cache& cache) noexcept {
     for (;;) {
         if (cache.count == 0) {
-            cache.count = static_cast<unsigned>(depot_.try_dequeue_bulk(cache.slots, slot_cache::batch));
+            cache.count =
+                static_cast<unsigned>(depot_.try_dequeue_bulk(cache.slots, slot_cache::batch));
         }
         if (cache.count == 0) {
             std::uint32_t first = used_.load(std::memory_order_relaxed);
@@ -56,7 +62,8 @@ process* process_table::acquire(slot_cache& cache) noexcept {
             for (std::uint32_t i = 0; i < n; ++i) {
                 const std::uint32_t slot = first + i;
                 // An earlier runtime of this index may have built it; its generation goes on.
-                if (base_[slot].slot == 0) ::new (static_cast<void*>(base_ + slot)) process();
+                if (base_[slot].slot == 0)
+                    ::new (static_cast<void*>(base_ + slot)) process();
                 else if (afresh_ && base_[slot].generation.load(std::memory_order_relaxed) == 0)
                     base_[slot].id = pid();
                 base_[slot].slot = slot;

@@ -1,11 +1,12 @@
 #pragma once
 
+#include "process/process.hpp"
+
 #include <atomic>
-#include <concurrentqueue.h>
 #include <cstdint>
 #include <memory>
 
-#include "process/process.hpp"
+#include <concurrentqueue.h>
 
 // process_table: the slab of control blocks that a pid's slot indexes.
 //   I1  The memory of a slot is a `process` as long as the program lives (type-stable); index 0 is never used.

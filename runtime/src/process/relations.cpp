@@ -14,12 +14,16 @@ void destroy_nothing(message*) noexcept {}
 
 }  // namespace
 
-constinit const message_type exit_type{message_kind::exit, &destroy_message<typed_message<exit_signal>>, "exit", nullptr};
-constinit const message_type link_exit_type{message_kind::link_exit, &destroy_link, "exit", nullptr};
+constinit const message_type exit_type{
+    message_kind::exit, &destroy_message<typed_message<exit_signal>>, "exit", nullptr};
+constinit const message_type link_exit_type{message_kind::link_exit, &destroy_link, "exit",
+                                            nullptr};
 constinit const message_type link_type{message_kind::link, &destroy_link, "link", nullptr};
 constinit const message_type unlink_type{message_kind::unlink, &destroy_link, "unlink", nullptr};
-constinit const message_type monitor_type{message_kind::monitor, &destroy_monitor, "monitor", nullptr};
-constinit const message_type demonitor_type{message_kind::demonitor, &destroy_nothing, "demonitor", nullptr};
+constinit const message_type monitor_type{message_kind::monitor, &destroy_monitor, "monitor",
+                                          nullptr};
+constinit const message_type demonitor_type{message_kind::demonitor, &destroy_nothing, "demonitor",
+                                            nullptr};
 constinit const message_type down_type{message_kind::down, &destroy_monitor, "down", nullptr};
 
 link_entry* find_link(process& p, pid peer) noexcept {
@@ -35,14 +39,14 @@ link_entry* find_link(process& p, pid peer) noexcept {
 
 void add_link(process& p, link_entry* e) noexcept {
     if (p.link_count >= list_limit) try {
-        auto& index = p.more().link_index;
-        if (index.empty())
-            for (link_entry* other = p.links; other; other = other->next_entry())
-                index.emplace(other->word, other);
-        index.emplace(e->word, e);
-    } catch (const std::bad_alloc&) {
-        if (p.extras) p.extras->link_index.clear();  // the list alone is slower, not wrong
-    }
+            auto& index = p.more().link_index;
+            if (index.empty())
+                for (link_entry* other = p.links; other; other = other->next_entry())
+                    index.emplace(other->word, other);
+            index.emplace(e->word, e);
+        } catch (const std::bad_alloc&) {
+            if (p.extras) p.extras->link_index.clear();  // the list alone is slower, not wrong
+        }
     e->prev = nullptr;
     e->next = p.links;
     if (p.links) p.links->prev = e;
@@ -81,14 +85,14 @@ monitor_entry* find_monitor(process& p, std::uint64_t ref) noexcept {
 
 void add_monitor(process& p, monitor_entry* e) noexcept {
     if (p.monitor_count >= list_limit) try {
-        auto& index = p.more().monitor_index;
-        if (index.empty())
-            for (monitor_entry* other = p.monitors; other; other = other->next_entry)
-                index.emplace(other->payload.ref.id, other);
-        index.emplace(e->payload.ref.id, e);
-    } catch (const std::bad_alloc&) {
-        if (p.extras) p.extras->monitor_index.clear();  // the list alone is slower, not wrong
-    }
+            auto& index = p.more().monitor_index;
+            if (index.empty())
+                for (monitor_entry* other = p.monitors; other; other = other->next_entry)
+                    index.emplace(other->payload.ref.id, other);
+            index.emplace(e->payload.ref.id, e);
+        } catch (const std::bad_alloc&) {
+            if (p.extras) p.extras->monitor_index.clear();  // the list alone is slower, not wrong
+        }
     e->prev = nullptr;
     e->next_entry = p.monitors;
     if (p.monitors) p.monitors->prev = e;

@@ -30,33 +30,36 @@ struct link_entry : message {  // word: the peer's pid; next, prev: the owner's 
     link_entry* next_entry() const noexcept { return static_cast<link_entry*>(next); }
     pid peer() const noexcept { return pid::from_bits(word); }
 };
-static_assert(sizeof(link_entry) <= 64, "shares its class of blocks with the exit_signal it becomes");
+static_assert(sizeof(link_entry) <= 64,
+              "shares its class of blocks with the exit_signal it becomes");
 static_assert(sizeof(typed_message<exit_signal>) <= 64);
 
 struct monitor_entry : typed_message<down> {
     using typed_message<down>::typed_message;
-    monitor_entry* prev = nullptr;          // the watcher's list
+    monitor_entry* prev = nullptr;  // the watcher's list
     monitor_entry* next_entry = nullptr;
     monitor_entry* prev_watcher = nullptr;  // the target's list
     monitor_entry* next_watcher = nullptr;
-    message demonitor;                      // word: flags, while it is not a signal
+    message demonitor;                            // word: flags, while it is not a signal
     static constexpr std::uint64_t given_up = 1;  // demonitored; drop the down
     alias_mode alias() const noexcept { return static_cast<alias_mode>(demonitor.word >> 8); }
     static monitor_entry* of(message* demonitor_head) noexcept;
 };
 
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Winvalid-offsetof"  // single inheritance: supported by every compiler we are built with
+#pragma GCC diagnostic ignored                                                                     \
+    "-Winvalid-offsetof"  // single inheritance: supported by every compiler we are built with
 inline monitor_entry* monitor_entry::of(message* demonitor_head) noexcept {
     return reinterpret_cast<monitor_entry*>(reinterpret_cast<char*>(demonitor_head) -
                                             offsetof(monitor_entry, demonitor));
 }
 #pragma GCC diagnostic pop
-static_assert(sizeof(monitor_entry) <= 128 && sizeof(typed_message<down>) > 64,
-              "a record becomes a typed_message<down> in place: both must be of one class of blocks");
+static_assert(
+    sizeof(monitor_entry) <= 128 && sizeof(typed_message<down>) > 64,
+    "a record becomes a typed_message<down> in place: both must be of one class of blocks");
 
-extern const message_type exit_type, link_exit_type, link_type, unlink_type, monitor_type, demonitor_type,
-    down_type;
+extern const message_type exit_type, link_exit_type, link_type, unlink_type, monitor_type,
+    demonitor_type, down_type;
 
 link_entry* find_link(process& p, pid peer) noexcept;
 void add_link(process& p, link_entry* e) noexcept;

@@ -1,11 +1,11 @@
 #include "process/signals.hpp"
 
-#include <sstream>
-
 #include "platform/check.hpp"
 #include "process/relations.hpp"
 #include "scheduler/runtime_core.hpp"
 #include "scheduler/timer_queue.hpp"
+
+#include <sstream>
 
 namespace heirloom::detail {
 namespace {
@@ -26,7 +26,8 @@ void append(process& p, message* m) noexcept {
 }
 
 /// An exit signal that has reached the process; the block holds an exit_signal already.
-void take_exit(process& p, message* m, const exit_reason& why, bool is_kill, bool from_self) noexcept {
+void take_exit(process& p, message* m, const exit_reason& why, bool is_kill,
+               bool from_self) noexcept {
     if (is_kill) {
         p.lethal = reason::killed;
         p.dying = true;
@@ -59,7 +60,8 @@ void take_link_exit(process& p, link_entry* notice) noexcept {
     const pid from = notice->peer();
     exit_reason why = std::move(notice->why);
     notice->~link_entry();
-    auto* m = ::new (static_cast<void*>(notice)) typed_message<exit_signal>(exit_signal{from, std::move(why)});
+    auto* m = ::new (static_cast<void*>(notice))
+        typed_message<exit_signal>(exit_signal{from, std::move(why)});
     m->type = &exit_type;
     take_exit(p, m, m->payload.reason, false, false);
 }
@@ -128,7 +130,8 @@ void take_user(process& p, message* m) noexcept {
             drop_alias(p, id);
             if (monitor_entry* e = find_monitor(p, id)) {
                 remove_monitor(p, e);
-                if (!deliver(e->payload.from, &e->demonitor)) e->demonitor.word |= monitor_entry::given_up;
+                if (!deliver(e->payload.from, &e->demonitor))
+                    e->demonitor.word |= monitor_entry::given_up;
             }
         }
     }
@@ -212,58 +215,82 @@ void take_reply(process& p, reply_message* r) noexcept {
 
 void take(process& p, message* m) noexcept {
     switch (m->type->kind) {
-        case message_kind::user: return take_user(p, m);
-        case message_kind::call: return append(p, m);
-        case message_kind::reply: return take_reply(p, static_cast<reply_message*>(m));
-        case message_kind::exit: {
-            auto& signal = static_cast<typed_message<exit_signal>*>(m)->payload;
-            const exit_reason why = signal.reason;
-            return take_exit(p, m, why, why == reason::kill, signal.from == p.id);
-        }
-        case message_kind::link_exit: return take_link_exit(p, static_cast<link_entry*>(m));
-        case message_kind::link: return take_link(p, static_cast<link_entry*>(m));
-        case message_kind::unlink: return take_unlink(p, static_cast<link_entry*>(m));
-        case message_kind::monitor: return add_watcher(p, static_cast<monitor_entry*>(m));
-        case message_kind::demonitor: {
-            monitor_entry* e = monitor_entry::of(m);
-            remove_watcher(p, e);
-            return e->type->destroy(e);
-        }
-        case message_kind::down: return take_down(p, static_cast<monitor_entry*>(m));
-        case message_kind::call_done: return take_call_done(p, static_cast<call_done_message*>(m));
-        case message_kind::inspect: return take_inspect(p, static_cast<call_message*>(m));
-        case message_kind::timeout: return take_timeout(p, m);
-        case message_kind::suspend: return take_suspend(p, static_cast<call_message*>(m));
-        case message_kind::resume: return take_resume(p, static_cast<call_message*>(m));
+    case message_kind::user:
+        return take_user(p, m);
+    case message_kind::call:
+        return append(p, m);
+    case message_kind::reply:
+        return take_reply(p, static_cast<reply_message*>(m));
+    case message_kind::exit: {
+        auto& signal = static_cast<typed_message<exit_signal>*>(m)->payload;
+        const exit_reason why = signal.reason;
+        return take_exit(p, m, why, why == reason::kill, signal.from == p.id);
+    }
+    case message_kind::link_exit:
+        return take_link_exit(p, static_cast<link_entry*>(m));
+    case message_kind::link:
+        return take_link(p, static_cast<link_entry*>(m));
+    case message_kind::unlink:
+        return take_unlink(p, static_cast<link_entry*>(m));
+    case message_kind::monitor:
+        return add_watcher(p, static_cast<monitor_entry*>(m));
+    case message_kind::demonitor: {
+        monitor_entry* e = monitor_entry::of(m);
+        remove_watcher(p, e);
+        return e->type->destroy(e);
+    }
+    case message_kind::down:
+        return take_down(p, static_cast<monitor_entry*>(m));
+    case message_kind::call_done:
+        return take_call_done(p, static_cast<call_done_message*>(m));
+    case message_kind::inspect:
+        return take_inspect(p, static_cast<call_message*>(m));
+    case message_kind::timeout:
+        return take_timeout(p, m);
+    case message_kind::suspend:
+        return take_suspend(p, static_cast<call_message*>(m));
+    case message_kind::resume:
+        return take_resume(p, static_cast<call_message*>(m));
     }
 }
 
 /// What arrives after the end.
 void take_dead(process& p, message* m, const exit_reason& why) noexcept {
     switch (m->type->kind) {
-        case message_kind::call:
-        case message_kind::suspend:
-        case message_kind::resume:
-        case message_kind::inspect: return bounce_call(static_cast<call_message*>(m), why);
-        case message_kind::reply: return drop_reply(static_cast<reply_message*>(m));
-        case message_kind::link_exit: end_link(p, static_cast<link_entry*>(m)); return m->type->destroy(m);
-        case message_kind::link: return take_link(p, static_cast<link_entry*>(m));
-        case message_kind::unlink: return take_unlink(p, static_cast<link_entry*>(m));
-        case message_kind::monitor: return add_watcher(p, static_cast<monitor_entry*>(m));
-        case message_kind::demonitor: return take(p, m);
-        case message_kind::call_done: return take_call_done(p, static_cast<call_done_message*>(m));
-        case message_kind::down: {
-            auto* e = static_cast<monitor_entry*>(m);
-            if (!(e->demonitor.word & monitor_entry::given_up)) remove_monitor(p, e);
-            return m->type->destroy(m);
-        }
-        default: return m->type->destroy(m);
+    case message_kind::call:
+    case message_kind::suspend:
+    case message_kind::resume:
+    case message_kind::inspect:
+        return bounce_call(static_cast<call_message*>(m), why);
+    case message_kind::reply:
+        return drop_reply(static_cast<reply_message*>(m));
+    case message_kind::link_exit:
+        end_link(p, static_cast<link_entry*>(m));
+        return m->type->destroy(m);
+    case message_kind::link:
+        return take_link(p, static_cast<link_entry*>(m));
+    case message_kind::unlink:
+        return take_unlink(p, static_cast<link_entry*>(m));
+    case message_kind::monitor:
+        return add_watcher(p, static_cast<monitor_entry*>(m));
+    case message_kind::demonitor:
+        return take(p, m);
+    case message_kind::call_done:
+        return take_call_done(p, static_cast<call_done_message*>(m));
+    case message_kind::down: {
+        auto* e = static_cast<monitor_entry*>(m);
+        if (!(e->demonitor.word & monitor_entry::given_up)) remove_monitor(p, e);
+        return m->type->destroy(m);
+    }
+    default:
+        return m->type->destroy(m);
     }
 }
 
 }  // namespace
 
-constinit const message_type call_done_type{message_kind::call_done, &destroy_done, "call_done", nullptr};
+constinit const message_type call_done_type{message_kind::call_done, &destroy_done, "call_done",
+                                            nullptr};
 
 void acknowledge(reply_message* r) noexcept {
     if (message* done = std::exchange(r->done, nullptr)) deliver(r->server, done);

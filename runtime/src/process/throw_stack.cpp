@@ -1,14 +1,15 @@
 #include "process/throw_stack.hpp"
 
+#include "platform/thread_context.hpp"
+#include "process/process.hpp"
+
 #include <cstdlib>
-#include <cxxabi.h>
 #include <memory>
 #include <new>
 #include <typeinfo>
-#include <unwind.h>
 
-#include "platform/thread_context.hpp"
-#include "process/process.hpp"
+#include <cxxabi.h>
+#include <unwind.h>
 
 namespace heirloom::detail {
 namespace {
@@ -25,7 +26,6 @@ struct captured_stack {
 };
 
 namespace {
-
 
 _Unwind_Reason_Code note_frame(_Unwind_Context* context, void* argument) {
     auto* s = static_cast<captured_stack*>(argument);
@@ -70,8 +70,8 @@ std::string exception_type_name() {
     const std::type_info* type = abi::__cxa_current_exception_type();
     if (!type) return "foreign exception";
     int status = 0;
-    std::unique_ptr<char, void (*)(void*)> name(abi::__cxa_demangle(type->name(), nullptr, nullptr, &status),
-                                                &std::free);
+    std::unique_ptr<char, void (*)(void*)> name(
+        abi::__cxa_demangle(type->name(), nullptr, nullptr, &status), &std::free);
     return status == 0 ? name.get() : type->name();
 }
 

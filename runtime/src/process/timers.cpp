@@ -62,7 +62,8 @@ worker& timer_home(const char* function) {
 
 timer_queue* queue_of(const timer_ref& ref) noexcept {
     runtime_core* core = runtime_core::current();
-    return core && ref && ref.worker < core->workers.size() ? &core->workers[ref.worker]->timers : nullptr;
+    return core && ref && ref.worker < core->workers.size() ? &core->workers[ref.worker]->timers
+                                                            : nullptr;
 }
 
 timer_ref start(timer_ref ref, time_point when, timer_node* node) {
@@ -85,10 +86,12 @@ timer_ref start(timer_ref ref, time_point when, timer_node* node) {
         delete_node(node);
         throw;
     }
-    if (node_target && !is_alive(node_target)) heirloom::cancel(ref);  // it ended before it could see the timer armed
+    if (node_target && !is_alive(node_target))
+        heirloom::cancel(ref);  // it ended before it could see the timer armed
     // A sleeping worker must not sleep past it.
     thread_context& t = this_thread();
-    if (earliest && (!t.role || &t.role->timers != queue)) runtime_core::current()->workers[ref.worker]->spot.unpark();
+    if (earliest && (!t.role || &t.role->timers != queue))
+        runtime_core::current()->workers[ref.worker]->spot.unpark();
     return ref;
 }
 
@@ -108,13 +111,15 @@ timer_ref reserve_timer_ref() {
     return w.timers.reserve(w.index);
 }
 
-timer_ref start_reserved_timer(timer_ref ref, time_point when, pid to, message* m, const char* function) {
+timer_ref start_reserved_timer(timer_ref ref, time_point when, pid to, message* m,
+                               const char* function) {
     timer_node* node = make(m, function);
     node->kind = timer_kind::message_to_pid;
     node->target = to;
     return start(ref, when, node);
 }
-timer_ref start_reserved_timer(timer_ref ref, time_point when, atom to, message* m, const char* function) {
+timer_ref start_reserved_timer(timer_ref ref, time_point when, atom to, message* m,
+                               const char* function) {
     timer_node* node = make(m, function);
     node->kind = timer_kind::message_to_name;
     node->name = to;
@@ -133,31 +138,33 @@ timer_ref start_timer(time_point when, atom to, message* m, const char* function
 
 void fire_timer(worker& w, const expired_timer& e) noexcept {
     timer_node* node = e.node;
-    if (w.seeded) trace_timer(w.core, e.kind, e.target, e.kind == timer_kind::wake ? nullptr : node->body);
+    if (w.seeded)
+        trace_timer(w.core, e.kind, e.target, e.kind == timer_kind::wake ? nullptr : node->body);
     switch (e.kind) {
-        case timer_kind::wake: return wake_process(e.target);
-        case timer_kind::server: {
-            // The node is part of the message, which is the process's from here on.
-            deliver(e.target, node->body);
-            return;
-        }
-        case timer_kind::message_to_pid: {
-            unlist(node);
-            w.timers.release(node->ref);
-            message* m = std::exchange(node->body, nullptr);
-            const pid target = node->target;
-            delete_node(node);
-            deliver(target, m);
-            return;
-        }
-        case timer_kind::message_to_name: {
-            w.timers.release(node->ref);
-            const pid target = w.core.names.find(node->name);
-            message* m = std::exchange(node->body, nullptr);
-            delete_node(node);
-            deliver(target, m);
-            return;
-        }
+    case timer_kind::wake:
+        return wake_process(e.target);
+    case timer_kind::server: {
+        // The node is part of the message, which is the process's from here on.
+        deliver(e.target, node->body);
+        return;
+    }
+    case timer_kind::message_to_pid: {
+        unlist(node);
+        w.timers.release(node->ref);
+        message* m = std::exchange(node->body, nullptr);
+        const pid target = node->target;
+        delete_node(node);
+        deliver(target, m);
+        return;
+    }
+    case timer_kind::message_to_name: {
+        w.timers.release(node->ref);
+        const pid target = w.core.names.find(node->name);
+        message* m = std::exchange(node->body, nullptr);
+        delete_node(node);
+        deliver(target, m);
+        return;
+    }
     }
 }
 

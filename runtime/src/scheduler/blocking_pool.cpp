@@ -1,13 +1,14 @@
 #include "scheduler/blocking_pool.hpp"
 
-#include <exception>
-#include <pthread.h>
-
 #include "heirloom/blocking.hpp"
 #include "heirloom/errors.hpp"
 #include "platform/inside.hpp"
 #include "process/lifecycle.hpp"
 #include "scheduler/runtime_core.hpp"
+
+#include <exception>
+
+#include <pthread.h>
 
 namespace heirloom::detail {
 
@@ -80,7 +81,8 @@ void run_blocking(void (*run)(void*), void* argument) {
     blocking_job job{&p, run, argument, &thrown};
     p.blocking = &job;
     leave_running(this_thread(), p, farewell::block);
-    if (job.refused) throw limit_reached("blocking threads", "heirloom: blocking: no thread can be started");
+    if (job.refused)
+        throw limit_reached("blocking threads", "heirloom: blocking: no thread can be started");
     if (thrown) std::rethrow_exception(thrown);
     take_signals(p);
 }

@@ -1,10 +1,11 @@
 #pragma once
 
-#include <blockingconcurrentqueue.h>
 #include <atomic>
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include <blockingconcurrentqueue.h>
 
 // blocking_pool: threads that run what blocks (R14). Grows to its limit, one thread at a time, whenever a job finds
 // nobody idle; shrinks never.

@@ -1,10 +1,10 @@
 #include "scheduler/reclamation.hpp"
 
-#include <mutex>
-
 #include "heirloom/detail/activity.hpp"
 #include "platform/check.hpp"
 #include "platform/thread_context.hpp"
+
+#include <mutex>
 
 namespace heirloom::detail {
 
@@ -125,7 +125,9 @@ void retire(void* object, void (*destroy)(void*) noexcept) noexcept {
     }
 }
 
-void after_grace_period(void (*then)(void*) noexcept, void* argument) noexcept { retire(argument, then); }
+void after_grace_period(void (*then)(void*) noexcept, void* argument) noexcept {
+    retire(argument, then);
+}
 
 reader_scope::reader_scope() noexcept {
     thread_context& t = this_thread();

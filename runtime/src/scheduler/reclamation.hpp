@@ -16,8 +16,8 @@ struct alignas(64) quiescence_slot {
     static constexpr std::uint64_t offline = ~std::uint64_t{0};
     std::atomic<std::uint64_t> seen{offline};  // written by its user, read by the collector
     std::atomic<bool> taken{false};
-    quiescence_slot* next = nullptr;           // constant once linked
-    unsigned depth = 0;                        // its user's, for nested scopes
+    quiescence_slot* next = nullptr;  // constant once linked
+    unsigned depth = 0;               // its user's, for nested scopes
 };
 
 extern std::atomic<std::uint64_t> reclamation_epoch;

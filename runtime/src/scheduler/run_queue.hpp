@@ -22,7 +22,8 @@ public:
     // --- The owner ---
     bool has_room() const noexcept {
         // acquire; pairs with the release CAS of thieves: a slot freed by them has been read.
-        return tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_acquire) < Capacity;
+        return tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_acquire) <
+               Capacity;
     }
     /// Requires: has_room().
     void push(T* item) noexcept {

@@ -1,10 +1,5 @@
 #include "scheduler/runtime_core.hpp"
 
-#include <algorithm>
-#include <ctime>
-#include <pthread.h>
-#include <random>
-
 #include "deterministic/drive.hpp"
 #include "heirloom/errors.hpp"
 #include "platform/check.hpp"
@@ -12,6 +7,12 @@
 #include "process/lifecycle.hpp"
 #include "process/relations.hpp"
 #include "process/signals.hpp"
+
+#include <algorithm>
+#include <ctime>
+#include <random>
+
+#include <pthread.h>
 
 namespace heirloom::detail {
 namespace {
@@ -28,18 +29,21 @@ std::uint32_t take_index(runtime_core* core, bool deterministic) {
         registry[i].store(core, std::memory_order_release);
         return i;
     }
-    throw limit_reached("runtimes", "heirloom: " + std::to_string(max_runtimes) + " runtimes exist already");
+    throw limit_reached("runtimes",
+                        "heirloom: " + std::to_string(max_runtimes) + " runtimes exist already");
 }
 
 options checked(options o) {
     auto refuse = [](const std::string& what) { throw bad_argument("runtime", what); };
     if (o.workers && *o.workers == 0) refuse("options.workers is 0; a runtime needs at least one");
-    if (o.workers && *o.workers > 1024) refuse("options.workers is " + std::to_string(*o.workers) + ", more than 1024");
+    if (o.workers && *o.workers > 1024)
+        refuse("options.workers is " + std::to_string(*o.workers) + ", more than 1024");
     if (o.stack_size < smallest_stack || o.stack_size > largest_stack)
         refuse("options.stack_size is " + std::to_string(o.stack_size) + " bytes, not between " +
                std::to_string(smallest_stack) + " and " + std::to_string(largest_stack));
     if (o.shutdown_limit < duration::zero()) refuse("options.shutdown_limit is negative");
-    if (o.blocking_threads == 0) refuse("options.blocking_threads is 0; blocking(f) could never run");
+    if (o.blocking_threads == 0)
+        refuse("options.blocking_threads is 0; blocking(f) could never run");
     if (o.max_processes >= max_slots)
         refuse("options.max_processes is " + std::to_string(o.max_processes) + ", more than " +
                std::to_string(max_slots - 1));
@@ -55,7 +59,8 @@ std::size_t stack_capacity(const options& o) {
     std::size_t capacity = o.max_processes + *o.workers * 64 + 64;
     if (o.max_stack_memory != 0) {
         if (o.max_stack_memory < stride * (*o.workers * 2 + 2))
-            throw bad_argument("runtime", "options.max_stack_memory is less than the workers themselves need");
+            throw bad_argument("runtime",
+                               "options.max_stack_memory is less than the workers themselves need");
         capacity = std::min(capacity, o.max_stack_memory / stride);
     }
     if (under_tsan) capacity = std::min<std::size_t>(capacity, 6000);
@@ -78,21 +83,28 @@ runtime_core* runtime_core::find(std::uint32_t index) noexcept {
 runtime_core* runtime_core::current() noexcept { return this_thread().core; }
 
 runtime_core::runtime_core(options o)
-    : opts(checked(std::move(o))), index(take_index(this, opts.deterministic.seed.has_value())), stacks(opts.stack_size, stack_capacity(opts), best_guard()),
+    : opts(checked(std::move(o))),
+      index(take_index(this, opts.deterministic.seed.has_value())),
+      stacks(opts.stack_size, stack_capacity(opts), best_guard()),
       table(index, process_limit(opts, stacks.standard().capacity()),
             opts.deterministic.seed.has_value()),
-      logs(opts.log, opts.deterministic.seed.has_value()), injection(4096), pool(*this, opts.blocking_threads) {
+      logs(opts.log, opts.deterministic.seed.has_value()),
+      injection(4096),
+      pool(*this, opts.blocking_threads) {
     if (opts.deterministic.seed) {
         choices.emplace(opts.deterministic);
         if (opts.deterministic.step_limit != 0) choices->stop_at = opts.deterministic.step_limit;
         random_state.store(choices->next(), std::memory_order_relaxed);
     } else {
-        random_state.store(std::random_device{}() * 0x9e3779b97f4a7c15ull, std::memory_order_relaxed);
+        random_state.store(std::random_device{}() * 0x9e3779b97f4a7c15ull,
+                           std::memory_order_relaxed);
     }
     workers.reserve(*opts.workers);
-    for (unsigned i = 0; i < *opts.workers; ++i) workers.push_back(std::make_unique<worker>(*this, i));
+    for (unsigned i = 0; i < *opts.workers; ++i)
+        workers.push_back(std::make_unique<worker>(*this, i));
     for (auto& w : workers)
-        if (!w->secure_spare()) throw limit_reached("stack memory", "heirloom: no memory for the workers' stacks");
+        if (!w->secure_spare())
+            throw limit_reached("stack memory", "heirloom: no memory for the workers' stacks");
     if (choices) return;
     for (auto& w : workers) start_thread(w.get());
     watchdog_ = std::thread([this] { watch(); });
@@ -182,7 +194,8 @@ void runtime_core::start_thread(worker* w) {
 }
 
 void runtime_core::thread_main(worker* w) noexcept {
-    pthread_setname_np(pthread_self(), ("heirloom " + std::to_string(w->index)).substr(0, 15).c_str());
+    pthread_setname_np(pthread_self(),
+                       ("heirloom " + std::to_string(w->index)).substr(0, 15).c_str());
     thread_context& t = this_thread();
     t.core = this;
     pthread_getcpuclockid(pthread_self(), &t.cpu_clock);
@@ -195,7 +208,8 @@ void runtime_core::thread_main(worker* w) noexcept {
         t.revoked.store(false, inside_order);
         w->player.store(&t, std::memory_order_release);
         go_online(*w->quiescence);
-        const departure d = switch_context({&t, nullptr, w->take_spare(), nullptr, farewell::nothing}, &base_loop);
+        const departure d =
+            switch_context({&t, nullptr, w->take_spare(), nullptr, farewell::nothing}, &base_loop);
         if (d.then == farewell::orphan) {
             // The role was taken away while the process computed; somebody else goes on with the process.
             inject(d.who);
@@ -215,7 +229,8 @@ void runtime_core::thread_main(worker* w) noexcept {
 worker* runtime_core::wait_for_role() noexcept {
     std::unique_lock lock(spares_mutex_);
     ++idle_spares_;
-    spares_wake_.wait(lock, [&] { return !free_roles_.empty() || stopping.load(std::memory_order_acquire); });
+    spares_wake_.wait(
+        lock, [&] { return !free_roles_.empty() || stopping.load(std::memory_order_acquire); });
     --idle_spares_;
     if (free_roles_.empty()) return nullptr;
     worker* w = free_roles_.back();
@@ -247,7 +262,8 @@ bool runtime_core::take_role(worker& w) noexcept {
         std::lock_guard lock(revocation_mutex);
         t->revoked.store(true, inside_order);
         heavy_fence();
-        if (t->inside.load(std::memory_order_acquire) || w.player.load(std::memory_order_relaxed) != t) {
+        if (t->inside.load(std::memory_order_acquire) ||
+            w.player.load(std::memory_order_relaxed) != t) {
             t->revoked.store(false, inside_order);
             return false;
         }
@@ -256,20 +272,22 @@ bool runtime_core::take_role(worker& w) noexcept {
         t->role = nullptr;
         w.player.store(nullptr, std::memory_order_release);
     }
-    logs.push({.level = log_level::warning,
-               .event = "spinning",
-               .about = culprit->id,
-               .text = "process " + to_string(culprit->id) + " (" + std::string(culprit->entry()) +
-                       ") computes without calling the library; its worker goes on with another thread"});
+    logs.push(
+        {.level = log_level::warning,
+         .event = "spinning",
+         .about = culprit->id,
+         .text = "process " + to_string(culprit->id) + " (" + std::string(culprit->entry()) +
+                 ") computes without calling the library; its worker goes on with another thread"});
     return true;
 }
 
 void runtime_core::check_for_spin(worker& w, spin_watch& seen) noexcept {
-    constexpr int patience = 8;     // ticks of a millisecond
+    constexpr int patience = 8;  // ticks of a millisecond
     constexpr std::size_t most_threads = 64;
     const auto dispatches = w.dispatches.load(std::memory_order_relaxed);
     thread_context* player = w.player.load(std::memory_order_acquire);
-    if (dispatches != seen.dispatches || player != seen.player || w.asleep.load(std::memory_order_relaxed)) {
+    if (dispatches != seen.dispatches || player != seen.player ||
+        w.asleep.load(std::memory_order_relaxed)) {
         seen = {dispatches, player, 0, 0};
         return;
     }
@@ -348,10 +366,12 @@ bool runtime_core::shut_down() noexcept {
     auto signal_all = [&](const std::vector<pid>& whom, const exit_reason& why, bool only_roots) {
         for (pid p : whom) {
             process* block = resolve(p);
-            if (only_roots && (!block->trapping_hint.load(std::memory_order_relaxed) || is_alive(block->parent)))
+            if (only_roots &&
+                (!block->trapping_hint.load(std::memory_order_relaxed) || is_alive(block->parent)))
                 continue;
             try {
-                deliver(p, new_message<typed_message<exit_signal>>(exit_type, exit_signal{block->parent, why}));
+                deliver(p, new_message<typed_message<exit_signal>>(
+                               exit_type, exit_signal{block->parent, why}));
             } catch (const std::bad_alloc&) {
                 continue;
             }
@@ -363,7 +383,8 @@ bool runtime_core::shut_down() noexcept {
             for (int rounds = 0; rounds < 1'000'000 && !satisfied(); ++rounds) {
                 if (ready.empty()) {
                     const std::int64_t earliest = next_deadline(*this);
-                    if (earliest == timer_queue::never || earliest - virtual_now > limit.count()) return false;
+                    if (earliest == timer_queue::never || earliest - virtual_now > limit.count())
+                        return false;
                 }
                 drive_turn(*this);
             }
@@ -382,7 +403,8 @@ bool runtime_core::shut_down() noexcept {
         auto roots_gone = [&] {
             for (pid p : everyone) {
                 process* block = resolve(p);
-                if (block->lives_as(p) && block->trapping_hint.load(std::memory_order_relaxed)) return false;
+                if (block->lives_as(p) && block->trapping_hint.load(std::memory_order_relaxed))
+                    return false;
             }
             return true;
         };
@@ -398,7 +420,8 @@ bool runtime_core::shut_down() noexcept {
             std::string who;
             for (pid p : list_processes(*this, false)) {
                 process* block = resolve(p);
-                who += (who.empty() ? "" : ", ") + to_string(p) + " (" + std::string(block->entry()) + ")";
+                who += (who.empty() ? "" : ", ") + to_string(p) + " (" +
+                       std::string(block->entry()) + ")";
                 if (who.size() > 1000) break;
             }
             logs.push({.level = log_level::error,
@@ -419,10 +442,9 @@ bool runtime_core::shut_down() noexcept {
 // --- Things of a runtime ----------------------------------------------------------------------------
 
 void* runtime_local(int runtime_index, const runtime_local_key& key) {
-    runtime_core* core =
-        runtime_index >= 0 && runtime_index < static_cast<int>(max_runtimes)
-            ? runtime_core::find(static_cast<std::uint32_t>(runtime_index))
-            : nullptr;
+    runtime_core* core = runtime_index >= 0 && runtime_index < static_cast<int>(max_runtimes)
+                             ? runtime_core::find(static_cast<std::uint32_t>(runtime_index))
+                             : nullptr;
     if (!core) throw not_in_process("runtime_local");
     std::lock_guard lock(core->locals_mutex);
     for (auto& [k, object] : core->locals)
@@ -437,7 +459,9 @@ void* runtime_local(int runtime_index, const runtime_local_key& key) {
 }
 
 pid spawn_system(int runtime_index, activity* what, std::string_view entry) noexcept {
-    runtime_core* core = runtime_index >= 0 ? runtime_core::find(static_cast<std::uint32_t>(runtime_index)) : nullptr;
+    runtime_core* core = runtime_index >= 0
+                             ? runtime_core::find(static_cast<std::uint32_t>(runtime_index))
+                             : nullptr;
     if (!core) {
         delete what;
         return {};
@@ -446,7 +470,8 @@ pid spawn_system(int runtime_index, activity* what, std::string_view entry) noex
     worker* where = t.role && &t.role->core == core ? t.role : nullptr;
     static constexpr spawn_options plain{};
     try {
-        return give_birth(*core, {&plain, what, {.system = true, .entry = entry}, nullptr, where}).process;
+        return give_birth(*core, {&plain, what, {.system = true, .entry = entry}, nullptr, where})
+            .process;
     } catch (const std::exception&) {
         return {};
     }

@@ -1,7 +1,15 @@
 #pragma once
 
+#include "deterministic/choices.hpp"
+#include "heirloom/runtime.hpp"
+#include "log/log_queue.hpp"
+#include "platform/stack_pool.hpp"
+#include "process/names.hpp"
+#include "process/process_table.hpp"
+#include "scheduler/blocking_pool.hpp"
+#include "scheduler/worker.hpp"
+
 #include <atomic>
-#include <concurrentqueue.h>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -11,14 +19,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "deterministic/choices.hpp"
-#include "heirloom/runtime.hpp"
-#include "log/log_queue.hpp"
-#include "platform/stack_pool.hpp"
-#include "process/names.hpp"
-#include "process/process_table.hpp"
-#include "scheduler/blocking_pool.hpp"
-#include "scheduler/worker.hpp"
+#include <concurrentqueue.h>
 
 namespace heirloom::detail {
 
@@ -55,14 +56,15 @@ public:
     std::vector<std::unique_ptr<worker>> workers;
     std::optional<seeded_choices> choices;  // deterministic mode
     std::int64_t virtual_now = 0;
-    std::atomic<bool> driving{false};       // deterministic mode: a thread is in the middle of a turn
-    std::vector<process*> ready;            // deterministic mode: all that can run
-    std::atomic<std::uint32_t> sleeping{0};   // workers asleep
-    std::atomic<std::uint32_t> searching{0};  // workers looking for work
+    std::atomic<bool> driving{false};  // deterministic mode: a thread is in the middle of a turn
+    std::vector<process*> ready;       // deterministic mode: all that can run
+    std::atomic<std::uint32_t> sleeping{0};    // workers asleep
+    std::atomic<std::uint32_t> searching{0};   // workers looking for work
     std::atomic<bool> stopping{false};         // the workers leave
     std::atomic<bool> stopping_spawns{false};  // nothing new is started
     moodycamel::ConcurrentQueue<process*> injection;
-    std::atomic<std::int64_t> injected{0};    // items in injection; never less than the truth for long
+    std::atomic<std::int64_t> injected{
+        0};  // items in injection; never less than the truth for long
     // What an enqueue that could not allocate left over; guarded by overflow_mutex.
     std::mutex overflow_mutex;
     process* overflow_first = nullptr;
@@ -95,10 +97,10 @@ private:
     worker* wait_for_role() noexcept;
     void start_thread(worker* w);
 
-
-    std::vector<std::thread> threads_;     // guarded by watchdog_mutex_ once running
-    std::vector<worker*> free_roles_;      // guarded by spares_mutex_: taken from a thread that computes
-    unsigned idle_spares_ = 0;             // guarded by spares_mutex_
+    std::vector<std::thread> threads_;  // guarded by watchdog_mutex_ once running
+    std::vector<worker*>
+        free_roles_;            // guarded by spares_mutex_: taken from a thread that computes
+    unsigned idle_spares_ = 0;  // guarded by spares_mutex_
     std::mutex spares_mutex_;
     std::condition_variable spares_wake_;
     std::thread watchdog_;

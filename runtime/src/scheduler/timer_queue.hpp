@@ -1,15 +1,15 @@
 #pragma once
 
-#include <atomic>
-#include <cstdint>
-#include <optional>
-#include <vector>
-
 #include "heirloom/atom.hpp"
 #include "heirloom/message.hpp"
 #include "heirloom/pid.hpp"
 #include "heirloom/timer.hpp"
 #include "platform/spin_lock.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <vector>
 
 // timer_queue: one worker's timers, a 4-ary heap by deadline. Any thread may arm and cancel; the worker expires.
 //   I1  A node is in the heap exactly while state == armed; only under the queue's lock does that change.
@@ -30,7 +30,7 @@ struct timer_node {
     std::uint32_t heap_index = 0;
     timer_kind kind = timer_kind::wake;
     timer_state state = timer_state::idle;  // guarded by the queue's lock
-    bool listed = false;                    // in its target's list; guarded by the target's side_lock
+    bool listed = false;  // in its target's list; guarded by the target's side_lock
     pid target;
     message* body = nullptr;
     class timer_queue* queue = nullptr;
@@ -84,9 +84,9 @@ private:
     }
 
     spin_lock lock_;
-    std::vector<timer_node*> heap_;      // guarded by lock_
-    std::uint64_t next_order_ = 0;       // guarded by lock_
-    std::vector<slot> slots_;            // guarded by lock_
+    std::vector<timer_node*> heap_;  // guarded by lock_
+    std::uint64_t next_order_ = 0;   // guarded by lock_
+    std::vector<slot> slots_;        // guarded by lock_
     std::vector<std::uint32_t> free_slots_;
     std::uint64_t next_id_ = 0;
     std::atomic<std::int64_t> earliest_{never};

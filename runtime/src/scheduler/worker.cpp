@@ -1,27 +1,34 @@
 #include "scheduler/worker.hpp"
 
-#include <ctime>
-#include <new>
-
 #include "deterministic/drive.hpp"
 #include "platform/check.hpp"
 #include "process/lifecycle.hpp"
 #include "process/signals.hpp"
 #include "scheduler/runtime_core.hpp"
 
+#include <ctime>
+#include <new>
+
 namespace heirloom::detail {
 namespace {
 
-constexpr int look_interval = 61;       // dispatches between looks at the ready list, injection and timers
+constexpr int look_interval =
+    61;  // dispatches between looks at the ready list, injection and timers
 constexpr unsigned cached_stacks = 32;
-constexpr unsigned announce_after = 4;  // dispatches that leave work behind before another worker is woken
+constexpr unsigned announce_after =
+    4;  // dispatches that leave work behind before another worker is woken
 constexpr int spins_before_sleep = 2000;
 
 }  // namespace
 
 worker::worker(runtime_core& c, unsigned i)
-    : core(c), index(i), seeded(c.is_deterministic()), quiescence(take_quiescence_slot()), to_injection_(c.injection),
-      from_injection_(c.injection), random_(i + 1) {}
+    : core(c),
+      index(i),
+      seeded(c.is_deterministic()),
+      quiescence(take_quiescence_slot()),
+      to_injection_(c.injection),
+      from_injection_(c.injection),
+      random_(i + 1) {}
 
 worker::~worker() { leave_quiescence_slot(quiescence); }
 
@@ -50,14 +57,16 @@ void worker::overflow(process* p) noexcept {
         core.injected.fetch_add(static_cast<std::int64_t>(n), std::memory_order_release);
         core.wake_one();
     } else {
-        for (std::size_t i = 0; i < n; ++i) core.inject(half[i]);  // has a list that needs no memory
+        for (std::size_t i = 0; i < n; ++i)
+            core.inject(half[i]);  // has a list that needs no memory
     }
 }
 
 void worker::announce_backlog() noexcept {
     // Wake another worker only for work that has been waiting here while this one did something else: what was just
     // handed off runs sooner here than a sleeper wakes.
-    if (core.sleeping.load(std::memory_order_relaxed) == 0 || core.searching.load(std::memory_order_relaxed) != 0) {
+    if (core.sleeping.load(std::memory_order_relaxed) == 0 ||
+        core.searching.load(std::memory_order_relaxed) != 0) {
         backlog_ = 0;
         return;
     }
@@ -75,7 +84,8 @@ void worker::complete_deferred() noexcept {
     if (timer && deferred_limit != timer_queue::never) {
         const std::int64_t start = read_clock();
         try {
-            timers.arm(*timer, deferred_limit > INT64_MAX - start ? INT64_MAX - 1 : start + deferred_limit);
+            timers.arm(*timer,
+                       deferred_limit > INT64_MAX - start ? INT64_MAX - 1 : start + deferred_limit);
         } catch (const std::bad_alloc&) {
             timer->state = timer_state::out;  // counts as having passed
             return enqueue(p);
@@ -96,7 +106,8 @@ process* worker::pick_slowly() noexcept {
         budget = slice;
         run_timers(read_clock());
         if (anything_retired()) collect();
-        if (core.injected.load(std::memory_order_relaxed) > 0 || core.overflow_any.load(std::memory_order_relaxed))
+        if (core.injected.load(std::memory_order_relaxed) > 0 ||
+            core.overflow_any.load(std::memory_order_relaxed))
             p = look_elsewhere();
         if (!p) p = ring_.pop();
     }
@@ -161,7 +172,8 @@ process* worker::find_work() noexcept {
                 for (std::size_t i = 0; i < workers_count && !found; ++i) {
                     worker& victim = *core.workers[(start + i) % workers_count];
                     // A lone entry is its owner's: it will run it sooner than it would be warm here.
-                    if (&victim != this && victim.ring_.size() > (spin < spins_before_sleep / 4 ? 1u : 0u))
+                    if (&victim != this &&
+                        victim.ring_.size() > (spin < spins_before_sleep / 4 ? 1u : 0u))
                         found = steal_from(victim) > 0;
                 }
             }
@@ -246,24 +258,33 @@ void worker::release_stack(stack* s) noexcept {
 void worker::finish_departure(const departure& d) noexcept {
     process* p = d.who;
     switch (d.then) {
-        case farewell::nothing: break;
-        case farewell::park: {
-            // A timer of this wait that has expired already (between arming and now) found nobody waiting.
-            const bool expired = p->wait_timer && p->wait_timer->state == timer_state::out;
-            p->status.store(static_cast<std::uint8_t>(process_status::waiting), std::memory_order_relaxed);
-            if (expired || !p->inbox.park(p->waits_quietly)) enqueue(p);
-            break;
+    case farewell::nothing:
+        break;
+    case farewell::park: {
+        // A timer of this wait that has expired already (between arming and now) found nobody waiting.
+        const bool expired = p->wait_timer && p->wait_timer->state == timer_state::out;
+        p->status.store(static_cast<std::uint8_t>(process_status::waiting),
+                        std::memory_order_relaxed);
+        if (expired || !p->inbox.park(p->waits_quietly)) enqueue(p);
+        break;
+    }
+    case farewell::requeue:
+        enqueue(p);
+        break;
+    case farewell::orphan:
+        core.inject(p);
+        break;
+    case farewell::block:
+        p->status.store(static_cast<std::uint8_t>(process_status::waiting),
+                        std::memory_order_relaxed);
+        if (!core.pool.submit(p->blocking)) {
+            p->blocking->refused = true;
+            enqueue(p);
         }
-        case farewell::requeue: enqueue(p); break;
-        case farewell::orphan: core.inject(p); break;
-        case farewell::block:
-            p->status.store(static_cast<std::uint8_t>(process_status::waiting), std::memory_order_relaxed);
-            if (!core.pool.submit(p->blocking)) {
-                p->blocking->refused = true;
-                enqueue(p);
-            }
-            break;
-        case farewell::retire_stack: release_stack(d.from); break;
+        break;
+    case farewell::retire_stack:
+        release_stack(d.from);
+        break;
     }
 }
 
@@ -277,19 +298,22 @@ void base_loop(boost::context::detail::transfer_t transfer) noexcept {
         const bool standard = mine->region == &w->core.stacks.standard();
         if (!p && !standard) {
             // A stack of another size serves the one process that asked for it.
-            d = switch_context({thread, mine, w->take_spare(), nullptr, farewell::retire_stack}, &base_loop);
+            d = switch_context({thread, mine, w->take_spare(), nullptr, farewell::retire_stack},
+                               &base_loop);
             thread = d.thread->role->arrive(d);
             continue;
         }
         if (!p) p = w->find_work();
         if (!p) {
-            d = switch_context({thread, mine, nullptr, nullptr, farewell::retire_stack}, &base_loop);
+            d = switch_context({thread, mine, nullptr, nullptr, farewell::retire_stack},
+                               &base_loop);
             thread = d.thread->role->arrive(d);
         } else if (p->own_stack) {
             resume_process(*thread, p);
             // This stack goes to the worker's list before its context is stored; nobody looks there before the next
             // context, on this same thread, has arrived.
-            d = switch_context({thread, mine, p->own_stack, nullptr, farewell::retire_stack}, &base_loop);
+            d = switch_context({thread, mine, p->own_stack, nullptr, farewell::retire_stack},
+                               &base_loop);
             thread = d.thread->role->arrive(d);
         } else if (p->stack_bytes != 0 && mine->region->stride() != p->stack_bytes) {
             stack_region* region = w->core.stacks.region_for(p->stack_bytes);

@@ -1,9 +1,5 @@
 #pragma once
 
-#include <concurrentqueue.h>
-#include <cstdint>
-#include <random>
-
 #include "platform/context_switch.hpp"
 #include "platform/parking.hpp"
 #include "platform/stack_pool.hpp"
@@ -12,6 +8,11 @@
 #include "scheduler/reclamation.hpp"
 #include "scheduler/run_queue.hpp"
 #include "scheduler/timer_queue.hpp"
+
+#include <cstdint>
+#include <random>
+
+#include <concurrentqueue.h>
 
 // worker: a role that one thread plays: a run queue, the next slot, timers, stacks and free lists. Everything here that is
 // not atomic belongs to the thread that plays the role.
@@ -36,7 +37,8 @@ public:
 
     /// Runs it next on this worker: its message is in this cache, and no other core is woken for it.
     void hand_off(process* p) noexcept {
-        p->status.store(static_cast<std::uint8_t>(process_status::runnable), std::memory_order_relaxed);
+        p->status.store(static_cast<std::uint8_t>(process_status::runnable),
+                        std::memory_order_relaxed);
         if (seeded) return enqueue(p);
         if (next_) enqueue(next_);
         next_ = p;
@@ -65,7 +67,8 @@ public:
         running = d.to;
         if (d.then == farewell::park && !d.who->wait_timer) {
             process* p = d.who;
-            p->status.store(static_cast<std::uint8_t>(process_status::waiting), std::memory_order_relaxed);
+            p->status.store(static_cast<std::uint8_t>(process_status::waiting),
+                            std::memory_order_relaxed);
             if (!p->inbox.park(p->waits_quietly)) enqueue(p);
         } else if (d.then != farewell::nothing) {
             finish_departure(d);
@@ -89,22 +92,23 @@ public:
 
     runtime_core& core;
     const unsigned index;
-    const bool seeded;              // deterministic mode
-    stack* running = nullptr;       // the stack the thread is on
-    process* direct = nullptr;      // what the base context that is being switched to runs first
-    process* deferred = nullptr;    // a caller whose park is put off until its server has had its turn
+    const bool seeded;          // deterministic mode
+    stack* running = nullptr;   // the stack the thread is on
+    process* direct = nullptr;  // what the base context that is being switched to runs first
+    process* deferred =
+        nullptr;  // a caller whose park is put off until its server has had its turn
     std::int64_t deferred_limit = 0;  // its limit in nanoseconds; timer_queue::never for none
-    bool leaving = false;           // deterministic mode: the driver is to choose another role
-    std::int32_t budget = 0;        // reductions left before others get a turn
-    std::int64_t now = 0;           // the clock as last read
+    bool leaving = false;             // deterministic mode: the driver is to choose another role
+    std::int32_t budget = 0;          // reductions left before others get a turn
+    std::int64_t now = 0;             // the clock as last read
     timer_queue timers;
     slot_cache slots;
     quiescence_slot* quiescence = nullptr;
     parking_spot spot;
     std::atomic<bool> asleep{false};
     std::atomic<thread_context*> player{nullptr};  // the thread that plays the role
-    std::atomic<std::uint64_t> dispatches{0};  // written by the role; read by the watchdog
-    std::int64_t live = 0;          // spawned minus ended here; summed over workers
+    std::atomic<std::uint64_t> dispatches{0};      // written by the role; read by the watchdog
+    std::int64_t live = 0;                         // spawned minus ended here; summed over workers
     std::atomic<std::int64_t> live_published{0};
 
 private:
@@ -124,7 +128,7 @@ private:
     void announce_backlog() noexcept;
 
     process* next_ = nullptr;
-    int countdown_ = 0;         // dispatches until the next look at ready list, injection and timers
+    int countdown_ = 0;  // dispatches until the next look at ready list, injection and timers
     unsigned backlog_ = 0;
     run_queue<process> ring_;
     stack* spare_ = nullptr;

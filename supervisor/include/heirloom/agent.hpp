@@ -85,10 +85,10 @@ public:
     /// What f(value) returns.
     template <class F>
     auto get(F f, duration limit = default_call_limit) const {
-        auto inside = [f = std::move(f)](State& s) mutable -> std::decay_t<std::invoke_result_t<F&, const State&>> {
-            return f(std::as_const(s));
-        };
-        return call(server_, detail::agent_request<State, decltype(inside)>{std::move(inside)}, limit);
+        auto inside = [f = std::move(f)](State& s) mutable
+            -> std::decay_t<std::invoke_result_t<F&, const State&>> { return f(std::as_const(s)); };
+        return call(server_, detail::agent_request<State, decltype(inside)>{std::move(inside)},
+                    limit);
     }
     /// f(value&) changes it, or returns the new one.
     template <class F>

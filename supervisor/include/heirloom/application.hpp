@@ -32,7 +32,14 @@ struct application {
     restart_type type = permanent;
 };
 
-enum class application_failure : std::uint8_t { unknown, cycle, start_failed, needed, already_started, not_started };
+enum class application_failure : std::uint8_t {
+    unknown,
+    cycle,
+    start_failed,
+    needed,
+    already_started,
+    not_started
+};
 struct application_error {
     application_failure kind;
     std::string application;  // which one
@@ -43,9 +50,17 @@ struct application_error {
 /// The process that knows the applications of a runtime. Started by run_applications, or by a program of its own.
 class application_controller {
 public:
-    struct start_one { using reply = result<void, application_error>; std::string name; };
-    struct stop_one { using reply = result<void, application_error>; std::string name; };
-    struct which { using reply = std::vector<std::string>; };
+    struct start_one {
+        using reply = result<void, application_error>;
+        std::string name;
+    };
+    struct stop_one {
+        using reply = result<void, application_error>;
+        std::string name;
+    };
+    struct which {
+        using reply = std::vector<std::string>;
+    };
 
     /// Throws bad_argument for a name that is used twice, or needed and not there, and for applications that need each
     /// other in a circle; nothing is started then.
@@ -77,7 +92,8 @@ protected:
     }
 };
 template <>
-struct behaviour_of<application_controller> : server_behaviour<application_controller, application_driver> {};
+struct behaviour_of<application_controller>
+    : server_behaviour<application_controller, application_driver> {};
 }  // namespace detail
 
 inline constexpr server_name<application_controller> the_applications{"heirloom.applications"};

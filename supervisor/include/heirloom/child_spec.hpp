@@ -67,8 +67,8 @@ public:
     virtual std::shared_ptr<child_data> clone() const = 0;
     /// The specification of one child of many (simple_one_for_one), given its own arguments, a tuple in `extra`.
     /// Null: they are not of the types it takes.
-    virtual std::shared_ptr<const child_data> with_extra(const std::shared_ptr<const child_data>& self,
-                                                         const std::any& extra) const {
+    virtual std::shared_ptr<const child_data>
+    with_extra(const std::shared_ptr<const child_data>& self, const std::any& extra) const {
         return extra.has_value() ? nullptr : self;
     }
     /// Starts it, linked to the running process. `self` keeps the arguments alive while it starts.
@@ -108,8 +108,12 @@ class server_child final : public child_data {
 public:
     template <class... B>
     server_child(std::string child_id, atom name, B&&... args)
-        : child_data(std::move(child_id), &identity_of<T>), name_(name), args_(std::forward<B>(args)...) {}
-    std::shared_ptr<child_data> clone() const override { return std::make_shared<server_child>(*this); }
+        : child_data(std::move(child_id), &identity_of<T>),
+          name_(name),
+          args_(std::forward<B>(args)...) {}
+    std::shared_ptr<child_data> clone() const override {
+        return std::make_shared<server_child>(*this);
+    }
 
     start_end start(const std::shared_ptr<const child_data>& self, start_watch* watch,
                     std::any&) const override {
@@ -117,7 +121,8 @@ public:
         using request = start_request<kept>;
         call_message* first = new_message<typed_call<request>>(
             start_request_type<T, kept>,
-            request{{name_, heirloom::self()}, {std::shared_ptr<const std::tuple<A...>>(self, &args_)}});
+            request{{name_, heirloom::self()},
+                    {std::shared_ptr<const std::tuple<A...>>(self, &args_)}});
         message_ptr guard(first);
         auto* core = new typename behaviour_of<T>::driver;
         guard.release();
@@ -139,7 +144,9 @@ public:
     template <class... B>
     explicit server_template(std::string child_id, B&&... args)
         : child_data(std::move(child_id), &identity_of<T>), args_(std::forward<B>(args)...) {}
-    std::shared_ptr<child_data> clone() const override { return std::make_shared<server_template>(*this); }
+    std::shared_ptr<child_data> clone() const override {
+        return std::make_shared<server_template>(*this);
+    }
 
     std::shared_ptr<const child_data> with_extra(const std::shared_ptr<const child_data>&,
                                                  const std::any& extra) const override {
@@ -149,7 +156,8 @@ public:
             [&](const A&... a) {
                 return std::apply(
                     [&](const Extra&... e) {
-                        auto made = std::make_shared<server_child<T, A..., Extra...>>(id, atom(), a..., e...);
+                        auto made = std::make_shared<server_child<T, A..., Extra...>>(id, atom(),
+                                                                                      a..., e...);
                         made->shutdown = shutdown;
                         made->restart = restart;
                         made->type = type;
@@ -161,7 +169,8 @@ public:
             },
             args_);
     }
-    start_end start(const std::shared_ptr<const child_data>&, start_watch*, std::any&) const override {
+    start_end start(const std::shared_ptr<const child_data>&, start_watch*,
+                    std::any&) const override {
         return {start_end::kind::failed, {}, {}, "no_arguments"_a};
     }
 
@@ -175,10 +184,14 @@ start_end to_start_end(pid started);
 template <class F>
 class function_child final : public child_data {
 public:
-    function_child(std::string child_id, F f) : child_data(std::move(child_id), nullptr), function_(std::move(f)) {}
-    std::shared_ptr<child_data> clone() const override { return std::make_shared<function_child>(*this); }
+    function_child(std::string child_id, F f)
+        : child_data(std::move(child_id), nullptr), function_(std::move(f)) {}
+    std::shared_ptr<child_data> clone() const override {
+        return std::make_shared<function_child>(*this);
+    }
 
-    start_end start(const std::shared_ptr<const child_data>&, start_watch*, std::any& info) const override {
+    start_end start(const std::shared_ptr<const child_data>&, start_watch*,
+                    std::any& info) const override {
         return convert(function_(), info);
     }
 
@@ -205,7 +218,8 @@ inline constexpr bool is_supervisor = false;
 /// freely. What cannot be right (a negative shutdown) is said by the supervisor that gets it.
 class child_spec {
 public:
-    explicit child_spec(std::shared_ptr<detail::child_data> data) noexcept : data_(std::move(data)) {}
+    explicit child_spec(std::shared_ptr<detail::child_data> data) noexcept
+        : data_(std::move(data)) {}
 
     /// Default: permanent.
     child_spec& restart(restart_type when) { return own().restart = when, *this; }
@@ -229,7 +243,9 @@ public:
     restart_type restart() const noexcept { return data_->restart; }
     child_type type() const noexcept { return data_->type; }
     bool significant() const noexcept { return data_->significant; }
-    bool kills_at_once() const noexcept { return data_->shutdown == detail::child_data::shutdown_brutal; }
+    bool kills_at_once() const noexcept {
+        return data_->shutdown == detail::child_data::shutdown_brutal;
+    }
     /// The limit in force; 0 for brutal_kill.
     duration shutdown() const noexcept;
     back_off delay() const { return data_->more ? data_->more->delay : back_off{}; }
@@ -251,16 +267,18 @@ private:
 namespace detail {
 template <class T, class... A>
 child_spec make_child(std::string id, atom name, A&&... args) {
-    static_assert((std::is_copy_constructible_v<stored_t<A>> && ...),
-                  "heirloom: a child is constructed again at every restart, so its arguments are kept and "
-                  "copied; this one can only be moved");
+    static_assert(
+        (std::is_copy_constructible_v<stored_t<A>> && ...),
+        "heirloom: a child is constructed again at every restart, so its arguments are kept and "
+        "copied; this one can only be moved");
     if constexpr ((std::is_copy_constructible_v<stored_t<A>> && ...)) {
-        static_assert(std::is_constructible_v<T, const stored_t<A>&...>,
-                      "heirloom: the server has no constructor for these start arguments (passed as const&)");
+        static_assert(
+            std::is_constructible_v<T, const stored_t<A>&...>,
+            "heirloom: the server has no constructor for these start arguments (passed as const&)");
         (check_sendable<stored_t<A>>(), ...);
         if constexpr (std::is_constructible_v<T, const stored_t<A>&...>) {
-            child_spec spec(std::make_shared<server_child<T, stored_t<A>...>>(std::move(id), name,
-                                                                             std::forward<A>(args)...));
+            child_spec spec(std::make_shared<server_child<T, stored_t<A>...>>(
+                std::move(id), name, std::forward<A>(args)...));
             if constexpr (is_supervisor<T>) spec.type(child_type::supervisor);
             return spec;
         }
@@ -273,7 +291,8 @@ child_spec make_child(std::string id, atom name, A&&... args) {
 /// With a server_name, that is both the registered name and the id; else the first argument is the id.
 template <class T, class... A>
 [[nodiscard]] child_spec child(server_name<T> name, A&&... args) {
-    return detail::make_child<T>(std::string(name.name().text()), name.name(), std::forward<A>(args)...);
+    return detail::make_child<T>(std::string(name.name().text()), name.name(),
+                                 std::forward<A>(args)...);
 }
 template <class T, class... A>
 [[nodiscard]] child_spec child(std::string id, A&&... args) {
@@ -291,12 +310,15 @@ template <class T, class... Extra, class... A>
 [[nodiscard]] child_spec child_template(std::string id, A&&... args) {
     static_assert(((std::is_copy_constructible_v<detail::stored_t<A>> && ...) && ... &&
                    std::is_copy_constructible_v<Extra>),
-                  "heirloom: a child is constructed again at every restart, so its arguments are kept and copied; "
+                  "heirloom: a child is constructed again at every restart, so its arguments are "
+                  "kept and copied; "
                   "this one can only be moved");
-    static_assert(std::is_constructible_v<T, const detail::stored_t<A>&..., const Extra&...>,
-                  "heirloom: the server has no constructor for these start arguments (passed as const&)");
-    return child_spec(std::make_shared<detail::server_template<T, std::tuple<Extra...>, detail::stored_t<A>...>>(
-        std::move(id), std::forward<A>(args)...));
+    static_assert(
+        std::is_constructible_v<T, const detail::stored_t<A>&..., const Extra&...>,
+        "heirloom: the server has no constructor for these start arguments (passed as const&)");
+    return child_spec(
+        std::make_shared<detail::server_template<T, std::tuple<Extra...>, detail::stored_t<A>...>>(
+            std::move(id), std::forward<A>(args)...));
 }
 
 /// A child that `f()` starts, linked to the supervisor that calls it. It returns a pid, a started_child, or the
@@ -304,7 +326,8 @@ template <class T, class... Extra, class... A>
 template <class F>
 [[nodiscard]] child_spec child_function(std::string id, F f) {
     static_assert(std::is_copy_constructible_v<F>,
-                  "heirloom: a child is started again at every restart, so its start function is kept and copied");
+                  "heirloom: a child is started again at every restart, so its start function is "
+                  "kept and copied");
     return child_spec(std::make_shared<detail::function_child<F>>(std::move(id), std::move(f)));
 }
 

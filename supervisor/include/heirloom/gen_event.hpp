@@ -98,16 +98,19 @@ public:
     std::vector<std::string> handle_call(detail::which_handlers_request) {
         std::vector<std::string> names;
         for (auto& h : handlers_)
-            names.push_back(std::string(h->identity->name) + (h->id ? "/" + std::string(h->id.text()) : ""));
+            names.push_back(std::string(h->identity->name) +
+                            (h->id ? "/" + std::string(h->id.text()) : ""));
         return names;
     }
     template <class H, class R>
-    typename detail::ask_handler_request<Event, H, R>::reply handle_call(detail::ask_handler_request<Event, H, R> r) {
+    typename detail::ask_handler_request<Event, H, R>::reply
+    handle_call(detail::ask_handler_request<Event, H, R> r) {
         const auto found = find(&detail::identity_of<H>, r.id);
         if (found == handlers_.end())
             return failure(call_error{"bad_handler"_a, self(), detail::type_name<R>()});
         try {
-            return static_cast<detail::typed_event_handler<Event, H>&>(**found).object.handle_call(std::move(r.request));
+            return static_cast<detail::typed_event_handler<Event, H>&>(**found).object.handle_call(
+                std::move(r.request));
         } catch (const std::exception& e) {
             const exit_reason why = exit_reason::crash("", e.what());
             take_out(found, e.what());
@@ -141,7 +144,8 @@ private:
         log({.level = log_level::error,
              .event = "handler_removed",
              .about = self(),
-             .text = "event handler " + std::string((*h)->identity->name) + " is taken out: " + why});
+             .text =
+                 "event handler " + std::string((*h)->identity->name) + " is taken out: " + why});
         handlers_.erase(h);
     }
     list handlers_;
@@ -152,11 +156,14 @@ template <class H, class Event, class... A>
 bool add_handler(server<event_manager<Event>> to, atom id, A&&... args) {
     using kept = std::tuple<detail::stored_t<A>...>;
     return call(to, detail::add_handler_request<Event>{
-                        &detail::identity_of<H>, id, {},
+                        &detail::identity_of<H>,
+                        id,
+                        {},
                         [](void* p, atom name) -> std::unique_ptr<detail::event_handler<Event>> {
                             return std::apply(
                                 [&](auto&... a) {
-                                    return std::make_unique<detail::typed_event_handler<Event, H>>(name, std::move(a)...);
+                                    return std::make_unique<detail::typed_event_handler<Event, H>>(
+                                        name, std::move(a)...);
                                 },
                                 *static_cast<kept*>(p));
                         },
@@ -171,7 +178,8 @@ bool add_linked_handler(server<event_manager<Event>> to, atom id, A&&... args) {
                         [](void* p, atom name) -> std::unique_ptr<detail::event_handler<Event>> {
                             return std::apply(
                                 [&](auto&... a) {
-                                    return std::make_unique<detail::typed_event_handler<Event, H>>(name, std::move(a)...);
+                                    return std::make_unique<detail::typed_event_handler<Event, H>>(
+                                        name, std::move(a)...);
                                 },
                                 *static_cast<kept*>(p));
                         },
@@ -197,13 +205,15 @@ void sync_notify(server<event_manager<Event>> to, E&& event, duration limit = de
 }
 /// Asks one handler. `bad_handler` if it is not there.
 template <class H, class Event, class R>
-auto ask_handler(server<event_manager<Event>> at, atom id, R request, duration limit = default_call_limit) {
+auto ask_handler(server<event_manager<Event>> at, atom id, R request,
+                 duration limit = default_call_limit) {
     return call(at, detail::ask_handler_request<Event, H, R>{id, std::move(request)}, limit);
 }
 
 }  // namespace heirloom
 
 template <class Event>
-struct heirloom::owns_what_it_holds<heirloom::detail::add_handler_request<Event>> : std::true_type {};
+struct heirloom::owns_what_it_holds<heirloom::detail::add_handler_request<Event>> : std::true_type {
+};
 template <>
 struct heirloom::owns_what_it_holds<heirloom::detail::delete_handler_request> : std::true_type {};

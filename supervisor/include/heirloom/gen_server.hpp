@@ -163,7 +163,8 @@ result<server<T>, start_error> start(const start_options& options, A&&... args) 
     return detail::start_server<T>({}, options, {}, std::forward<A>(args)...);
 }
 template <class T, class... A>
-result<server<T>, start_error> start(const start_options& options, server_name<T> name, A&&... args) {
+result<server<T>, start_error> start(const start_options& options, server_name<T> name,
+                                     A&&... args) {
     return detail::start_server<T>({}, options, name.name(), std::forward<A>(args)...);
 }
 
@@ -181,7 +182,8 @@ result<server<T>, start_error> start_link(const start_options& options, A&&... a
     return detail::start_server<T>({.link = true}, options, {}, std::forward<A>(args)...);
 }
 template <class T, class... A>
-result<server<T>, start_error> start_link(const start_options& options, server_name<T> name, A&&... args) {
+result<server<T>, start_error> start_link(const start_options& options, server_name<T> name,
+                                          A&&... args) {
     return detail::start_server<T>({.link = true}, options, name.name(), std::forward<A>(args)...);
 }
 
@@ -199,8 +201,8 @@ result<monitored_server<T>, start_error> start_monitor(const start_options& opti
     return detail::start_monitored<T>(options, {}, std::forward<A>(args)...);
 }
 template <class T, class... A>
-result<monitored_server<T>, start_error> start_monitor(const start_options& options, server_name<T> name,
-                                                       A&&... args) {
+result<monitored_server<T>, start_error> start_monitor(const start_options& options,
+                                                       server_name<T> name, A&&... args) {
     return detail::start_monitored<T>(options, name.name(), std::forward<A>(args)...);
 }
 
@@ -210,17 +212,20 @@ result<monitored_server<T>, start_error> start_monitor(const start_options& opti
 /// server is dead or ends first (with its reason, at once), has not answered within `limit` (`timeout`; the
 /// answer, if it comes, is dropped), or gave the question up (`no_reply`).
 template <class T, class Request>
-detail::reply_of<Request> call(server<T> to, Request&& request, duration limit = default_call_limit) {
+detail::reply_of<Request> call(server<T> to, Request&& request,
+                               duration limit = default_call_limit) {
     return detail::call_server<T>(to, std::forward<Request>(request), limit);
 }
 template <class T, class Request>
-detail::reply_of<Request> call(server_name<T> to, Request&& request, duration limit = default_call_limit) {
+detail::reply_of<Request> call(server_name<T> to, Request&& request,
+                               duration limit = default_call_limit) {
     return detail::call_server<T>(whereis(to), std::forward<Request>(request), limit);
 }
 template <std::same_as<pid> Pid, class Request>
 void call(Pid, Request&&, duration = default_call_limit) {
-    static_assert(detail::never<Pid>,
-                  "heirloom: a pid is identity, not permission to call; use server<T>, or server<T>(pid)");
+    static_assert(
+        detail::never<Pid>,
+        "heirloom: a pid is identity, not permission to call; use server<T>, or server<T>(pid)");
 }
 
 /// The same, with the failure as a value.
@@ -236,8 +241,9 @@ result<detail::reply_of<Request>, call_error> try_call(server_name<T> to, Reques
 }
 template <std::same_as<pid> Pid, class Request>
 void try_call(Pid, Request&&, duration = default_call_limit) {
-    static_assert(detail::never<Pid>,
-                  "heirloom: a pid is identity, not permission to call; use server<T>, or server<T>(pid)");
+    static_assert(
+        detail::never<Pid>,
+        "heirloom: a pid is identity, not permission to call; use server<T>, or server<T>(pid)");
 }
 
 /// Sends a message for handle_cast. No answer, no error: a dead server, or a name nobody has, drops it.
@@ -251,8 +257,9 @@ void cast(server_name<T> to, Message&& message) {
 }
 template <std::same_as<pid> Pid, class Message>
 void cast(Pid, Message&&) {
-    static_assert(detail::never<Pid>,
-                  "heirloom: a pid is identity, not permission to call; use server<T>, or server<T>(pid)");
+    static_assert(
+        detail::never<Pid>,
+        "heirloom: a pid is identity, not permission to call; use server<T>, or server<T>(pid)");
 }
 
 /// Answers a delayed call. Whoever holds the reply_to may; never a safe point. A caller that is dead or waits

@@ -102,7 +102,9 @@ concept handles_event = requires(T& t, S& s, const E& e) { t.handle_event(s, e);
 template <class T, class S, class E>
 concept handles_event_later = requires(T& t, S& s, const E& e, reply_to<reply_of<E>> c) {
     t.handle_event(s, e, std::move(c));
-} || requires(T& t, S& s, E& e, reply_to<reply_of<E>> c) { t.handle_event(s, std::move(e), std::move(c)); };
+} || requires(T& t, S& s, E& e, reply_to<reply_of<E>> c) {
+    t.handle_event(s, std::move(e), std::move(c));
+};
 
 template <class T, class E, class... S>
 constexpr bool some_state_handles(one_of<S...>) {
@@ -117,10 +119,12 @@ constexpr bool answers_rightly() {
     if constexpr (handles_event_later<T, S, E> || !handles_event<T, S, E>)
         return true;
     else if constexpr (std::is_copy_constructible_v<E>)
-        return std::is_same_v<decltype(std::declval<T&>().handle_event(std::declval<S&>(), std::declval<const E&>())),
+        return std::is_same_v<decltype(std::declval<T&>().handle_event(std::declval<S&>(),
+                                                                       std::declval<const E&>())),
                               reply_of<E>>;
     else
-        return std::is_same_v<decltype(std::declval<T&>().handle_event(std::declval<S&>(), std::declval<E>())),
+        return std::is_same_v<decltype(std::declval<T&>().handle_event(std::declval<S&>(),
+                                                                       std::declval<E>())),
                               reply_of<E>>;
 }
 template <class T, class E, class... S>
@@ -152,15 +156,17 @@ struct behaviour_of<T> {
     using driver = statem_driver<T>;
     template <class R>
     static constexpr void check_call() {
-        static_assert(some_state_answers<T, R>(typename T::states{}),
-                      "heirloom: this machine has no public handle_event for this request in any state");
+        static_assert(
+            some_state_answers<T, R>(typename T::states{}),
+            "heirloom: this machine has no public handle_event for this request in any state");
         static_assert(all_answer_rightly<T, R>(typename T::states{}),
                       "heirloom: handle_event does not return the request's reply type");
     }
     template <class M>
     static constexpr void check_cast() {
-        static_assert(some_state_handles<T, M>(typename T::states{}),
-                      "heirloom: this machine has no public handle_event for this event in any state");
+        static_assert(
+            some_state_handles<T, M>(typename T::states{}),
+            "heirloom: this machine has no public handle_event for this event in any state");
     }
     template <class R>
     static void handle_call(driver& d, typed_call<R>* m) {
@@ -287,20 +293,24 @@ private:
     }
     void give_up_postponed() {
         postponing_ = false;
-        throw bad_argument("postpone", "a request that is answered later is postponed with its client: "
-                                       "postpone(std::move(client))");
+        throw bad_argument("postpone",
+                           "a request that is answered later is postponed with its client: "
+                           "postpone(std::move(client))");
     }
 
     template <std::size_t... I>
     void change_to(const server_identity* state, void* value, std::index_sequence<I...>) {
         const bool known =
             ((state == variant_of<typename T::states>::identities[I]
-                  ? (next_.emplace(std::in_place_index<I>,
-                                    std::move(*static_cast<std::variant_alternative_t<I, states>*>(value))),
+                  ? (next_.emplace(
+                         std::in_place_index<I>,
+                         std::move(*static_cast<std::variant_alternative_t<I, states>*>(value))),
                      true)
                   : false) ||
              ...);
-        if (!known) throw bad_argument("next_state", "not a state of this machine: " + std::string(state->name));
+        if (!known)
+            throw bad_argument("next_state",
+                               "not a state of this machine: " + std::string(state->name));
         changing_ = true;
     }
 
@@ -310,15 +320,18 @@ private:
         const bool handled = std::visit(std::forward<F>(f), state_);
         if (!handled)
             throw unhandled_event(this->identity().name,
-                                  variant_of<typename T::states>::identities[state_.index()]->name, event);
+                                  variant_of<typename T::states>::identities[state_.index()]->name,
+                                  event);
     }
     // A copy for the handler where there can be one: a postponed event is handled again.
     template <class S, class E, class... Client>
     decltype(auto) invoke(S& state, E& event, Client&&... client) {
         if constexpr (std::is_copy_constructible_v<E>)
-            return this->object().handle_event(state, std::as_const(event), std::forward<Client>(client)...);
+            return this->object().handle_event(state, std::as_const(event),
+                                               std::forward<Client>(client)...);
         else
-            return this->object().handle_event(state, std::move(event), std::forward<Client>(client)...);
+            return this->object().handle_event(state, std::move(event),
+                                               std::forward<Client>(client)...);
     }
     // Returns whether it was postponed.
     template <class E>
@@ -346,7 +359,8 @@ private:
         // A state timeout set by the callback that leaves the old state is the new one's.
         if (!state_timer_fresh_) cancel_timer(timer::state);
         // OTP's order: what was postponed longest comes first, then what was waiting to be tried again.
-        again_.insert(again_.begin(), std::make_move_iterator(kept_.begin()), std::make_move_iterator(kept_.end()));
+        again_.insert(again_.begin(), std::make_move_iterator(kept_.begin()),
+                      std::make_move_iterator(kept_.end()));
         kept_.clear();
         if (!again_.empty()) this->ask_for_replay();
         entered();
@@ -356,7 +370,8 @@ private:
             if (std::exchange(changing_, false)) state_ = *std::exchange(next_, std::nullopt);
             std::visit(
                 [&](auto& state) {
-                    if constexpr (requires { this->object().enter(state); }) this->object().enter(state);
+                    if constexpr (requires { this->object().enter(state); })
+                        this->object().enter(state);
                 },
                 state_);
         } while (changing_);
@@ -398,9 +413,9 @@ private:
     states state_;
     std::optional<states> next_;
     bool changing_ = false;
-    open_call postponed_for_;    // the call of the event being handled again
-    std::vector<kept> kept_;     // postponed in this state
-    std::vector<kept> again_;    // to be handled before the mailbox
+    open_call postponed_for_;  // the call of the event being handled again
+    std::vector<kept> kept_;   // postponed in this state
+    std::vector<kept> again_;  // to be handled before the mailbox
 };
 
 }  // namespace detail

@@ -24,7 +24,8 @@ public:
     explicit partitions(const std::string& name, std::size_t count = 0) {
         if (count == 0) count = std::max(1u, std::thread::hardware_concurrency());
         names_.reserve(count);
-        for (std::size_t i = 0; i < count; ++i) names_.emplace_back(atom::intern(name + "/" + std::to_string(i)));
+        for (std::size_t i = 0; i < count; ++i)
+            names_.emplace_back(atom::intern(name + "/" + std::to_string(i)));
     }
 
     /// What their supervisor's init returns: each is made of the arguments.

@@ -53,19 +53,44 @@ public:
     using value_type = Value;
     using entry = std::pair<heirloom::pid, Value>;
 
-    struct add { using reply = result<void, already_registered>; Key key; Value value; heirloom::pid who; };
-    struct find { using reply = std::vector<entry>; Key key; };
-    struct drop { using reply = void; Key key; heirloom::pid who; std::function<bool(const Value&)> matches; };
-    struct keys_of { using reply = std::vector<Key>; heirloom::pid who; };
-    struct size { using reply = std::size_t; };
+    struct add {
+        using reply = result<void, already_registered>;
+        Key key;
+        Value value;
+        heirloom::pid who;
+    };
+    struct find {
+        using reply = std::vector<entry>;
+        Key key;
+    };
+    struct drop {
+        using reply = void;
+        Key key;
+        heirloom::pid who;
+        std::function<bool(const Value&)> matches;
+    };
+    struct keys_of {
+        using reply = std::vector<Key>;
+        heirloom::pid who;
+    };
+    struct size {
+        using reply = std::size_t;
+    };
     struct change {
         using reply = std::optional<std::pair<Value, Value>>;
         Key key;
         heirloom::pid who;
         std::function<Value(const Value&)> f;
     };
-    struct put_meta { using reply = void; std::string name; std::string value; };
-    struct get_meta { using reply = std::optional<std::string>; std::string name; };
+    struct put_meta {
+        using reply = void;
+        std::string name;
+        std::string value;
+    };
+    struct get_meta {
+        using reply = std::optional<std::string>;
+        std::string name;
+    };
 
     explicit registry(registry_keys keys = registry_keys::unique, std::vector<atom> listeners = {})
         : unique_(keys == registry_keys::unique), listeners_(std::move(listeners)) {
@@ -114,7 +139,8 @@ public:
     }
 
 private:
-    void erase(const Key& key, heirloom::pid who, const std::function<bool(const Value&)>& matches) {
+    void erase(const Key& key, heirloom::pid who,
+               const std::function<bool(const Value&)>& matches) {
         const auto found = by_key_.find(key);
         if (found == by_key_.end()) return;
         std::erase_if(found->second, [&](const entry& e) {
@@ -151,7 +177,8 @@ private:
 
 /// Gives the caller a key. With unique keys it may be somebody's already.
 template <class K, class V>
-result<void, already_registered> register_key(server_name<registry<K, V>> in, std::type_identity_t<K> key,
+result<void, already_registered> register_key(server_name<registry<K, V>> in,
+                                              std::type_identity_t<K> key,
                                               std::type_identity_t<V> value = {}) {
     return call(in, typename registry<K, V>::add{std::move(key), std::move(value), self()});
 }
@@ -186,7 +213,8 @@ std::size_t count_entries(server_name<registry<K, V>> in) {
 }
 /// The caller's value of a unique key becomes f(value): the new one and the old one, or nothing if it has none.
 template <class K, class V, class F>
-std::optional<std::pair<V, V>> update_value(server_name<registry<K, V>> in, std::type_identity_t<K> key, F f) {
+std::optional<std::pair<V, V>> update_value(server_name<registry<K, V>> in,
+                                            std::type_identity_t<K> key, F f) {
     return call(in, typename registry<K, V>::change{std::move(key), self(), std::move(f)});
 }
 template <class K, class V>

@@ -31,7 +31,9 @@ public:
     heirloom::pid server() const noexcept { return server_; }
     std::string_view request() const noexcept { return request_; }
     const monitor_ref& watch() const noexcept { return watch_; }
-    friend bool operator==(const request_id& a, const request_id& b) noexcept { return a.watch_ == b.watch_; }
+    friend bool operator==(const request_id& a, const request_id& b) noexcept {
+        return a.watch_ == b.watch_;
+    }
 
 private:
     monitor_ref watch_;
@@ -51,7 +53,8 @@ request_id<detail::reply_of<Request>> send_request(server<T> to, Request&& reque
     using question = detail::async_request<R>;
     const monitor_ref watch = monitor(to, alias_mode::reply_demonitor);
     detail::deliver(to, detail::new_message<detail::typed_message<question>>(
-                            detail::async_request_type<T, R>, question{std::forward<Request>(request), alias_ref(watch)}));
+                            detail::async_request_type<T, R>,
+                            question{std::forward<Request>(request), alias_ref(watch)}));
     return {watch, to, detail::type_name<R>()};
 }
 template <class T, class Request>
@@ -78,8 +81,11 @@ std::optional<response_result<R>> await_response(const request_id<R>& id, durati
                      return end(response_result<R>(std::move(r.value)));
              }),
         when([ref](const response_failed& f) { return f.ref == ref; },
-             [&](response_failed&& f) -> end { return end(failed_response(id, std::move(f.reason))); }),
-        when(id.watch(), [&](down&& d) -> end { return end(failed_response(id, std::move(d.reason))); }),
+             [&](response_failed&& f) -> end {
+                 return end(failed_response(id, std::move(f.reason)));
+             }),
+        when(id.watch(),
+             [&](down&& d) -> end { return end(failed_response(id, std::move(d.reason))); }),
         after(limit, []() -> end { return end(); }));
 }
 
@@ -87,7 +93,8 @@ std::optional<response_result<R>> await_response(const request_id<R>& id, durati
 
 /// Waits for the response; nothing when `limit` has passed: it may be waited for again.
 template <class R>
-std::optional<response_result<R>> wait_response(const request_id<R>& id, duration limit = default_call_limit) {
+std::optional<response_result<R>> wait_response(const request_id<R>& id,
+                                                duration limit = default_call_limit) {
     return detail::await_response(id, limit);
 }
 /// Waits for the response; when `limit` has passed the question is given up, and nothing of it arrives any more.
@@ -105,7 +112,8 @@ response_result<R> receive_response_until(const request_id<R>& id, time_point de
     return receive_response(id, std::max(duration::zero(), deadline - runtime_clock::now()));
 }
 template <class R>
-std::optional<response_result<R>> wait_response_until(const request_id<R>& id, time_point deadline) {
+std::optional<response_result<R>> wait_response_until(const request_id<R>& id,
+                                                      time_point deadline) {
     return wait_response(id, std::max(duration::zero(), deadline - runtime_clock::now()));
 }
 
@@ -121,11 +129,14 @@ public:
     /// Throws bad_argument for a question that is in it already.
     void add(const request_id<R>& id, Label label) {
         for (const auto& e : entries_)
-            if (e.first == id) throw bad_argument("request_collection::add", "this request is in it already");
+            if (e.first == id)
+                throw bad_argument("request_collection::add", "this request is in it already");
         entries_.emplace_back(id, std::move(label));
     }
     std::size_t size() const noexcept { return entries_.size(); }
-    const std::vector<std::pair<request_id<R>, Label>>& to_list() const noexcept { return entries_; }
+    const std::vector<std::pair<request_id<R>, Label>>& to_list() const noexcept {
+        return entries_;
+    }
 
     /// The next response to arrive, taken out of the collection; nothing when `limit` has passed, or it is empty.
     std::optional<answered> wait(duration limit = default_call_limit) {
@@ -133,27 +144,29 @@ public:
         std::size_t which = 0;
         const auto is_mine = [&](const detail::reference& ref) {
             for (which = 0; which < entries_.size(); ++which)
-                if (static_cast<const detail::reference&>(entries_[which].first.watch()) == ref) return true;
+                if (static_cast<const detail::reference&>(entries_[which].first.watch()) == ref)
+                    return true;
             return false;
         };
         using end = std::optional<response_result<R>>;
-        end got = receive(
-            when([&](const detail::response<R>& r) { return is_mine(r.ref); },
-                 [](detail::response<R>&& r) -> end {
-                     if constexpr (std::is_void_v<R>)
-                         return end(response_result<R>());
-                     else
-                         return end(response_result<R>(std::move(r.value)));
-                 }),
-            when([&](const detail::response_failed& f) { return is_mine(f.ref); },
-                 [&](detail::response_failed&& f) -> end {
-                     return end(detail::failed_response(entries_[which].first, std::move(f.reason)));
-                 }),
-            when([&](const down& d) { return is_mine(d.ref); },
-                 [&](down&& d) -> end {
-                     return end(detail::failed_response(entries_[which].first, std::move(d.reason)));
-                 }),
-            after(limit, []() -> end { return end(); }));
+        end got = receive(when([&](const detail::response<R>& r) { return is_mine(r.ref); },
+                               [](detail::response<R>&& r) -> end {
+                                   if constexpr (std::is_void_v<R>)
+                                       return end(response_result<R>());
+                                   else
+                                       return end(response_result<R>(std::move(r.value)));
+                               }),
+                          when([&](const detail::response_failed& f) { return is_mine(f.ref); },
+                               [&](detail::response_failed&& f) -> end {
+                                   return end(detail::failed_response(entries_[which].first,
+                                                                      std::move(f.reason)));
+                               }),
+                          when([&](const down& d) { return is_mine(d.ref); },
+                               [&](down&& d) -> end {
+                                   return end(detail::failed_response(entries_[which].first,
+                                                                      std::move(d.reason)));
+                               }),
+                          after(limit, []() -> end { return end(); }));
         if (!got) return std::nullopt;
         answered a{std::move(*got), std::move(entries_[which].second)};
         entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(which));
@@ -173,9 +186,9 @@ private:
 
 /// Asks all of them at once, and waits for all; the responses are in the order of the servers. Late ones are dropped.
 template <class T, class Request>
-std::vector<response_result<detail::reply_of<Request>>> multi_call(const std::vector<server<T>>& servers,
-                                                                   const Request& request,
-                                                                   duration limit = default_call_limit) {
+std::vector<response_result<detail::reply_of<Request>>>
+multi_call(const std::vector<server<T>>& servers, const Request& request,
+           duration limit = default_call_limit) {
     const time_point deadline = detail::deadline_after(limit, "multi_call");
     std::vector<request_id<detail::reply_of<Request>>> ids;
     ids.reserve(servers.size());

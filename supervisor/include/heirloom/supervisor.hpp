@@ -43,10 +43,10 @@ inline constexpr auto any_significant = auto_shutdown_mode::any_significant;
 inline constexpr auto all_significant = auto_shutdown_mode::all_significant;
 
 enum class child_failure : std::uint8_t {
-    bad_spec,            // `text` names the child and the field
-    start_failed,        // with `reason`
-    already_started,     // a child with this id runs, as `process`
-    already_present,     // a child with this id is there, but does not run
+    bad_spec,         // `text` names the child and the field
+    start_failed,     // with `reason`
+    already_started,  // a child with this id runs, as `process`
+    already_present,  // a child with this id is there, but does not run
     not_found,
     running,
     restarting,
@@ -166,7 +166,8 @@ public:
     static result<server<supervisor>, start_error> start_link(init_result what) {
         return heirloom::start_link<supervisor>(std::move(what));
     }
-    static result<server<supervisor>, start_error> start_link(supervisor_name name, init_result what) {
+    static result<server<supervisor>, start_error> start_link(supervisor_name name,
+                                                              init_result what) {
         return heirloom::start_link(name, std::move(what));
     }
     template <class Init, class... A>
@@ -176,7 +177,8 @@ public:
     }
     template <class Init, class... A>
         requires std::is_invocable_r_v<init_result, Init&, A...>
-    static result<server<supervisor>, start_error> start_link(supervisor_name name, Init init, A&&... args) {
+    static result<server<supervisor>, start_error> start_link(supervisor_name name, Init init,
+                                                              A&&... args) {
         return heirloom::start_link(name, std::move(init), std::forward<A>(args)...);
     }
 
@@ -225,7 +227,8 @@ struct dynamic_supervisor {
     static result<server<supervisor>, start_error> start_link(dynamic_children what = {}) {
         return heirloom::start_link<supervisor>(what);
     }
-    static result<server<supervisor>, start_error> start_link(supervisor_name name, dynamic_children what = {}) {
+    static result<server<supervisor>, start_error> start_link(supervisor_name name,
+                                                              dynamic_children what = {}) {
         return heirloom::start_link(name, what);
     }
 };
@@ -233,7 +236,7 @@ struct dynamic_supervisor {
 /// A running supervisor, however it is known.
 class supervisor_ref {
 public:
-    supervisor_ref(server<supervisor> s) noexcept : server_(s) {}          // NOLINT
+    supervisor_ref(server<supervisor> s) noexcept : server_(s) {}              // NOLINT
     supervisor_ref(supervisor_name name) noexcept : server_(whereis(name)) {}  // NOLINT
     server<supervisor> get() const noexcept { return server_; }
 
@@ -246,7 +249,8 @@ private:
 result<started_child, child_error> start_child(supervisor_ref sup, child_spec spec);
 /// Of a simple_one_for_one supervisor: one more child; the arguments are those its child_template names.
 template <class... A>
-    requires(sizeof...(A) == 0 || !std::is_same_v<std::tuple<std::decay_t<A>...>, std::tuple<child_spec>>)
+    requires(sizeof...(A) == 0 ||
+             !std::is_same_v<std::tuple<std::decay_t<A>...>, std::tuple<child_spec>>)
 result<started_child, child_error> start_child(supervisor_ref sup, A&&... extra) {
     std::any packed;
     if constexpr (sizeof...(A) > 0) {

@@ -18,7 +18,8 @@ class supervisor_bridge {
 public:
     template <class... A>
         requires std::is_constructible_v<T, A...>
-    explicit supervisor_bridge(A... args) : subsystem_(std::move(args)...), inner_(subsystem_.inner()) {
+    explicit supervisor_bridge(A... args)
+        : subsystem_(std::move(args)...), inner_(subsystem_.inner()) {
         link(inner_);
     }
     void handle_info(exit_signal e) {

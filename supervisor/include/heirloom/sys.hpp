@@ -29,17 +29,17 @@ enum class event_kind : std::uint8_t {
 struct event {
     event_kind kind;
     heirloom::pid server;
-    std::string message;  // its type, as the source spells it
-    heirloom::pid client; // who called
+    std::string message;   // its type, as the source spells it
+    heirloom::pid client;  // who called
     time_point when;
 };
 
 struct status {
     heirloom::pid pid;
-    std::string server;   // its class, as the source spells it
+    std::string server;  // its class, as the source spells it
     bool suspended = false;
-    heirloom::pid parent; // whose exit ends it
-    std::string state;    // what its format_status() says, if it has one
+    heirloom::pid parent;  // whose exit ends it
+    std::string state;     // what its format_status() says, if it has one
 };
 
 struct counts {
@@ -58,23 +58,28 @@ void handle_system(server_core& core, message* m) {
     auto* request = static_cast<typed_call<F>*>(m);
     using R = std::invoke_result_t<F&, server_core&>;
     try {
-        answer_call(request, answer_of<R>([&]() -> decltype(auto) { return request->payload(core); }));
+        answer_call(request,
+                    answer_of<R>([&]() -> decltype(auto) { return request->payload(core); }));
     } catch (const std::exception& e) {
         // The server lives on, its state unchanged; only who asked is told.
         fail_call(request, exit_reason("callback_failed"_a, exit_reason::crash("", e.what())));
     }
 }
 template <class F, const server_identity* Identity>
-inline constexpr request_type system_request{call_base<F>("sys"), Identity, &handle_system<F>, true};
+inline constexpr request_type system_request{call_base<F>("sys"), Identity, &handle_system<F>,
+                                             true};
 
 template <class F>
-std::invoke_result_t<F&, server_core&> ask_system(pid server, const request_type& type, F f, duration limit) {
+std::invoke_result_t<F&, server_core&> ask_system(pid server, const request_type& type, F f,
+                                                  duration limit) {
     using R = std::invoke_result_t<F&, server_core&>;
     message_ptr got(ask(server, new_message<typed_call<F>>(type, std::move(f)), limit, "sys"));
     if (got == nullptr) raise_call_failed(reason::timeout, server, "sys");
     auto* reply = static_cast<reply_message*>(got.get());
-    if (reply->failed) raise_call_failed(std::move(static_cast<failed_reply*>(reply)->payload), server, "sys");
-    if constexpr (!std::is_void_v<R>) return std::move(static_cast<typed_reply<R>*>(reply)->payload);
+    if (reply->failed)
+        raise_call_failed(std::move(static_cast<failed_reply*>(reply)->payload), server, "sys");
+    if constexpr (!std::is_void_v<R>)
+        return std::move(static_cast<typed_reply<R>*>(reply)->payload);
 }
 /// Of any server.
 template <class F>
@@ -84,8 +89,11 @@ auto ask_any(pid server, F f, duration limit = default_call_limit) {
 /// Of a T, whose object `f` gets.
 template <class T, class F>
 auto ask_object(server<T> to, F f, duration limit = default_call_limit) {
-    auto inside = [f = std::move(f)](server_core& core) mutable { return f(static_cast<driver_of<T>&>(core).object()); };
-    return ask_system(to, system_request<decltype(inside), &identity_of<T>>, std::move(inside), limit);
+    auto inside = [f = std::move(f)](server_core& core) mutable {
+        return f(static_cast<driver_of<T>&>(core).object());
+    };
+    return ask_system(to, system_request<decltype(inside), &identity_of<T>>, std::move(inside),
+                      limit);
 }
 
 void suspend_server(server_core& core, bool on);
@@ -94,7 +102,8 @@ void count_events(server_core& core, bool on);
 std::optional<sys::counts> counts_of(server_core& core);
 void keep_events(server_core& core, std::size_t how_many);
 std::vector<sys::event> kept_events(server_core& core);
-void install_observer(server_core& core, std::string id, std::function<bool(const sys::event&)> see);
+void install_observer(server_core& core, std::string id,
+                      std::function<bool(const sys::event&)> see);
 void remove_observer(server_core& core, std::string_view id);
 void observe_nothing(server_core& core);
 bool trace_to_log(const sys::event& e);
@@ -105,30 +114,37 @@ namespace heirloom::sys {
 
 /// Serves only requests of this header until resumed; everything else waits. Both can be repeated.
 inline void suspend(pid server, duration limit = default_call_limit) {
-    detail::ask_any(server, [](detail::server_core& core) { detail::suspend_server(core, true); }, limit);
+    detail::ask_any(
+        server, [](detail::server_core& core) { detail::suspend_server(core, true); }, limit);
 }
 inline void resume(pid server, duration limit = default_call_limit) {
-    detail::ask_any(server, [](detail::server_core& core) { detail::suspend_server(core, false); }, limit);
+    detail::ask_any(
+        server, [](detail::server_core& core) { detail::suspend_server(core, false); }, limit);
 }
 
 /// What a server says of itself.
 inline status get_status(pid server, duration limit = default_call_limit) {
-    return detail::ask_any(server, [](detail::server_core& core) { return detail::status_of(core); }, limit);
+    return detail::ask_any(
+        server, [](detail::server_core& core) { return detail::status_of(core); }, limit);
 }
 
 /// A copy of the state, as state() gives it.
 template <class T>
 auto get_state(server<T> of, duration limit = default_call_limit) {
-    static_assert(requires(const T& t) { t.state(); },
-                  "heirloom: this server does not show its state: it has no public `auto state() const`");
-    return detail::ask_object(of, [](T& object) { return object.state(); }, limit);
+    static_assert(
+        requires(const T& t) { t.state(); },
+        "heirloom: this server does not show its state: it has no public `auto state() const`");
+    return detail::ask_object(
+        of, [](T& object) { return object.state(); }, limit);
 }
 /// Sets the state to f(state) and returns it. If `f` fails the call fails with {callback_failed, ...} and the state is as
 /// it was.
 template <class T, class F>
 auto replace_state(server<T> of, F f, duration limit = default_call_limit) {
-    static_assert(requires(T& t) { t.set_state(t.state()); },
-                  "heirloom: this server does not let its state be replaced: it has no public `set_state(state)`");
+    static_assert(
+        requires(T& t) { t.set_state(t.state()); },
+        "heirloom: this server does not let its state be replaced: it has no public "
+        "`set_state(state)`");
     return detail::ask_object(
         of,
         [f = std::move(f)](T& object) mutable {
@@ -145,15 +161,18 @@ inline void statistics(pid server, bool on) {
 }
 /// Nothing when they are off.
 inline std::optional<counts> get_statistics(pid server) {
-    return detail::ask_any(server, [](detail::server_core& core) { return detail::counts_of(core); });
+    return detail::ask_any(server,
+                           [](detail::server_core& core) { return detail::counts_of(core); });
 }
 
 /// Keeps the last `how_many` events in memory; 0 stops that.
 inline void log(pid server, std::size_t how_many) {
-    detail::ask_any(server, [how_many](detail::server_core& core) { detail::keep_events(core, how_many); });
+    detail::ask_any(server,
+                    [how_many](detail::server_core& core) { detail::keep_events(core, how_many); });
 }
 inline std::vector<event> get_log(pid server) {
-    return detail::ask_any(server, [](detail::server_core& core) { return detail::kept_events(core); });
+    return detail::ask_any(server,
+                           [](detail::server_core& core) { return detail::kept_events(core); });
 }
 
 /// Calls `see` in the server for each event, until it returns false or throws. An id that is there already is kept as
@@ -164,7 +183,9 @@ inline void install(pid server, std::string id, std::function<bool(const event&)
     });
 }
 inline void remove(pid server, std::string id) {
-    detail::ask_any(server, [id = std::move(id)](detail::server_core& core) { detail::remove_observer(core, id); });
+    detail::ask_any(server, [id = std::move(id)](detail::server_core& core) {
+        detail::remove_observer(core, id);
+    });
 }
 /// Writes each event to the runtime's log, or stops that.
 inline void trace(pid server, bool on) {

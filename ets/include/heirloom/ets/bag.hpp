@@ -1,10 +1,5 @@
 #pragma once
 
-#include <heirloom/ets/detail/hash_rows.hpp>
-#include <heirloom/ets/detail/keyed_table.hpp>
-#include <heirloom/ets/detail/traversal.hpp>
-#include <heirloom/ets/hash.hpp>
-
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
@@ -16,6 +11,11 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <heirloom/ets/detail/hash_rows.hpp>
+#include <heirloom/ets/detail/keyed_table.hpp>
+#include <heirloom/ets/detail/traversal.hpp>
+#include <heirloom/ets/hash.hpp>
 
 namespace heirloom::ets {
 namespace detail {
@@ -38,7 +38,7 @@ public:
             next.last_ = std::make_shared<chunk>(last_, in_last_, size(), capacity);
             next.in_last_ = 0;
         }
-        next.last_->items.push_back(value);    // within its capacity: nothing moves under a reader
+        next.last_->items.push_back(value);  // within its capacity: nothing moves under a reader
         ++next.in_last_;
         return next;
     }
@@ -47,7 +47,8 @@ public:
     void each(F&& f) const {
         std::vector<std::pair<const chunk*, std::size_t>> chunks;
         std::size_t n = in_last_;
-        for (const chunk* c = last_.get(); c; n = c->in_older, c = c->older.get()) chunks.emplace_back(c, n);
+        for (const chunk* c = last_.get(); c; n = c->in_older, c = c->older.get())
+            chunks.emplace_back(c, n);
         for (auto it = chunks.rbegin(); it != chunks.rend(); ++it) {
             const V* values = it->first->items.data();
             for (std::size_t i = 0; i < it->second; ++i)
@@ -73,8 +74,8 @@ private:
             items.reserve(c);
         }
         std::shared_ptr<const chunk> older;
-        std::size_t in_older;    // how much of `older` belongs to this version
-        std::size_t before;      // values in all older chunks
+        std::size_t in_older;  // how much of `older` belongs to this version
+        std::size_t before;    // values in all older chunks
         std::size_t capacity;
         std::vector<V> items;
     };
@@ -108,7 +109,7 @@ public:
                                    describe_type(table.core()->type()));
         return Derived(table.core());
     }
-    operator any_table() const { return any_table(core_); }    // NOLINT(google-explicit-constructor)
+    operator any_table() const { return any_table(core_); }  // NOLINT(google-explicit-constructor)
 
     // --- One key ---
 
@@ -150,7 +151,9 @@ public:
     bool visit(key_argument key, F&& f) const {
         reading scope(*core_, "visit");
         heirloom::detail::callback_scope inside;
-        return rows().read(key, [&](const values& all) { all.each([&](const V& v) { return std::invoke(f, v), true; }); });
+        return rows().read(key, [&](const values& all) {
+            all.each([&](const V& v) { return std::invoke(f, v), true; });
+        });
     }
     /// Removes all objects of the key and returns their values.
     std::vector<V> take(key_argument key) {
@@ -182,13 +185,17 @@ public:
     void insert(R&& objects) {
         (void)insert_all("insert", objects, false);
     }
-    void insert(std::initializer_list<value_type> objects) { (void)insert_all("insert", objects, false); }
+    void insert(std::initializer_list<value_type> objects) {
+        (void)insert_all("insert", objects, false);
+    }
     /// Adds all of them if none of the keys is there; says whether it did.
     template <std::ranges::input_range R>
     bool insert_new(R&& objects) {
         return insert_all("insert_new", objects, true);
     }
-    bool insert_new(std::initializer_list<value_type> objects) { return insert_all("insert_new", objects, true); }
+    bool insert_new(std::initializer_list<value_type> objects) {
+        return insert_all("insert_new", objects, true);
+    }
     /// Replaces the whole table by what `more()` returns: batches of objects, until it returns nothing.
     template <class F>
     void init_table(F&& more) {
@@ -214,13 +221,16 @@ public:
     std::optional<std::vector<value_type>> slot(std::size_t index) const {
         reading scope(*core_, "slot");
         const auto buckets = rows().bucket_count();
-        if (index > buckets) throw bad_table_argument("slot", to_string(), "there is no slot " + std::to_string(index));
+        if (index > buckets)
+            throw bad_table_argument("slot", to_string(),
+                                     "there is no slot " + std::to_string(index));
         if (index == buckets) return std::nullopt;
         std::vector<typename rows_type::seen> found;
         rows().gather_bucket(static_cast<std::uint32_t>(index), found);
         std::vector<value_type> result;
         for (const auto& r : found)
-            r.get().value().each([&](const V& v) { return result.emplace_back(r.get().key(), v), true; });
+            r.get().value().each(
+                [&](const V& v) { return result.emplace_back(r.get().key(), v), true; });
         return result;
     }
     /// How many objects.
@@ -234,22 +244,30 @@ public:
     /// A bag cannot replace values in a walk: two could become equal.
     template <class P, class F>
     std::size_t select_replace(P&& predicate, F&& f) {
-        static_assert(Duplicates, "heirloom: select_replace: a bag keeps one of equal objects; use a duplicate_bag");
+        static_assert(
+            Duplicates,
+            "heirloom: select_replace: a bag keeps one of equal objects; use a duplicate_bag");
         return traversal<Derived, K, V>::select_replace(predicate, f);
     }
 
-    friend std::ostream& operator<<(std::ostream& out, const Derived& b) { return out << static_cast<const handle&>(b); }
+    friend std::ostream& operator<<(std::ostream& out, const Derived& b) {
+        return out << static_cast<const handle&>(b);
+    }
 
 protected:
     bag_table() = default;
     explicit bag_table(table_ref ref) noexcept : handle(std::move(ref)) {}
     explicit bag_table(const table_options& options)
-        : handle(table_ref(table_core::create(Derived::table_type_of, options, "new", &make_rows))) {
-        static_assert(std::equality_comparable<V>, "heirloom: the values of a bag can be compared with ==");
+        : handle(
+              table_ref(table_core::create(Derived::table_type_of, options, "new", &make_rows))) {
+        static_assert(std::equality_comparable<V>,
+                      "heirloom: the values of a bag can be compared with ==");
     }
 
 private:
-    static contents_ptr make_rows(std::uint64_t seed) { return own_contents(std::make_unique<rows_type>(seed)); }
+    static contents_ptr make_rows(std::uint64_t seed) {
+        return own_contents(std::make_unique<rows_type>(seed));
+    }
     rows_type& rows() const noexcept { return *static_cast<rows_type*>(core_->rows()); }
 
     bool add(const writing& scope, K key, const V& value, bool only_new) {
@@ -337,7 +355,8 @@ private:
             if (entries.size() % 256 == 0) heirloom::detail::safe_point(64);
         }
         // One row a key: the objects of each together, in the order they came.
-        std::stable_sort(entries.begin(), entries.end(), [](const entry& a, const entry& b) { return a.code < b.code; });
+        std::stable_sort(entries.begin(), entries.end(),
+                         [](const entry& a, const entry& b) { return a.code < b.code; });
         std::vector<typename rows_type::ready> fresh;
         std::int64_t objects = 0;
         for (std::size_t i = 0, end = 0; i < entries.size(); i = end) {
@@ -349,31 +368,34 @@ private:
                 for (std::size_t m = k; m < end; ++m) {
                     if (done[m - i] || !Equal()(entries[m].key, entries[k].key)) continue;
                     done[m - i] = true;
-                    if (Duplicates || !together.contains(entries[m].value)) together = together.with(entries[m].value);
+                    if (Duplicates || !together.contains(entries[m].value))
+                        together = together.with(entries[m].value);
                 }
                 objects += static_cast<std::int64_t>(together.size());
-                fresh.push_back({entries[k].code, rows_type::make(entries[k].code, entries[k].key, std::move(together))});
+                fresh.push_back({entries[k].code, rows_type::make(entries[k].code, entries[k].key,
+                                                                  std::move(together))});
             }
         }
         const auto keys = static_cast<std::int64_t>(fresh.size());
         std::int64_t joined = 0;
         writing scope(*core_, verb);
         auto& t = rows();
-        const bool inserted = t.insert_many(fresh, only_new, scope.shared(), scope.self(),
-                                            [&](typename rows_type::ready& r, const row& there) {
-                                                values all = there.value();
-                                                std::int64_t dropped = 0;
-                                                r.get().value().each([&](const V& v) {
-                                                    if (Duplicates || !all.contains(v))
-                                                        all = all.with(v);
-                                                    else
-                                                        ++dropped;
-                                                    return true;
-                                                });
-                                                r.held = rows_type::make(r.hash, there.key(), std::move(all));
-                                                objects -= dropped;
-                                                ++joined;
-                                            });
+        const bool inserted =
+            t.insert_many(fresh, only_new, scope.shared(), scope.self(),
+                          [&](typename rows_type::ready& r, const row& there) {
+                              values all = there.value();
+                              std::int64_t dropped = 0;
+                              r.get().value().each([&](const V& v) {
+                                  if (Duplicates || !all.contains(v))
+                                      all = all.with(v);
+                                  else
+                                      ++dropped;
+                                  return true;
+                              });
+                              r.held = rows_type::make(r.hash, there.key(), std::move(all));
+                              objects -= dropped;
+                              ++joined;
+                          });
         // Keys that are new are counted as rows; all else beyond them here.
         if (inserted) t.note_extra(objects - (keys - joined), scope.shared());
         return inserted;
@@ -400,7 +422,8 @@ private:
         for (unsigned stretches = 0; stretches < 64 && !w.at.end; ++stretches) {
             found.clear();
             w.at = t.gather(w.at, w.bits, false, found);
-            for (const auto& r : found) r.get().value().each([&](const V& v) { return f(r.get().key(), v), true; });
+            for (const auto& r : found)
+                r.get().value().each([&](const V& v) { return f(r.get().key(), v), true; });
         }
     }
     void require_writer(const char* verb) const { writing scope(*core_, verb); }
@@ -431,7 +454,7 @@ private:
     }
 };
 
-}    // namespace detail
+}  // namespace detail
 
 /// A table that may hold several different objects of one key, in the order they came (OTP: bag).
 template <class K, class V, class Hash = ets::hash<K>, class Equal = std::equal_to<>>
@@ -454,28 +477,31 @@ private:
 
 /// A bag that keeps equal objects too (OTP: duplicate_bag).
 template <class K, class V, class Hash = ets::hash<K>, class Equal = std::equal_to<>>
-class duplicate_bag : public detail::bag_table<duplicate_bag<K, V, Hash, Equal>, K, V, Hash, Equal, true> {
+class duplicate_bag
+    : public detail::bag_table<duplicate_bag<K, V, Hash, Equal>, K, V, Hash, Equal, true> {
     using base = detail::bag_table<duplicate_bag, K, V, Hash, Equal, true>;
     friend base;
 
 public:
-    static constexpr detail::table_type table_type_of{kind::duplicate_bag, heirloom::detail::type_name<K>(),
-                                                      heirloom::detail::type_name<V>()};
+    static constexpr detail::table_type table_type_of{
+        kind::duplicate_bag, heirloom::detail::type_name<K>(), heirloom::detail::type_name<V>()};
     /// Names no table.
     duplicate_bag() = default;
     /// Makes a table that the running process owns. Throws name_taken, not_in_process.
     explicit duplicate_bag(const table_options& options) : base(options) {}
-    static duplicate_bag create(const table_options& options = {}) { return duplicate_bag(options); }
+    static duplicate_bag create(const table_options& options = {}) {
+        return duplicate_bag(options);
+    }
 
 private:
     explicit duplicate_bag(detail::table_ref ref) noexcept : base(std::move(ref)) {}
 };
 
-}    // namespace heirloom::ets
+}  // namespace heirloom::ets
 
 namespace heirloom {
 template <class K, class V, class Hash, class Equal>
 struct owns_what_it_holds<ets::bag<K, V, Hash, Equal>> : std::true_type {};
 template <class K, class V, class Hash, class Equal>
 struct owns_what_it_holds<ets::duplicate_bag<K, V, Hash, Equal>> : std::true_type {};
-}    // namespace heirloom
+}  // namespace heirloom

@@ -1,10 +1,10 @@
 #pragma once
 
+#include <string>
+
 #include <heirloom/atom.hpp>
 #include <heirloom/errors.hpp>
 #include <heirloom/pid.hpp>
-
-#include <string>
 
 namespace heirloom::ets {
 
@@ -86,4 +86,4 @@ public:
     bad_table_argument(const char* verb, std::string table, const std::string& what);
 };
 
-}    // namespace heirloom::ets
+}  // namespace heirloom::ets

@@ -1,10 +1,5 @@
 #pragma once
 
-#include <heirloom/ets/detail/core.hpp>
-#include <heirloom/ets/hash.hpp>
-#include <heirloom/ets/options.hpp>
-#include <heirloom/result.hpp>
-
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -15,6 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include <heirloom/ets/detail/core.hpp>
+#include <heirloom/ets/hash.hpp>
+#include <heirloom/ets/options.hpp>
+#include <heirloom/result.hpp>
+
 namespace heirloom::ets {
 
 /// How a type is written to a table's file: specialise it for a type of yours. `write` appends to `out`; `read` takes
@@ -23,7 +23,8 @@ namespace heirloom::ets {
 template <class T>
 struct file_codec {
     static_assert(std::is_trivially_copyable_v<T>,
-                  "heirloom: specialise ets::file_codec for this type, so that tables of it can be written to a file");
+                  "heirloom: specialise ets::file_codec for this type, so that tables of it can be "
+                  "written to a file");
     static void write(std::string& out, const T& value) {
         out.append(reinterpret_cast<const char*>(&value), sizeof(T));
     }
@@ -51,7 +52,9 @@ struct file_codec<std::string> {
 };
 template <>
 struct file_codec<atom> {
-    static void write(std::string& out, atom value) { file_codec<std::string>::write(out, std::string(value.text())); }
+    static void write(std::string& out, atom value) {
+        file_codec<std::string>::write(out, std::string(value.text()));
+    }
     static std::optional<atom> read(std::string_view& in) {
         const auto text = file_codec<std::string>::read(in);
         if (!text) return std::nullopt;
@@ -99,9 +102,13 @@ struct file_codec<std::tuple<A...>> {
     static std::optional<std::tuple<A...>> read(std::string_view& in) {
         std::tuple<std::optional<A>...> parts;
         const bool whole = std::apply(
-            [&](auto&... part) { return ((part = file_codec<A>::read(in), part.has_value()) && ...); }, parts);
+            [&](auto&... part) {
+                return ((part = file_codec<A>::read(in), part.has_value()) && ...);
+            },
+            parts);
         if (!whole) return std::nullopt;
-        return std::apply([](auto&... part) { return std::tuple<A...>(*std::move(part)...); }, parts);
+        return std::apply([](auto&... part) { return std::tuple<A...>(*std::move(part)...); },
+                          parts);
     }
 };
 template <class A, class B>
@@ -124,10 +131,10 @@ struct file_error {
     enum class cause : std::uint8_t {
         cannot_open,
         cannot_write,
-        bad_file,                // not a table's file, or a damaged header
-        wrong_type,              // a table of another type
-        invalid_object_count,    // verify: fewer or more objects than the file says
-        checksum_error,          // verify: the objects are not what was written
+        bad_file,              // not a table's file, or a damaged header
+        wrong_type,            // a table of another type
+        invalid_object_count,  // verify: fewer or more objects than the file says
+        checksum_error,        // verify: the objects are not what was written
         name_taken,
     };
     cause why;
@@ -147,7 +154,7 @@ struct file_info {
     bool named = false;
     ets::access access = ets::access::protected_;
     std::uint64_t size = 0;
-    std::uint64_t checksum = 0;    // of the objects' bytes
+    std::uint64_t checksum = 0;  // of the objects' bytes
 };
 
 struct load_options {
@@ -162,7 +169,7 @@ struct file_image {
 };
 heirloom::result<void, file_error> write_file(const std::string& path, const file_image& image);
 heirloom::result<file_image, file_error> read_file(const std::string& path);
-}    // namespace detail
+}  // namespace detail
 
 /// What the file's head says.
 heirloom::result<file_info, file_error> tabfile_info(const std::string& path);
@@ -173,7 +180,8 @@ heirloom::result<void, file_error> tab2file(const Table& table, const std::strin
     const auto info = table.info();
     if (!info) throw no_such_table("tab2file", table.to_string());
     detail::file_image image;
-    image.info = {info->kind, info->key_type, info->value_type, info->name, info->named, info->access, 0, 0};
+    image.info = {
+        info->kind, info->key_type, info->value_type, info->name, info->named, info->access, 0, 0};
     table.for_each([&](const auto& key, const auto& value) {
         file_codec<typename Table::key_type>::write(image.objects, key);
         file_codec<typename Table::mapped_type>::write(image.objects, value);
@@ -215,4 +223,4 @@ heirloom::result<Table, file_error> file2tab(const std::string& path, load_optio
     }
 }
 
-}    // namespace heirloom::ets
+}  // namespace heirloom::ets

@@ -16,4 +16,4 @@ private:
     detail::table_ref core_;
 };
 
-}    // namespace heirloom::ets
+}  // namespace heirloom::ets

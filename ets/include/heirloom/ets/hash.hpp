@@ -1,8 +1,5 @@
 #pragma once
 
-#include <heirloom/atom.hpp>
-#include <heirloom/pid.hpp>
-
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +12,9 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include <heirloom/atom.hpp>
+#include <heirloom/pid.hpp>
 
 namespace heirloom::ets {
 
@@ -56,13 +56,14 @@ inline std::uint64_t hash_bytes(const char* p, std::size_t n, std::uint64_t seed
         a = lo;
         b = hi;
     } else if (left > 0) {
-        a = static_cast<unsigned char>(p[0]) | static_cast<std::uint64_t>(static_cast<unsigned char>(p[left / 2])) << 8 |
+        a = static_cast<unsigned char>(p[0]) |
+            static_cast<std::uint64_t>(static_cast<unsigned char>(p[left / 2])) << 8 |
             static_cast<std::uint64_t>(static_cast<unsigned char>(p[left - 1])) << 16;
     }
     return fold_multiply(fold_multiply(a ^ odd_b, b ^ state), n ^ odd_a);
 }
 
-}    // namespace detail
+}  // namespace detail
 
 /// The customisation point: specialise it, or give a table a hash of its own, for a key type of yours.
 /// `operator()(key, seed)` returns 64 bits that depend on both; equal keys give equal hashes. The seed is the
@@ -71,7 +72,8 @@ inline std::uint64_t hash_bytes(const char* p, std::size_t n, std::uint64_t seed
 template <class Key>
 struct hash {
     std::uint64_t operator()(const Key& key, std::uint64_t seed) const {
-        return detail::fold_multiply(static_cast<std::uint64_t>(std::hash<Key>()(key)) ^ seed, detail::odd_a);
+        return detail::fold_multiply(static_cast<std::uint64_t>(std::hash<Key>()(key)) ^ seed,
+                                     detail::odd_a);
     }
 };
 
@@ -137,4 +139,4 @@ struct hash<std::optional<A>> {
     }
 };
 
-}    // namespace heirloom::ets
+}  // namespace heirloom::ets

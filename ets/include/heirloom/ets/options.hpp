@@ -1,10 +1,5 @@
 #pragma once
 
-#include <heirloom/atom.hpp>
-#include <heirloom/clock.hpp>
-#include <heirloom/message.hpp>
-#include <heirloom/pid.hpp>
-
 #include <chrono>
 #include <cstdint>
 #include <iosfwd>
@@ -16,13 +11,18 @@
 #include <utility>
 #include <vector>
 
+#include <heirloom/atom.hpp>
+#include <heirloom/clock.hpp>
+#include <heirloom/message.hpp>
+#include <heirloom/pid.hpp>
+
 namespace heirloom::ets {
 
 /// Who may use a table.
 enum class access : std::uint8_t {
-    private_,      // the owner alone
-    protected_,    // everyone reads, the owner writes
-    public_,       // everyone reads and writes
+    private_,    // the owner alone
+    protected_,  // everyone reads, the owner writes
+    public_,     // everyone reads and writes
 };
 std::string_view to_string(access a) noexcept;
 std::ostream& operator<<(std::ostream& out, access a);
@@ -38,8 +38,9 @@ public:
     gift() = default;
     template <class T>
         requires(!std::is_same_v<std::remove_cvref_t<T>, gift>)
-    gift(T&& value)    // NOLINT(google-explicit-constructor)
-        : held_(std::make_shared<const holder<heirloom::detail::stored_t<T>>>(std::forward<T>(value))) {
+    gift(T&& value)  // NOLINT(google-explicit-constructor)
+        : held_(std::make_shared<const holder<heirloom::detail::stored_t<T>>>(
+              std::forward<T>(value))) {
         heirloom::detail::check_sendable<heirloom::detail::stored_t<T>>();
     }
 
@@ -47,7 +48,9 @@ public:
     /// The value if it is a T, else null. Valid as long as any copy of this gift.
     template <class T>
     const T* get() const noexcept {
-        return held_ && held_->type == &tag_of<T> ? &static_cast<const holder<T>*>(held_.get())->value : nullptr;
+        return held_ && held_->type == &tag_of<T>
+                   ? &static_cast<const holder<T>*>(held_.get())->value
+                   : nullptr;
     }
     /// Whether it is that atom.
     bool is(atom name) const noexcept {
@@ -66,7 +69,7 @@ private:
         const char* type;
     };
     template <class T>
-    static constexpr char tag_of = 0;    // its address is the type's identity
+    static constexpr char tag_of = 0;  // its address is the type's identity
     template <class T>
     struct holder final : base {
         template <class U>
@@ -135,4 +138,4 @@ struct table_info {
     std::vector<fixation_count> fixations;
 };
 
-}    // namespace heirloom::ets
+}  // namespace heirloom::ets

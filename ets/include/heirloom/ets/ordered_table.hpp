@@ -1,8 +1,5 @@
 #pragma once
 
-#include <heirloom/ets/detail/keyed_table.hpp>
-#include <heirloom/ets/detail/tree_rows.hpp>
-
 #include <cstddef>
 #include <functional>
 #include <iosfwd>
@@ -10,6 +7,9 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <heirloom/ets/detail/keyed_table.hpp>
+#include <heirloom/ets/detail/tree_rows.hpp>
 
 namespace heirloom::ets {
 
@@ -23,7 +23,7 @@ template <>
 struct ordered_lookup_argument<std::less<>, std::string> {
     using type = std::string_view;
 };
-}    // namespace detail
+}  // namespace detail
 
 /// A table of unique keys in ascending order (OTP: ordered_set). Keys of which neither is below the other are the same key:
 /// what is stored keeps the form it was inserted with, until another insert replaces the row. Otherwise as `set`.
@@ -43,8 +43,8 @@ public:
     using typename base::key_argument;
     using typename base::value_type;
 
-    static constexpr detail::table_type table_type_of{kind::ordered_set, heirloom::detail::type_name<K>(),
-                                                      heirloom::detail::type_name<V>()};
+    static constexpr detail::table_type table_type_of{
+        kind::ordered_set, heirloom::detail::type_name<K>(), heirloom::detail::type_name<V>()};
 
     /// Names no table.
     ordered_set() = default;
@@ -101,7 +101,10 @@ public:
     A fold_reverse(A accumulator, F&& f) const {
         this->walk_all(
             "fold_reverse",
-            [&](const K& key, const V& value) { accumulator = f(key, value, std::move(accumulator)); }, true);
+            [&](const K& key, const V& value) {
+                accumulator = f(key, value, std::move(accumulator));
+            },
+            true);
         return accumulator;
     }
     /// The row at that place in order, from 0; nothing just after the last. Throws bad_table_argument beyond that.
@@ -114,7 +117,8 @@ public:
                 if (n++ == index) found.emplace(key, value);
             });
         if (!found && index > n)
-            throw bad_table_argument("slot", this->to_string(), "there is no slot " + std::to_string(index));
+            throw bad_table_argument("slot", this->to_string(),
+                                     "there is no slot " + std::to_string(index));
         return found;
     }
 
@@ -127,7 +131,7 @@ private:
 
     struct walk {
         bool end() const noexcept { return done; }
-        std::optional<K> at;    // the last key seen; none: at the very beginning
+        std::optional<K> at;  // the last key seen; none: at the very beginning
         bool inclusive = false;
         bool up = true;
         bool done = false;
@@ -163,9 +167,9 @@ private:
     }
 };
 
-}    // namespace heirloom::ets
+}  // namespace heirloom::ets
 
 namespace heirloom {
 template <class K, class V, class Compare>
 struct owns_what_it_holds<ets::ordered_set<K, V, Compare>> : std::true_type {};
-}    // namespace heirloom
+}  // namespace heirloom

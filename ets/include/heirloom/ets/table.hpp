@@ -1,9 +1,5 @@
 #pragma once
 
-#include <heirloom/ets/detail/hash_rows.hpp>
-#include <heirloom/ets/detail/keyed_table.hpp>
-#include <heirloom/ets/hash.hpp>
-
 #include <cstddef>
 #include <functional>
 #include <iosfwd>
@@ -11,6 +7,10 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <heirloom/ets/detail/hash_rows.hpp>
+#include <heirloom/ets/detail/keyed_table.hpp>
+#include <heirloom/ets/hash.hpp>
 
 namespace heirloom::ets {
 
@@ -21,10 +21,12 @@ namespace heirloom::ets {
 /// threads may use public tables. Functions given to a verb run while the row is held: in them no call waits, tables
 /// may be read but not written (in_table_callback), and what they throw leaves the row as it was.
 template <class K, class V, class Hash = ets::hash<K>, class Equal = std::equal_to<>>
-class set : public detail::keyed_table<set<K, V, Hash, Equal>, K, V, detail::hash_rows<K, V, Hash, Equal>,
-                                       typename detail::lookup_argument<Hash, K>::type> {
+class set
+    : public detail::keyed_table<set<K, V, Hash, Equal>, K, V, detail::hash_rows<K, V, Hash, Equal>,
+                                 typename detail::lookup_argument<Hash, K>::type> {
     using rows_type = detail::hash_rows<K, V, Hash, Equal>;
-    using base = detail::keyed_table<set, K, V, rows_type, typename detail::lookup_argument<Hash, K>::type>;
+    using base =
+        detail::keyed_table<set, K, V, rows_type, typename detail::lookup_argument<Hash, K>::type>;
     friend base;
     friend class detail::traversal<set, K, V>;
     template <class, class>
@@ -64,7 +66,9 @@ public:
     std::optional<std::vector<value_type>> slot(std::size_t index) const {
         detail::reading scope(*this->core_, "slot");
         const auto buckets = this->rows().bucket_count();
-        if (index > buckets) throw bad_table_argument("slot", this->to_string(), "there is no slot " + std::to_string(index));
+        if (index > buckets)
+            throw bad_table_argument("slot", this->to_string(),
+                                     "there is no slot " + std::to_string(index));
         if (index == buckets) return std::nullopt;
         std::vector<typename rows_type::seen> found;
         this->rows().gather_bucket(static_cast<std::uint32_t>(index), found);
@@ -113,9 +117,9 @@ Table whereis(atom name) {
     return found.as<Table>();
 }
 
-}    // namespace heirloom::ets
+}  // namespace heirloom::ets
 
 namespace heirloom {
 template <class K, class V, class Hash, class Equal>
 struct owns_what_it_holds<ets::set<K, V, Hash, Equal>> : std::true_type {};
-}    // namespace heirloom
+}  // namespace heirloom

@@ -1,14 +1,14 @@
 #pragma once
 
-#include <heirloom/ets/detail/core.hpp>
-#include <heirloom/message.hpp>
-#include <heirloom/pid.hpp>
-
 #include <iosfwd>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <heirloom/ets/detail/core.hpp>
+#include <heirloom/message.hpp>
+#include <heirloom/pid.hpp>
 
 namespace heirloom::ets {
 
@@ -71,7 +71,7 @@ std::vector<any_table> all();
 /// The table of any type that has the name; a handle that names none if no table has.
 any_table whereis_any(atom name);
 
-}    // namespace heirloom::ets
+}  // namespace heirloom::ets
 
 namespace heirloom {
 template <>
@@ -80,4 +80,4 @@ template <>
 struct owns_what_it_holds<ets::any_table> : std::true_type {};
 template <>
 struct owns_what_it_holds<ets::transfer> : std::true_type {};
-}    // namespace heirloom
+}  // namespace heirloom

@@ -37,7 +37,9 @@ public:
     virtual exit_reason on_exit(const exit_reason& why) { return why; }
 
     static void* operator new(std::size_t bytes) { return allocate_block(bytes); }
-    static void operator delete(void* block, std::size_t bytes) noexcept { free_block(block, bytes); }
+    static void operator delete(void* block, std::size_t bytes) noexcept {
+        free_block(block, bytes);
+    }
 };
 
 /// Thrown by exit(reason). Not a std::exception, so that handlers for errors let it pass.
@@ -62,7 +64,8 @@ struct spawned_ids {
     monitor_ref monitor;
 };
 /// Starts a process around `what` (consumed, also when it throws). The caller is a process.
-spawned_ids spawn_activity(const spawn_options& options, activity* what, const spawn_request& request);
+spawned_ids spawn_activity(const spawn_options& options, activity* what,
+                           const spawn_request& request);
 
 // --- The running process, seen by a server loop ---------------------------------------------------
 
@@ -93,10 +96,10 @@ void set_server_timer(time_point deadline, std::uint64_t tag);
 
 struct call_message : message {
     // word: the caller's pid
-    std::uint64_t ref = 0;          // the caller's number for this call
-    call_message* prev = nullptr;   // among the open calls of the called process
+    std::uint64_t ref = 0;         // the caller's number for this call
+    call_message* prev = nullptr;  // among the open calls of the called process
     call_message* next_open = nullptr;
-    pid server;                     // the called process, once it has taken the call
+    pid server;  // the called process, once it has taken the call
 };
 
 template <class Request>
@@ -110,7 +113,8 @@ struct typed_call : call_message {
 struct reply_message : message {
     bool failed = false;
     std::uint32_t block_bytes = 0;  // of a failed reply
-    message* done = nullptr;        // sent to `server` when the reply has arrived, if it came from someone else
+    message* done =
+        nullptr;  // sent to `server` when the reply has arrived, if it came from someone else
     pid server;
 };
 template <class T>
@@ -158,7 +162,8 @@ protected:
 
 /// Waits for the reply to `ref`; null when the deadline passed. Waits only for it: other messages do not wake
 /// the caller unless an interceptor is given. A lethal signal throws. The call is over afterwards.
-reply_message* await_reply(std::uint64_t ref, time_point deadline, call_interceptor* interceptor = nullptr);
+reply_message* await_reply(std::uint64_t ref, time_point deadline,
+                           call_interceptor* interceptor = nullptr);
 /// The reply if it is already here, without waiting.
 reply_message* poll_reply(std::uint64_t ref);
 
@@ -285,7 +290,8 @@ struct runtime_local_key {
 void* runtime_local(int runtime_index, const runtime_local_key& key);
 template <class T>
 inline constexpr runtime_local_key runtime_local_key_of{
-    [] { return static_cast<void*>(new T()); }, [](void* p) noexcept { delete static_cast<T*>(p); }};
+    [] { return static_cast<void*>(new T()); },
+    [](void* p) noexcept { delete static_cast<T*>(p); }};
 template <class T>
 T& runtime_local(int runtime_index = current_runtime_index()) {
     return *static_cast<T*>(runtime_local(runtime_index, runtime_local_key_of<T>));

@@ -34,9 +34,10 @@ struct fields_of {
 #define HEIRLOOM_FIELD_TYPES(...) HEIRLOOM_FIELD_TYPES_(__VA_ARGS__)
 #define HEIRLOOM_D(x) decltype(x)
 #define HEIRLOOM_FIELD_TYPES_(...) field_list<HEIRLOOM_EACH(__VA_ARGS__)>()
-#define HEIRLOOM_EACH(...)                                                                          \
-    HEIRLOOM_PICK(__VA_ARGS__, HEIRLOOM_12, HEIRLOOM_11, HEIRLOOM_10, HEIRLOOM_9, HEIRLOOM_8, HEIRLOOM_7, \
-                  HEIRLOOM_6, HEIRLOOM_5, HEIRLOOM_4, HEIRLOOM_3, HEIRLOOM_2, HEIRLOOM_1)               \
+#define HEIRLOOM_EACH(...)                                                                         \
+    HEIRLOOM_PICK(__VA_ARGS__, HEIRLOOM_12, HEIRLOOM_11, HEIRLOOM_10, HEIRLOOM_9, HEIRLOOM_8,      \
+                  HEIRLOOM_7, HEIRLOOM_6, HEIRLOOM_5, HEIRLOOM_4, HEIRLOOM_3, HEIRLOOM_2,          \
+                  HEIRLOOM_1)                                                                      \
     (__VA_ARGS__)
 #define HEIRLOOM_PICK(a, b, c, d, e, f, g, h, i, j, k, l, name, ...) name
 #define HEIRLOOM_1(a) HEIRLOOM_D(a)

@@ -14,7 +14,8 @@ public:
         : function_(std::forward<G>(function)), args_(std::forward<B>(args)...) {}
 
     disposition run() override {
-        std::apply([this](A&... args) { std::invoke(std::move(function_), std::move(args)...); }, args_);
+        std::apply([this](A&... args) { std::invoke(std::move(function_), std::move(args)...); },
+                   args_);
         return disposition::finished;
     }
 
@@ -24,7 +25,8 @@ private:
 };
 
 template <class F, class... A>
-spawned_ids spawn_function(const spawn_options& options, spawn_request request, F&& f, A&&... args) {
+spawned_ids spawn_function(const spawn_options& options, spawn_request request, F&& f,
+                           A&&... args) {
     (check_sendable<stored_t<A>>(), ...);
     using body = function_activity<std::decay_t<F>, stored_t<A>...>;
     if constexpr (std::is_pointer_v<std::decay_t<F>>)
@@ -43,7 +45,8 @@ inline constexpr spawn_request monitor_request{.monitor = true};
 template <class F, class... A>
     requires std::is_invocable_v<std::decay_t<F>, detail::stored_t<A>...>
 pid spawn(F&& f, A&&... args) {
-    return detail::spawn_function({}, detail::plain_request, std::forward<F>(f), std::forward<A>(args)...)
+    return detail::spawn_function({}, detail::plain_request, std::forward<F>(f),
+                                  std::forward<A>(args)...)
         .process;
 }
 template <class F, class... A>
@@ -56,7 +59,8 @@ pid spawn(const spawn_options& options, F&& f, A&&... args) {
 template <class F, class... A>
     requires std::is_invocable_v<std::decay_t<F>, detail::stored_t<A>...>
 pid spawn_link(F&& f, A&&... args) {
-    return detail::spawn_function({}, detail::link_request, std::forward<F>(f), std::forward<A>(args)...)
+    return detail::spawn_function({}, detail::link_request, std::forward<F>(f),
+                                  std::forward<A>(args)...)
         .process;
 }
 template <class F, class... A>

@@ -18,7 +18,8 @@ template <class R>
 concept names_reply = requires { typename R::reply; };
 template <class R>
 struct reply_type_of {
-    static_assert(names_reply<R>, "heirloom: a request names its reply: add `using reply = ...;` to it");
+    static_assert(names_reply<R>,
+                  "heirloom: a request names its reply: add `using reply = ...;` to it");
     using type = void;
 };
 template <names_reply R>
@@ -79,9 +80,9 @@ struct only_argument<R (C::*)(A) const noexcept> {
 
 template <class T>
 struct infos_of {
-    static_assert(!has_some_info<T>(),
-                  "heirloom: this server has several handle_info (or none that is public): say which messages "
-                  "they take, using info = handles<...>;");
+    static_assert(!has_some_info<T>(), "heirloom: this server has several handle_info (or none "
+                                       "that is public): say which messages "
+                                       "they take, using info = handles<...>;");
     using type = handles<>;
 };
 template <lists_info T>
@@ -131,23 +132,27 @@ struct server_behaviour {
                           "heirloom: this server has no public handle_call for this request");
             if constexpr (answers_now<T, R> && !answers_later<T, R>)
                 static_assert(
-                    std::is_same_v<decltype(std::declval<T&>().handle_call(std::declval<R>())), reply_of<R>>,
+                    std::is_same_v<decltype(std::declval<T&>().handle_call(std::declval<R>())),
+                                   reply_of<R>>,
                     "heirloom: handle_call does not return the request's reply type");
         }
     }
     template <class M>
     static constexpr void check_cast() {
-        static_assert(takes_cast<T, M>, "heirloom: this server has no public handle_cast for this message");
+        static_assert(takes_cast<T, M>,
+                      "heirloom: this server has no public handle_cast for this message");
     }
     template <class R>
     static void handle_call(Driver& d, typed_call<R>* request) {
         // If the handler throws the call stays open: the caller hears the exit reason, after our tables have moved.
         if constexpr (answers_later<T, R>) {
             open_call open(request);
-            d.object().handle_call(std::move(request->payload), reply_to<reply_of<R>>(std::move(open)));
+            d.object().handle_call(std::move(request->payload),
+                                   reply_to<reply_of<R>>(std::move(open)));
         } else {
-            reply_message* answer = answer_of<reply_of<R>>(
-                [&]() -> decltype(auto) { return d.object().handle_call(std::move(request->payload)); });
+            reply_message* answer = answer_of<reply_of<R>>([&]() -> decltype(auto) {
+                return d.object().handle_call(std::move(request->payload));
+            });
             answer_call(request, answer);
         }
     }
@@ -187,7 +192,9 @@ public:
         object_made();
     }
     std::string describe() noexcept override {
-        if constexpr (requires { { object_.format_status() } -> std::convertible_to<std::string>; }) {
+        if constexpr (requires {
+                          { object_.format_status() } -> std::convertible_to<std::string>;
+                      }) {
             if (!made_) return {};
             try {
                 return object_.format_status();
@@ -235,7 +242,8 @@ private:
     }
     template <class M>
     bool try_one(message* m) {
-        static_assert(takes_info<T, M>, "heirloom: `info` lists a message that no public handle_info takes");
+        static_assert(takes_info<T, M>,
+                      "heirloom: `info` lists a message that no public handle_info takes");
         if (m->type != &user_type<M>) return false;
         message_ptr owner(m);
         this->object().handle_info(std::move(static_cast<typed_message<M>*>(m)->payload));
@@ -250,7 +258,8 @@ using driver_of = typename behaviour_of<T>::driver;
 
 template <class T, class R>
 void handle_call_request(server_core& core, message* m) {
-    behaviour_of<T>::template handle_call<R>(static_cast<driver_of<T>&>(core), static_cast<typed_call<R>*>(m));
+    behaviour_of<T>::template handle_call<R>(static_cast<driver_of<T>&>(core),
+                                             static_cast<typed_call<R>*>(m));
 }
 template <class T, class M>
 void handle_cast_request(server_core& core, message* m) {
@@ -265,14 +274,12 @@ void handle_async_request(server_core& core, message* m) {
 
 template <class R>
 constexpr message_type call_base(std::string_view name) {
-    return {message_kind::call,         &destroy_message<typed_call<R>>, name, &print_request,
-            &gut_message<typed_call<R>>, sizeof(typed_call<R>)};
+    return {message_kind::call, &destroy_message<typed_call<R>>, name,
+            &print_request,     &gut_message<typed_call<R>>,     sizeof(typed_call<R>)};
 }
 template <class T, class R>
-inline constexpr request_type call_request{
-    call_base<R>(type_name<R>()),
-    &identity_of<T>,
-    &handle_call_request<T, R>};
+inline constexpr request_type call_request{call_base<R>(type_name<R>()), &identity_of<T>,
+                                           &handle_call_request<T, R>};
 template <class T, class M>
 inline constexpr request_type cast_request{
     {message_kind::user, &destroy_message<typed_message<M>>, type_name<M>(), &print_request},
@@ -280,10 +287,11 @@ inline constexpr request_type cast_request{
     &handle_cast_request<T, M>};
 
 template <class T, class R>
-inline constexpr request_type async_request_type{
-    {message_kind::user, &destroy_message<typed_message<async_request<R>>>, type_name<R>(), &print_request},
-    &identity_of<T>,
-    &handle_async_request<T, R>};
+inline constexpr request_type async_request_type{{message_kind::user,
+                                                  &destroy_message<typed_message<async_request<R>>>,
+                                                  type_name<R>(), &print_request},
+                                                 &identity_of<T>,
+                                                 &handle_async_request<T, R>};
 
 template <class T, class Request>
 call_message* make_call(Request&& request) {
@@ -297,13 +305,16 @@ template <class T, class Request>
 result<reply_of<Request>, call_error> try_call_server(pid to, Request&& request, duration limit) {
     using R = stored_t<Request>;
     if constexpr (!names_reply<R>) {
-        static_assert(names_reply<R>, "heirloom: a request names its reply: add `using reply = ...;` to it");
+        static_assert(names_reply<R>,
+                      "heirloom: a request names its reply: add `using reply = ...;` to it");
     } else {
-        reply_message* got = ask(to, make_call<T>(std::forward<Request>(request)), limit, "try_call");
+        reply_message* got =
+            ask(to, make_call<T>(std::forward<Request>(request)), limit, "try_call");
         if (got == nullptr) return failure(call_error{reason::timeout, to, type_name<R>()});
         message_ptr owner(got);
         if (got->failed) [[unlikely]]
-            return failure(call_error{std::move(static_cast<failed_reply*>(got)->payload), to, type_name<R>()});
+            return failure(call_error{std::move(static_cast<failed_reply*>(got)->payload), to,
+                                      type_name<R>()});
         if constexpr (std::is_void_v<reply_of<R>>)
             return {};
         else
@@ -316,10 +327,12 @@ reply_of<Request> call_server(pid to, Request&& request, duration limit) {
     using R = stored_t<Request>;
     if constexpr (names_reply<R>) {
         reply_message* got = ask(to, make_call<T>(std::forward<Request>(request)), limit, "call");
-        if (got == nullptr) [[unlikely]] raise_call_failed(reason::timeout, to, type_name<R>());
+        if (got == nullptr) [[unlikely]]
+            raise_call_failed(reason::timeout, to, type_name<R>());
         message_ptr owner(got);
         if (got->failed) [[unlikely]]
-            raise_call_failed(std::move(static_cast<failed_reply*>(got)->payload), to, type_name<R>());
+            raise_call_failed(std::move(static_cast<failed_reply*>(got)->payload), to,
+                              type_name<R>());
         if constexpr (!std::is_void_v<reply_of<R>>)
             return std::move(static_cast<typed_reply<reply_of<R>>*>(got)->payload);
     }
@@ -372,9 +385,8 @@ void handle_start(server_core& core, message* m) {
     auto* request = static_cast<typed_call<start_request<Args>>*>(m);
     if (!core.enter(request, request->payload.common)) return;
     try {
-        request->payload.args.apply([&](auto&&... a) {
-            static_cast<driver&>(core).make(std::forward<decltype(a)>(a)...);
-        });
+        request->payload.args.apply(
+            [&](auto&&... a) { static_cast<driver&>(core).make(std::forward<decltype(a)>(a)...); });
     } catch (const start_ignored&) {
         core.ignored(request, request->payload.common.name);
         return;
@@ -383,10 +395,8 @@ void handle_start(server_core& core, message* m) {
 }
 
 template <class T, class Args>
-inline constexpr request_type start_request_type{
-    call_base<start_request<Args>>("start"),
-    nullptr,
-    &handle_start<T, Args>};
+inline constexpr request_type start_request_type{call_base<start_request<Args>>("start"), nullptr,
+                                                 &handle_start<T, Args>};
 
 /// Arguments moved to the new process.
 template <class... A>

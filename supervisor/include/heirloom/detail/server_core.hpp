@@ -150,7 +150,7 @@ private:
     enum attention : std::uint8_t {
         stop_asked = 1,
         continue_asked = 2,
-        idle_asked = 4,   // by the callback that just ran; armed when the mailbox is empty
+        idle_asked = 4,  // by the callback that just ran; armed when the mailbox is empty
         idle_armed = 8,
         suspend_asked = 16,
         observe_asked = 32,

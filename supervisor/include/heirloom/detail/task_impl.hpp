@@ -62,9 +62,9 @@ auto start_task(task_tie tie, F&& f, A&&... args) {
     if constexpr (!std::is_void_v<R>) check_sendable<R>();
     const alias_ref answer = alias();
     const bool linked = tie == task_tie::linked;
-    const spawned_ids ids =
-        spawn_function({}, {.link = linked, .monitor = true},
-                       task_body<R, function>{std::forward<F>(f), answer, linked}, std::forward<A>(args)...);
+    const spawned_ids ids = spawn_function(
+        {}, {.link = linked, .monitor = true},
+        task_body<R, function>{std::forward<F>(f), answer, linked}, std::forward<A>(args)...);
     return task<R>(ids.process, ids.monitor, answer, linked);
 }
 
@@ -95,7 +95,8 @@ std::optional<task_end<R>> wait_for_task(task<R>& t, time_point deadline) {
 }
 
 /// Ends the process and waits for its end; its exit signal does not reach us. Why it ended.
-exit_reason end_task(pid process, const monitor_ref& watch, bool linked, duration limit, bool at_once);
+exit_reason end_task(pid process, const monitor_ref& watch, bool linked, duration limit,
+                     bool at_once);
 /// Without waiting; for destructors.
 void kill_task(pid process, bool linked) noexcept;
 
@@ -190,7 +191,8 @@ public:
         if (running_.empty()) return std::nullopt;
         std::size_t chosen = 0;
         std::optional<task_end<value>> end =
-            options_.ordered ? wait_for_task(running_.front().work, running_.front().deadline) : first_done(chosen);
+            options_.ordered ? wait_for_task(running_.front().work, running_.front().deadline)
+                             : first_done(chosen);
         if (!end) {
             if (options_.on_timeout == on_task_timeout::exit) exit(reason::timeout);
             running& late = running_[chosen];
@@ -230,7 +232,8 @@ private:
         time_point deadline;
     };
     void fill() {
-        for (; running_.size() < options_.max_concurrency && at_ != std::ranges::end(*range_); ++at_)
+        for (; running_.size() < options_.max_concurrency && at_ != std::ranges::end(*range_);
+             ++at_)
             running_.push_back({start_task(task_tie::linked, f_, element(*at_)),
                                 deadline_after(options_.limit, "async_stream")});
     }
@@ -251,17 +254,23 @@ private:
                                   : std::max(duration::zero(), soonest - runtime_clock::now());
         using end = std::optional<task_end<value>>;
         end got = receive(
-            when([&](const task_value<value>& v) {
-                     return is_mine([&](auto& t) { return v.ref == static_cast<const reference&>(t.answer()); });
-                 },
-                 [](task_value<value>&& v) -> end {
-                     if constexpr (std::is_void_v<value>)
-                         return end(task_end<value>());
-                     else
-                         return end(task_end<value>(std::move(v.value)));
-                 }),
-            when([&](const down& d) { return is_mine([&](auto& t) { return d.ref == t.watch(); }); },
-                 [](const down& d) -> end { return end(task_end<value>(failure(task_error{d.reason, d.from}))); }),
+            when(
+                [&](const task_value<value>& v) {
+                    return is_mine([&](auto& t) {
+                        return v.ref == static_cast<const reference&>(t.answer());
+                    });
+                },
+                [](task_value<value>&& v) -> end {
+                    if constexpr (std::is_void_v<value>)
+                        return end(task_end<value>());
+                    else
+                        return end(task_end<value>(std::move(v.value)));
+                }),
+            when(
+                [&](const down& d) { return is_mine([&](auto& t) { return d.ref == t.watch(); }); },
+                [](const down& d) -> end {
+                    return end(task_end<value>(failure(task_error{d.reason, d.from})));
+                }),
             after(left, []() -> end { return end(); }));
         which = got ? i : overdue;
         if (got) running_[which].work.forget();
@@ -278,7 +287,8 @@ private:
 struct async_stream_fn {
     template <std::ranges::input_range Range, class F>
     auto operator()(Range&& range, F f, stream_options options = {}) const {
-        return task_stream<std::decay_t<Range>, F>(std::forward<Range>(range), std::move(f), options);
+        return task_stream<std::decay_t<Range>, F>(std::forward<Range>(range), std::move(f),
+                                                   options);
     }
 };
 

@@ -1,8 +1,5 @@
 #pragma once
 
-#include <heirloom/detail/activity.hpp>
-#include <heirloom/ets/detail/memory.hpp>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -12,6 +9,9 @@
 #include <new>
 #include <utility>
 #include <vector>
+
+#include <heirloom/detail/activity.hpp>
+#include <heirloom/ets/detail/memory.hpp>
 
 // The memory of a hash table: buckets of one cache line, in an array that grows and shrinks by one bucket at a time
 // (linear hashing), and the overflow buckets that chains borrow.
@@ -42,7 +42,7 @@ static_assert(sizeof(bucket) == 64);
 namespace head {
 inline constexpr std::uint64_t locked = 1;
 inline constexpr std::uint64_t changing = 2;
-inline constexpr std::uint64_t sequence = 0xffff'ffff;    // with the two bits below it
+inline constexpr std::uint64_t sequence = 0xffff'ffff;  // with the two bits below it
 inline constexpr unsigned occupancy_at = 32;
 inline constexpr unsigned tags_at = 40;
 constexpr std::uint32_t occupancy(std::uint64_t h) noexcept {
@@ -52,14 +52,16 @@ constexpr std::uint32_t occupancy(std::uint64_t h) noexcept {
 constexpr std::uint64_t bumped(std::uint64_t h) noexcept {
     return (h & ~sequence) | static_cast<std::uint32_t>((h & ~(locked | changing)) + 4);
 }
-}    // namespace head
+}  // namespace head
 
 /// How many buckets there are, in a form that turns a hash into an index in three instructions.
 struct shape {
     std::uint32_t buckets;
-    std::uint32_t mask;    // bit_ceil(buckets) - 1
+    std::uint32_t mask;  // bit_ceil(buckets) - 1
 
-    static constexpr shape of(std::uint32_t buckets) noexcept { return {buckets, std::bit_ceil(buckets) - 1}; }
+    static constexpr shape of(std::uint32_t buckets) noexcept {
+        return {buckets, std::bit_ceil(buckets) - 1};
+    }
     static constexpr shape unpack(std::uint64_t w) noexcept {
         return {static_cast<std::uint32_t>(w), static_cast<std::uint32_t>(w >> 32)};
     }
@@ -116,7 +118,8 @@ public:
         if (!present_[s]) add_segment(s);
     }
     void set_shape(std::uint32_t buckets) noexcept {
-        shape_.store(shape::of(buckets).pack(), std::memory_order_release);    // pairs with packed_shape()
+        shape_.store(shape::of(buckets).pack(),
+                     std::memory_order_release);  // pairs with packed_shape()
     }
     /// Gives up segments that are far above what is in use.
     void trim(std::uint32_t buckets) noexcept {
@@ -129,7 +132,9 @@ public:
         return structure_.load(std::memory_order_relaxed) == 0 &&
                structure_.exchange(1, std::memory_order_acquire) == 0;
     }
-    void unlock_structure() noexcept { structure_.store(0, std::memory_order_release); }    // see try_lock_structure
+    void unlock_structure() noexcept {
+        structure_.store(0, std::memory_order_release);
+    }  // see try_lock_structure
 
     // --- Overflow buckets ---
 
@@ -141,17 +146,20 @@ public:
         // relaxed: only ever changed under the lock, or by the owner.
         free_ = b->next.load(std::memory_order_relaxed);
         b->head.store(0, std::memory_order_relaxed);
-        b->next.store(nullptr, std::memory_order_relaxed);    // published by whoever links it
+        b->next.store(nullptr, std::memory_order_relaxed);  // published by whoever links it
         return b;
     }
     void give_back(bucket* b, bool shared) noexcept {
         overflow_lock guard(*this, shared);
-        b->head.store(0, std::memory_order_release);    // release: after its chain was marked changing
+        b->head.store(0,
+                      std::memory_order_release);  // release: after its chain was marked changing
         b->next.store(free_, std::memory_order_release);
         free_ = b;
     }
 
-    std::size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }    // a statistic
+    std::size_t bytes() const noexcept {
+        return bytes_.load(std::memory_order_relaxed);
+    }  // a statistic
 
     /// Gives pages back piecemeal; true when all big pieces are gone. Requires: nobody reads any more.
     bool forget_some() noexcept {
@@ -184,8 +192,9 @@ private:
     public:
         overflow_lock(bucket_array& a, bool shared) noexcept : array_(shared ? &a : nullptr) {
             if (!array_) return;
-            for (unsigned round = 0; array_->overflow_busy_.exchange(1, std::memory_order_acquire) != 0; ++round)
-                pause_in_spin(round);    // acquire; pairs with the release below
+            for (unsigned round = 0;
+                 array_->overflow_busy_.exchange(1, std::memory_order_acquire) != 0; ++round)
+                pause_in_spin(round);  // acquire; pairs with the release below
         }
         overflow_lock(const overflow_lock&) = delete;
         overflow_lock& operator=(const overflow_lock&) = delete;
@@ -199,9 +208,12 @@ private:
 
     // Segment 0 has the first 8 buckets; segment s > 0 those from 4 << s on, as many as all before it together.
     static constexpr unsigned segment_of(std::uint32_t i) noexcept {
-        return (31u ^ static_cast<unsigned>(std::countl_zero(i | (smallest - 1)))) - 2;    // one instruction and a subtraction
+        return (31u ^ static_cast<unsigned>(std::countl_zero(i | (smallest - 1)))) -
+               2;  // one instruction and a subtraction
     }
-    static constexpr std::uint32_t first_of(unsigned s) noexcept { return s == 0 ? 0 : (smallest / 2) << s; }
+    static constexpr std::uint32_t first_of(unsigned s) noexcept {
+        return s == 0 ? 0 : (smallest / 2) << s;
+    }
 
     void add_segment(unsigned s) {
         const std::size_t n = s == 0 ? smallest : first_of(s);
@@ -221,19 +233,20 @@ private:
         bytes_.fetch_add(static_cast<std::size_t>(change), std::memory_order_relaxed);
     }
     void refill() {
-        const std::size_t n = std::min<std::size_t>(std::size_t{16} << overflow_.size(), std::size_t{1} << 16);
+        const std::size_t n =
+            std::min<std::size_t>(std::size_t{16} << overflow_.size(), std::size_t{1} << 16);
         overflow_.reserve(overflow_.size() + 1);
         auto* s = new segment(n * sizeof(bucket));
         overflow_.push_back(s);
         note(static_cast<std::ptrdiff_t>(s->bytes));
         auto* b = static_cast<bucket*>(s->memory);
         for (std::size_t i = 0; i < n; ++i) {
-            b[i].next.store(free_, std::memory_order_relaxed);    // nobody else sees it yet
+            b[i].next.store(free_, std::memory_order_relaxed);  // nobody else sees it yet
             free_ = &b[i];
         }
     }
 
-    std::atomic<std::uint64_t> shape_{0};    // written by who may change the structure
+    std::atomic<std::uint64_t> shape_{0};  // written by who may change the structure
     std::array<std::atomic<std::uintptr_t>, 29> origin_{};
     std::array<segment*, 29> present_{};
     std::atomic<std::uint32_t> structure_{0};
@@ -243,4 +256,4 @@ private:
     std::atomic<std::size_t> bytes_{0};
 };
 
-}    // namespace heirloom::ets::detail
+}  // namespace heirloom::ets::detail

@@ -1,11 +1,5 @@
 #pragma once
 
-#include <heirloom/detail/activity.hpp>
-#include <heirloom/ets/detail/entry.hpp>
-#include <heirloom/ets/errors.hpp>
-#include <heirloom/ets/options.hpp>
-#include <heirloom/result.hpp>
-
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +10,12 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <heirloom/detail/activity.hpp>
+#include <heirloom/ets/detail/entry.hpp>
+#include <heirloom/ets/errors.hpp>
+#include <heirloom/ets/options.hpp>
+#include <heirloom/result.hpp>
 
 // table_core: what every handle points to. A counted header that outlives table and runtime; what the table
 // holds hangs below it in a `contents`, which goes when the table does.
@@ -74,17 +74,17 @@ class fixation_item;
 
 namespace gate {
 inline constexpr std::uint32_t alive = 1;
-inline constexpr std::uint32_t read_all = 2;     // protected or public
-inline constexpr std::uint32_t write_all = 4;    // public
+inline constexpr std::uint32_t read_all = 2;   // protected or public
+inline constexpr std::uint32_t write_all = 4;  // public
 /// Writers lock buckets. Outlasts write_all by a grace period, until the last stranger's write is over (R6).
 inline constexpr std::uint32_t lock_writes = 8;
-}    // namespace gate
+}  // namespace gate
 
 class table_core final : public heirloom::detail::estate_item {
 public:
     /// Makes a table owned by the running process and registers it. Throws not_in_process, name_taken.
-    static table_core* create(const table_type& type, const table_options& options, const char* verb,
-                              contents_ptr (*make)(std::uint64_t seed));
+    static table_core* create(const table_type& type, const table_options& options,
+                              const char* verb, contents_ptr (*make)(std::uint64_t seed));
     /// What a handle that names no table points to.
     static table_core& nowhere() noexcept;
 
@@ -105,7 +105,8 @@ public:
     /// acquire; pairs with the release that opened, narrowed or moved the table.
     bool readers_may_enter(std::uint64_t self) const noexcept {
         constexpr auto open = gate::alive | gate::read_all;
-        return (gate_.load(std::memory_order_acquire) & open) == open && self - home_ < pids_of_one_runtime;
+        return (gate_.load(std::memory_order_acquire) & open) == open &&
+               self - home_ < pids_of_one_runtime;
     }
     enum class write_mode : std::uint8_t { refused, alone, shared };
     write_mode writer_may_enter(std::uint64_t self) const noexcept {
@@ -173,8 +174,8 @@ private:
     std::atomic<std::uint32_t> fixations_{0};
     std::atomic<std::uint64_t> owner_{0};
     std::atomic<contents*> contents_{nullptr};
-    std::uint64_t home_ = 1;    // the smallest pid word of the runtime; constant
-    std::uint64_t seed_ = 0;    // constant
+    std::uint64_t home_ = 1;  // the smallest pid word of the runtime; constant
+    std::uint64_t seed_ = 0;  // constant
 
     const table_type* type_;
     std::uint64_t id_ = 0;
@@ -187,7 +188,8 @@ private:
     atom name_;
     pid heir_;
     gift heir_data_;
-    heirloom::detail::message* legacy_ = nullptr;    // the transfer message for the heir, made in advance
+    heirloom::detail::message* legacy_ =
+        nullptr;  // the transfer message for the heir, made in advance
     std::uint64_t epoch_ = 0;
     std::uint64_t narrowings_ = 0;
     time_point fixed_since_;
@@ -208,7 +210,8 @@ public:
     table_ref(const table_ref& other) noexcept : core_(other.core_) {
         if (core_ != &table_core::nowhere()) core_->hold();
     }
-    table_ref(table_ref&& other) noexcept : core_(std::exchange(other.core_, &table_core::nowhere())) {}
+    table_ref(table_ref&& other) noexcept
+        : core_(std::exchange(other.core_, &table_core::nowhere())) {}
     table_ref& operator=(table_ref other) noexcept {
         std::swap(core_, other.core_);
         return *this;
@@ -286,5 +289,5 @@ std::string describe(const T& value) {
     }
 }
 
-}    // namespace detail
-}    // namespace heirloom::ets
+}  // namespace detail
+}  // namespace heirloom::ets

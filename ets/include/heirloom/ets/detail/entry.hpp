@@ -1,8 +1,8 @@
 #pragma once
 
-#include <heirloom/detail/activity.hpp>
-
 #include <cstdint>
+
+#include <heirloom/detail/activity.hpp>
 
 // How a table verb begins and ends. The only place where tables ask the runtime who is running.
 namespace heirloom::ets::detail {
@@ -17,4 +17,4 @@ inline std::uint64_t enter_quietly(const char* verb) {
     return heirloom::detail::current_pid_bits();
 }
 
-}    // namespace heirloom::ets::detail
+}  // namespace heirloom::ets::detail

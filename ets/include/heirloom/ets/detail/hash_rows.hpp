@@ -1,9 +1,5 @@
 #pragma once
 
-#include <heirloom/ets/detail/bucket_array.hpp>
-#include <heirloom/ets/detail/core.hpp>
-#include <heirloom/ets/hash.hpp>
-
 #include <algorithm>
 #include <atomic>
 #include <bit>
@@ -19,6 +15,10 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include <heirloom/ets/detail/bucket_array.hpp>
+#include <heirloom/ets/detail/core.hpp>
+#include <heirloom/ets/hash.hpp>
 
 // The rows of a set: buckets of one cache line that hold small trivially copyable rows in place, or six tagged
 // pointers to boxed rows that never change.
@@ -46,21 +46,24 @@ struct packed_row {
     static constexpr std::size_t value_at = (sizeof(K) + alignof(V) - 1) / alignof(V) * alignof(V);
     static constexpr std::size_t bytes = value_at + sizeof(V);
     static constexpr unsigned words = static_cast<unsigned>((bytes + 7) / 8);
-    static constexpr bool fits = std::is_trivially_copyable_v<K> && std::is_trivially_copyable_v<V> && alignof(K) <= 8 &&
+    static constexpr bool fits = std::is_trivially_copyable_v<K> &&
+                                 std::is_trivially_copyable_v<V> && alignof(K) <= 8 &&
                                  alignof(V) <= 8 && bytes <= bucket::room * 8;
     static constexpr unsigned first_value_word = static_cast<unsigned>(value_at / 8);
     static constexpr unsigned key_words = static_cast<unsigned>((sizeof(K) + 7) / 8);
     /// One store replaces the value.
     static constexpr bool one_word_value = first_value_word + 1 == words;
 
-    packed_row() noexcept {}    // NOLINT: filled word by word
+    packed_row() noexcept {}  // NOLINT: filled word by word
     packed_row(const K& key, const V& value) noexcept {
         if constexpr (sizeof(K) + sizeof(V) != sizeof(byte)) std::memset(byte, 0, sizeof(byte));
         std::memcpy(byte, &key, sizeof(K));
         std::memcpy(byte + value_at, &value, sizeof(V));
     }
     const K& key() const noexcept { return *std::launder(reinterpret_cast<const K*>(byte)); }
-    const V& value() const noexcept { return *std::launder(reinterpret_cast<const V*>(byte + value_at)); }
+    const V& value() const noexcept {
+        return *std::launder(reinterpret_cast<const V*>(byte + value_at));
+    }
     std::uint64_t word(unsigned i) const noexcept {
         std::uint64_t w;
         std::memcpy(&w, byte + 8 * i, 8);
@@ -68,19 +71,22 @@ struct packed_row {
     }
     void set_word(unsigned i, std::uint64_t w) noexcept { std::memcpy(byte + 8 * i, &w, 8); }
 
-    alignas(8) unsigned char byte[words * 8];    // every byte that is read has been written
+    alignas(8) unsigned char byte[words * 8];  // every byte that is read has been written
 };
 
 template <class K, class V>
 struct boxed_row {
     template <class Q, class W>
-    boxed_row(std::uint64_t h, Q&& k, W&& v) : hash(h), stored_key(std::forward<Q>(k)), stored_value(std::forward<W>(v)) {}
+    boxed_row(std::uint64_t h, Q&& k, W&& v)
+        : hash(h), stored_key(std::forward<Q>(k)), stored_value(std::forward<W>(v)) {}
 
     const K& key() const noexcept { return stored_key; }
     const V& value() const noexcept { return stored_value; }
 
     static void* operator new(std::size_t n) { return heirloom::detail::allocate_block(n); }
-    static void operator delete(void* p, std::size_t n) noexcept { heirloom::detail::free_block(p, n); }
+    static void operator delete(void* p, std::size_t n) noexcept {
+        heirloom::detail::free_block(p, n);
+    }
 
     const std::uint64_t hash;
     const K stored_key;
@@ -122,15 +128,17 @@ public:
     static constexpr unsigned words = boxed ? 1 : packed::words;
     static constexpr unsigned slots = bucket::room / words;
     /// The key is one word, compared as such: no copy, no call, no tag.
-    static constexpr bool direct = !boxed && (std::is_integral_v<K> || std::is_enum_v<K>) &&
-                                   (std::is_same_v<Equal, std::equal_to<>> || std::is_same_v<Equal, std::equal_to<K>>);
+    static constexpr bool direct = !boxed && (std::is_integral_v<K> || std::is_enum_v<K>)&&(
+                                                 std::is_same_v<Equal, std::equal_to<>> ||
+                                                 std::is_same_v<Equal, std::equal_to<K>>);
     static constexpr bool tagged = !boxed && !direct && slots <= 3;
     // Four times the rows a bucket holds on average: few chains, and under 40 bytes for a row of two words.
     static constexpr std::uint64_t load = slots == 6 ? 13 : slots == 3 ? 8 : slots == 2 ? 5 : 3;
 
     explicit hash_rows(std::uint64_t seed) : seed_(seed) {}
     ~hash_rows() override {
-        while (!shred(std::numeric_limits<std::size_t>::max())) {}
+        while (!shred(std::numeric_limits<std::size_t>::max())) {
+        }
         delete[] striped();
     }
 
@@ -201,9 +209,10 @@ public:
                     }
                 }
                 if (again) break;
-                c = c->next.load(std::memory_order_acquire);    // pairs with the release that linked it
+                c = c->next.load(
+                    std::memory_order_acquire);  // pairs with the release that linked it
                 if (!c) break;
-                if (changed(first, before)) {    // the chain may not be ours any more
+                if (changed(first, before)) {  // the chain may not be ours any more
                     again = true;
                     break;
                 }
@@ -235,12 +244,13 @@ public:
                 if (!shared) break;
                 if (head_ & head::locked) continue;
                 // acquire; pairs with the release of unlock(): what the last holder wrote is seen.
-                if (!first_->head.compare_exchange_weak(head_, head_ | head::locked, std::memory_order_acquire,
+                if (!first_->head.compare_exchange_weak(head_, head_ | head::locked,
+                                                        std::memory_order_acquire,
                                                         std::memory_order_relaxed))
                     continue;
                 const std::uint64_t shape_now = rows_.array_.packed_shape();
                 if (shape_now == shape_word || rows_.array_.of(hash, shape_now) == first_) break;
-                first_->head.store(head_, std::memory_order_release);    // nothing was changed
+                first_->head.store(head_, std::memory_order_release);  // nothing was changed
             }
             locked_ = shared;
             struct unlock_on_throw {
@@ -265,7 +275,8 @@ public:
         /// Requires: found(). Valid until the place ends; of a row in place, a copy.
         const row& current() noexcept {
             if constexpr (boxed) {
-                return *box_in(at_->word[slot_].load(std::memory_order_relaxed));    // under the lock, or alone
+                return *box_in(
+                    at_->word[slot_].load(std::memory_order_relaxed));  // under the lock, or alone
             } else {
                 copy_words(copy_, at_, slot_, 0, words);
                 return copy_;
@@ -278,7 +289,8 @@ public:
         {
             if constexpr (packed::one_word_value) {
                 // One store: a reader sees the old value or the new one.
-                at_->word[slot_ * words + words - 1].store(next.word(words - 1), std::memory_order_release);
+                at_->word[slot_ * words + words - 1].store(next.word(words - 1),
+                                                           std::memory_order_release);
             } else {
                 open();
                 for (unsigned w = packed::first_value_word; w < words; ++w)
@@ -306,7 +318,7 @@ public:
         {
             const std::uint64_t word = word_of(next.get(), hash_);
             put(reinterpret_cast<const unsigned char*>(&word));
-            next.release();    // NOLINT: the chain's now
+            next.release();  // NOLINT: the chain's now
         }
 
         /// Requires: found().
@@ -314,7 +326,8 @@ public:
             if constexpr (boxed) dead_ = box_in(at_->word[slot_].load(std::memory_order_relaxed));
             bucket* tail = first_;
             bucket* before_tail = nullptr;
-            while (bucket* n = tail->next.load(std::memory_order_relaxed)) {    // under the lock, or alone
+            while (bucket* n =
+                       tail->next.load(std::memory_order_relaxed)) {  // under the lock, or alone
                 before_tail = tail;
                 tail = n;
             }
@@ -330,9 +343,11 @@ public:
             const auto last = static_cast<unsigned>(std::bit_width(head::occupancy(tail_head))) - 1;
             if (tail != at_ || last != slot_) {
                 for (unsigned w = 0; w < words; ++w)
-                    at_->word[slot_ * words + w].store(tail->word[last * words + w].load(std::memory_order_relaxed),
-                                                       std::memory_order_release);
-                const std::uint64_t at_head = at_ == first_ ? head_ : at_->head.load(std::memory_order_relaxed);
+                    at_->word[slot_ * words + w].store(
+                        tail->word[last * words + w].load(std::memory_order_relaxed),
+                        std::memory_order_release);
+                const std::uint64_t at_head =
+                    at_ == first_ ? head_ : at_->head.load(std::memory_order_relaxed);
                 const std::uint64_t moved = with_tag(at_head, slot_, tag_in(tail_head, last));
                 if (at_ == first_)
                     head_ = moved;
@@ -357,7 +372,8 @@ public:
         void unlock() noexcept {
             if (!locked_) return;
             // What was changed without publish() was one word, which readers need not be told of.
-            first_->head.store(head_, std::memory_order_release);    // pairs with the acquire in place()
+            first_->head.store(head_,
+                               std::memory_order_release);  // pairs with the acquire in place()
             locked_ = false;
         }
 
@@ -381,7 +397,7 @@ public:
                     slot_ = s;
                     return;
                 }
-                c = c->next.load(std::memory_order_relaxed);    // under the lock, or alone
+                c = c->next.load(std::memory_order_relaxed);  // under the lock, or alone
                 if (!c) return;
                 h = c->head.load(std::memory_order_relaxed);
             }
@@ -389,12 +405,14 @@ public:
         /// Begins a changing phase.
         void open() noexcept {
             // relaxed: the words that follow are stored with release, which keeps them behind this one.
-            first_->head.store(head_ | head::changing | (shared_ ? head::locked : 0), std::memory_order_relaxed);
+            first_->head.store(head_ | head::changing | (shared_ ? head::locked : 0),
+                               std::memory_order_relaxed);
         }
         /// Ends a change, and the lock: one store shows the new head.
         void publish() noexcept {
             head_ = head::bumped(head_);
-            first_->head.store(head_, std::memory_order_release);    // pairs with the acquire in read() and place()
+            first_->head.store(
+                head_, std::memory_order_release);  // pairs with the acquire in read() and place()
             locked_ = false;
         }
         void put(const unsigned char* row_words) {
@@ -402,7 +420,7 @@ public:
             std::uint64_t h = head_;
             bucket* fresh = nullptr;
             while (head::occupancy(h) == all_slots) {
-                bucket* n = c->next.load(std::memory_order_relaxed);    // under the lock, or alone
+                bucket* n = c->next.load(std::memory_order_relaxed);  // under the lock, or alone
                 spilled_ = true;
                 if (!n) {
                     fresh = rows_.array_.borrow(shared_);
@@ -410,7 +428,8 @@ public:
                     // Not linked yet: `c` stays the chain's end.
                     write_slot(n, 0, row_words);
                     n->head.store(with_slot(0, 0, hash_), std::memory_order_release);
-                    c->next.store(n, std::memory_order_release);    // pairs with the acquire in read()
+                    c->next.store(n,
+                                  std::memory_order_release);  // pairs with the acquire in read()
                     publish();
                     return;
                 }
@@ -423,13 +442,13 @@ public:
             if (c == first_)
                 head_ = h;
             else
-                c->head.store(h, std::memory_order_release);    // pairs with the acquire in read()
+                c->head.store(h, std::memory_order_release);  // pairs with the acquire in read()
             publish();
         }
 
         hash_rows& rows_;
         bucket* first_ = nullptr;
-        std::uint64_t head_ = 0;    // as it would be without the lock
+        std::uint64_t head_ = 0;  // as it would be without the lock
         std::uint64_t hash_;
         bucket* at_ = nullptr;
         unsigned slot_ = 0;
@@ -445,17 +464,19 @@ public:
     void added(bool shared, std::uint64_t who, bool spilled, std::size_t n = 1) noexcept {
         if (!shared) {
             const auto total = rows_.load(std::memory_order_relaxed) + static_cast<std::int64_t>(n);
-            rows_.store(total, std::memory_order_relaxed);    // one writer; readers want a number, no order
+            rows_.store(total,
+                        std::memory_order_relaxed);  // one writer; readers want a number, no order
             if (striped()) [[unlikely]]
                 return grow(count(), false);
             grow(total, false);
             return;
         }
         auto& mine = stripe_of(who);
-        const auto after = mine.rows.fetch_add(static_cast<std::int64_t>(n), std::memory_order_relaxed) +
-                           static_cast<std::int64_t>(n);    // relaxed: a count
-        if ((spilled || (after & 15) == 0 || n > 1) && wants_to_grow(count(), array_.current().buckets) &&
-            array_.try_lock_structure()) {
+        const auto after =
+            mine.rows.fetch_add(static_cast<std::int64_t>(n), std::memory_order_relaxed) +
+            static_cast<std::int64_t>(n);  // relaxed: a count
+        if ((spilled || (after & 15) == 0 || n > 1) &&
+            wants_to_grow(count(), array_.current().buckets) && array_.try_lock_structure()) {
             grow(count(), true);
             array_.unlock_structure();
         }
@@ -464,13 +485,15 @@ public:
     void erased(bool shared, std::uint64_t who) noexcept {
         if (!shared) {
             const auto total = rows_.load(std::memory_order_relaxed) - 1;
-            rows_.store(total, std::memory_order_relaxed);    // as in added()
+            rows_.store(total, std::memory_order_relaxed);  // as in added()
             shrink(striped() ? count() : total, false);
             return;
         }
         auto& mine = stripe_of(who);
-        const auto after = mine.rows.fetch_sub(1, std::memory_order_relaxed) - 1;    // relaxed: a count
-        if ((after & 15) == 0 && wants_to_shrink(count(), array_.current().buckets) && array_.try_lock_structure()) {
+        const auto after =
+            mine.rows.fetch_sub(1, std::memory_order_relaxed) - 1;  // relaxed: a count
+        if ((after & 15) == 0 && wants_to_shrink(count(), array_.current().buckets) &&
+            array_.try_lock_structure()) {
             shrink(count(), true);
             array_.unlock_structure();
         }
@@ -479,7 +502,7 @@ public:
     // --- The whole table ---
 
     std::size_t size() const noexcept override {
-        const auto n = count() + extra_.load(std::memory_order_relaxed);    // as in count()
+        const auto n = count() + extra_.load(std::memory_order_relaxed);  // as in count()
         return n > 0 ? static_cast<std::size_t>(n) : 0;
     }
     std::size_t memory() const noexcept override {
@@ -497,8 +520,9 @@ public:
             std::size_t done = 0;
             for (; shredded_ < buckets; ++shredded_) {
                 if (done >= budget) return false;
-                for (bucket* c = array_.at(shredded_); c; c = c->next.load(std::memory_order_relaxed))
-                    for (auto& w : c->word) {    // relaxed: nobody else is left
+                for (bucket* c = array_.at(shredded_); c;
+                     c = c->next.load(std::memory_order_relaxed))
+                    for (auto& w : c->word) {  // relaxed: nobody else is left
                         if (auto* b = box_in(w.exchange(0, std::memory_order_relaxed))) {
                             delete b;
                             ++done;
@@ -529,7 +553,8 @@ public:
                 return held;
         }
     };
-    hash_position gather(hash_position pos, unsigned j, bool with_order, std::vector<seen>& out) const {
+    hash_position gather(hash_position pos, unsigned j, bool with_order,
+                         std::vector<seen>& out) const {
         const std::size_t kept = out.size();
         for (unsigned round = 0;; ++round) {
             if (round) pause_in_spin(round);
@@ -538,7 +563,8 @@ public:
             const std::uint32_t index = now.index(hash_at(pos.at, j));
             const unsigned depth = std::max(now.level(index), j);
             const bucket* first = array_.at(index);
-            const std::uint64_t before = first->head.load(std::memory_order_acquire);    // as in read()
+            const std::uint64_t before =
+                first->head.load(std::memory_order_acquire);  // as in read()
             if (before & head::changing) continue;
             bool again = false;
             std::uint64_t h = before;
@@ -546,14 +572,15 @@ public:
                 for (auto m = head::occupancy(h); m != 0; m &= m - 1) {
                     const auto s = static_cast<unsigned>(std::countr_zero(m));
                     if constexpr (boxed) {
-                        const box* b = box_in(c->word[s].load(std::memory_order_acquire));    // as in read()
+                        const box* b =
+                            box_in(c->word[s].load(std::memory_order_acquire));  // as in read()
                         if (b) out.push_back({0, b});
                     } else {
                         out.emplace_back();
                         copy_words(out.back().held, c, s, 0, words);
                     }
                 }
-                c = c->next.load(std::memory_order_acquire);    // as in read()
+                c = c->next.load(std::memory_order_acquire);  // as in read()
                 if (!c) break;
                 if (changed(first, before)) {
                     again = true;
@@ -563,14 +590,16 @@ public:
             }
             const std::uint64_t shape_now = array_.packed_shape();
             if (again || changed(first, before) ||
-                (shape_now != shape_word && (shape::unpack(shape_now).index(hash_at(pos.at, j)) != index ||
-                                             shape::unpack(shape_now).level(index) != now.level(index)))) {
+                (shape_now != shape_word &&
+                 (shape::unpack(shape_now).index(hash_at(pos.at, j)) != index ||
+                  shape::unpack(shape_now).level(index) != now.level(index)))) {
                 out.resize(kept);
                 continue;
             }
             const std::uint64_t last = pos.at | (~std::uint64_t{0} >> depth);
             // From its beginning the stretch is the whole bucket, and needs no look at each row's hash.
-            const bool whole = depth == now.level(index) && (pos.at & (~std::uint64_t{0} >> depth)) == 0;
+            const bool whole =
+                depth == now.level(index) && (pos.at & (~std::uint64_t{0} >> depth)) == 0;
             if (with_order || !whole) {
                 for (std::size_t i = kept; i < out.size(); ++i) {
                     if constexpr (boxed)
@@ -578,8 +607,12 @@ public:
                     else
                         out[i].order = order_of(hash_of(out[i].held.key()), j);
                 }
-                const auto outside = [&](const seen& r) { return r.order < pos.at || r.order > last; };
-                out.erase(std::remove_if(out.begin() + static_cast<std::ptrdiff_t>(kept), out.end(), outside), out.end());
+                const auto outside = [&](const seen& r) {
+                    return r.order < pos.at || r.order > last;
+                };
+                out.erase(std::remove_if(out.begin() + static_cast<std::ptrdiff_t>(kept), out.end(),
+                                         outside),
+                          out.end());
             }
             return {last + 1, last == ~std::uint64_t{0}};
         }
@@ -622,7 +655,8 @@ public:
     }
     /// `join(fresh, there)` may make the row that goes in of the fresh one and the one that is there. It may throw.
     template <class Join>
-    bool insert_many(std::vector<ready>& rows, bool only_new, bool shared, std::uint64_t who, Join&& join);
+    bool insert_many(std::vector<ready>& rows, bool only_new, bool shared, std::uint64_t who,
+                     Join&& join);
 
     /// Bags count their objects beyond one a key here.
     void note_extra(std::int64_t change, bool shared) noexcept {
@@ -630,7 +664,8 @@ public:
         if (shared)
             extra_.fetch_add(change, std::memory_order_relaxed);
         else
-            extra_.store(extra_.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+            extra_.store(extra_.load(std::memory_order_relaxed) + change,
+                         std::memory_order_relaxed);
     }
 
 private:
@@ -651,21 +686,24 @@ private:
         return reinterpret_cast<const box*>(word & pointer_bits);
     }
     static void discard(const box* b) noexcept {
-        heirloom::detail::retire(const_cast<box*>(b), [](void* p) noexcept { delete static_cast<box*>(p); });
+        heirloom::detail::retire(const_cast<box*>(b),
+                                 [](void* p) noexcept { delete static_cast<box*>(p); });
     }
     static bool changed(const bucket* first, std::uint64_t before) noexcept {
         // relaxed: the acquire loads of the words before it keep it behind them; see the file's head.
         return ((first->head.load(std::memory_order_relaxed) ^ before) & ~head::locked) != 0;
     }
-    static void copy_words(packed& to, const bucket* c, unsigned s, unsigned from, unsigned end) noexcept {
+    static void copy_words(packed& to, const bucket* c, unsigned s, unsigned from,
+                           unsigned end) noexcept {
         for (unsigned w = from; w < end; ++w)
-            to.set_word(w, c->word[s * words + w].load(std::memory_order_acquire));    // see the file's head
+            to.set_word(
+                w, c->word[s * words + w].load(std::memory_order_acquire));  // see the file's head
     }
     static void write_slot(bucket* c, unsigned s, const unsigned char* from) noexcept {
         for (unsigned w = 0; w < words; ++w) {
             std::uint64_t value;
             std::memcpy(&value, from + 8 * w, 8);
-            c->word[s * words + w].store(value, std::memory_order_release);    // see the file's head
+            c->word[s * words + w].store(value, std::memory_order_release);  // see the file's head
         }
     }
     static std::uint64_t tag_of(std::uint64_t hash) noexcept { return hash >> 56; }
@@ -686,13 +724,16 @@ private:
 
     /// The slots of one bucket that may hold `key`: exactly those if the key is direct.
     template <class Q>
-    static std::uint32_t candidates(const bucket* c, std::uint64_t h, const Q& key, std::uint64_t hash) noexcept {
+    static std::uint32_t candidates(const bucket* c, std::uint64_t h, const Q& key,
+                                    std::uint64_t hash) noexcept {
         std::uint32_t m = 0;
         if constexpr (boxed) {
             const std::uint64_t tag = box_tag(hash);
 #pragma GCC unroll 6
             for (unsigned s = 0; s < slots; ++s)
-                m |= static_cast<std::uint32_t>(c->word[s].load(std::memory_order_acquire) >> 48 == tag) << s;
+                m |= static_cast<std::uint32_t>(c->word[s].load(std::memory_order_acquire) >> 48 ==
+                                                tag)
+                     << s;
             return m;
         } else if constexpr (direct) {
             std::uint64_t mask = 0;
@@ -702,9 +743,10 @@ private:
             std::memcpy(&wanted, &exact, sizeof(K));
 #pragma GCC unroll 6
             for (unsigned s = 0; s < slots; ++s)
-                m |= static_cast<std::uint32_t>(
-                         ((c->word[s * words].load(std::memory_order_acquire) ^ wanted) & mask) == 0)
-                     << s;
+                m |=
+                    static_cast<std::uint32_t>(
+                        ((c->word[s * words].load(std::memory_order_acquire) ^ wanted) & mask) == 0)
+                    << s;
             return m & head::occupancy(h);
         } else if constexpr (tagged) {
             const std::uint64_t tag = tag_of(hash);
@@ -719,7 +761,8 @@ private:
 
     std::uint64_t hash_in(const bucket* c, unsigned s) const {
         if constexpr (boxed) {
-            return box_in(c->word[s].load(std::memory_order_relaxed))->hash;    // under the lock, or alone
+            return box_in(c->word[s].load(std::memory_order_relaxed))
+                ->hash;  // under the lock, or alone
         } else {
             packed copy;
             copy_words(copy, c, s, 0, packed::key_words);
@@ -740,11 +783,13 @@ private:
     }
 
     static bool wants_to_grow(std::int64_t n, std::uint32_t buckets) noexcept {
-        return n > 0 && static_cast<std::uint64_t>(n) * 4 > load * buckets && buckets < bucket_array::largest;
+        return n > 0 && static_cast<std::uint64_t>(n) * 4 > load * buckets &&
+               buckets < bucket_array::largest;
     }
     /// Half the rows that make it grow, so that it does not swing.
     static bool wants_to_shrink(std::int64_t n, std::uint32_t buckets) noexcept {
-        return buckets > bucket_array::smallest && (n < 0 || static_cast<std::uint64_t>(n) * 8 < load * buckets);
+        return buckets > bucket_array::smallest &&
+               (n < 0 || static_cast<std::uint64_t>(n) * 8 < load * buckets);
     }
     void grow(std::int64_t n, bool shared) noexcept {
         unsigned budget = shared ? 32 : 2;
@@ -761,19 +806,19 @@ private:
     static std::uint64_t lock_chain(bucket* first, bool shared) noexcept {
         for (unsigned round = 0;; ++round) {
             if (round) pause_in_spin(round);
-            std::uint64_t h = first->head.load(std::memory_order_relaxed);    // as in place()
+            std::uint64_t h = first->head.load(std::memory_order_relaxed);  // as in place()
             if (!shared) {
-                first->head.store(h | head::changing, std::memory_order_relaxed);    // as in open()
+                first->head.store(h | head::changing, std::memory_order_relaxed);  // as in open()
                 return h;
             }
-            if (!(h & head::locked) &&
-                first->head.compare_exchange_weak(h, h | head::locked | head::changing, std::memory_order_acquire,
-                                                  std::memory_order_relaxed))
+            if (!(h & head::locked) && first->head.compare_exchange_weak(
+                                           h, h | head::locked | head::changing,
+                                           std::memory_order_acquire, std::memory_order_relaxed))
                 return h;
         }
     }
     static void unlock_chain(bucket* first, std::uint64_t h) noexcept {
-        first->head.store(head::bumped(h), std::memory_order_release);    // as in publish()
+        first->head.store(head::bumped(h), std::memory_order_release);  // as in publish()
     }
 
     // Buckets borrowed before a chain is touched, so that nothing can fail once it is.
@@ -789,12 +834,12 @@ private:
             for (; n > 0; --n) give(array_.borrow(shared_));
         }
         void give(bucket* b) noexcept {
-            b->next.store(first_, std::memory_order_release);    // as in give_back()
+            b->next.store(first_, std::memory_order_release);  // as in give_back()
             first_ = b;
         }
         bucket* take() noexcept {
             bucket* b = first_;
-            first_ = b->next.load(std::memory_order_relaxed);    // only this thread knows it
+            first_ = b->next.load(std::memory_order_relaxed);  // only this thread knows it
             b->head.store(0, std::memory_order_release);
             b->next.store(nullptr, std::memory_order_release);
             return b;
@@ -813,10 +858,13 @@ private:
             : first_(first), at_(first), head_(first_head & head::sequence) {}
         void append(const bucket* from, unsigned s, std::uint64_t tag, spares& more) noexcept {
             if (filled_ == slots) advance(more);
-            for (unsigned i = 0; i < words; ++i)    // relaxed: under the lock; release: see the file's head
-                at_->word[filled_ * words + i].store(from->word[s * words + i].load(std::memory_order_relaxed),
-                                                     std::memory_order_release);
-            head_ = with_tag(head_, filled_, tag) | std::uint64_t{1} << (head::occupancy_at + filled_);
+            for (unsigned i = 0; i < words;
+                 ++i)  // relaxed: under the lock; release: see the file's head
+                at_->word[filled_ * words + i].store(
+                    from->word[s * words + i].load(std::memory_order_relaxed),
+                    std::memory_order_release);
+            head_ = with_tag(head_, filled_, tag) | std::uint64_t{1}
+                                                        << (head::occupancy_at + filled_);
             ++filled_;
         }
         /// Cuts the chain off after the last row; what is left over becomes a spare. Returns the first bucket's head.
@@ -837,9 +885,10 @@ private:
     private:
         void close() noexcept {
             if constexpr (boxed)
-                for (unsigned s = filled_; s < slots; ++s) at_->word[s].store(0, std::memory_order_release);
+                for (unsigned s = filled_; s < slots; ++s)
+                    at_->word[s].store(0, std::memory_order_release);
             if (at_ == first_)
-                first_head_ = head_;    // stored by the unlock
+                first_head_ = head_;  // stored by the unlock
             else
                 at_->head.store(head_, std::memory_order_release);
         }
@@ -877,7 +926,8 @@ private:
         __builtin_prefetch(array_.at(from_index + 1));
         spares more(array_, shared);
         const std::uint64_t from_head = lock_chain(from, shared);
-        const std::uint64_t to_head = lock_chain(to, false);    // nobody but late readers can reach it
+        const std::uint64_t to_head =
+            lock_chain(to, false);  // nobody but late readers can reach it
         std::size_t movers = 0;
         std::size_t buckets = 0;
         std::uint64_t h = from_head;
@@ -902,7 +952,8 @@ private:
         h = from_head;
         for (std::size_t i = 0; i < buckets; ++i) {
             bucket* after = c->next.load(std::memory_order_relaxed);
-            const std::uint64_t after_head = after ? after->head.load(std::memory_order_relaxed) : 0;
+            const std::uint64_t after_head =
+                after ? after->head.load(std::memory_order_relaxed) : 0;
             for (auto m = head::occupancy(h); m != 0; m &= m - 1) {
                 const auto s = static_cast<unsigned>(std::countr_zero(m));
                 const bool goes = (hash_in(c, s) & next.mask) == n;
@@ -947,7 +998,8 @@ private:
         const auto take_all = [&](bucket* c, std::uint64_t chain_head, std::size_t limit) {
             while (c && limit-- > 0) {
                 bucket* after = c->next.load(std::memory_order_relaxed);
-                const std::uint64_t after_head = after ? after->head.load(std::memory_order_relaxed) : 0;
+                const std::uint64_t after_head =
+                    after ? after->head.load(std::memory_order_relaxed) : 0;
                 for (auto m = head::occupancy(chain_head); m != 0; m &= m - 1) {
                     const auto s = static_cast<unsigned>(std::countr_zero(m));
                     joined.append(c, s, tag_in(chain_head, s), more);
@@ -963,7 +1015,7 @@ private:
         const std::uint64_t new_into = joined.finish(more);
         rebuild emptied(from, from_head);
         const std::uint64_t new_from = emptied.finish(more);
-        array_.set_shape(last);    // before the unlocks, as in split()
+        array_.set_shape(last);  // before the unlocks, as in split()
         unlock_chain(from, new_from);
         unlock_chain(into, new_into);
         array_.trim(last);
@@ -974,7 +1026,7 @@ private:
     const std::uint64_t seed_;
     bucket_array array_;
     // The counting.
-    alignas(64) std::atomic<std::int64_t> rows_{0};    // by the one writer of an unshared table
+    alignas(64) std::atomic<std::int64_t> rows_{0};  // by the one writer of an unshared table
     std::atomic<stripe*> stripes_{nullptr};
     std::atomic<std::int64_t> extra_{0};
     std::uint32_t shredded_ = 0;
@@ -1036,7 +1088,8 @@ bool hash_rows<K, V, Hash, Equal>::insert_many(std::vector<ready>& rows, bool on
             if constexpr (direct) {
                 return s;
             } else if constexpr (boxed) {
-                const box* b = box_in(c->word[s].load(std::memory_order_relaxed));    // under the lock
+                const box* b =
+                    box_in(c->word[s].load(std::memory_order_relaxed));  // under the lock
                 if (b && Equal()(b->key(), key)) return s;
             } else {
                 packed copy;
@@ -1057,7 +1110,8 @@ bool hash_rows<K, V, Hash, Equal>::insert_many(std::vector<ready>& rows, bool on
                 const unsigned s = holds(c, h, rows[i]);
                 if (s == slots) continue;
                 if (only_new) return false;
-                if constexpr (boxed) join(rows[i], *box_in(c->word[s].load(std::memory_order_relaxed)));
+                if constexpr (boxed)
+                    join(rows[i], *box_in(c->word[s].load(std::memory_order_relaxed)));
             }
             c = c->next.load(std::memory_order_relaxed);
             if (c) h = c->head.load(std::memory_order_relaxed);
@@ -1076,12 +1130,14 @@ bool hash_rows<K, V, Hash, Equal>::insert_many(std::vector<ready>& rows, bool on
             bucket* tail = nullptr;
             bool replaced = false;
             for (bucket* c = chain.first; c; c = c->next.load(std::memory_order_relaxed)) {
-                const std::uint64_t h = c == chain.first ? chain.head : c->head.load(std::memory_order_relaxed);
+                const std::uint64_t h =
+                    c == chain.first ? chain.head : c->head.load(std::memory_order_relaxed);
                 const unsigned s = holds(c, h, rows[i]);
                 if (s != slots) {
                     if constexpr (boxed) {
                         dead.push_back(box_in(c->word[s].load(std::memory_order_relaxed)));
-                        c->word[s].store(word_of(rows[i].held.release(), rows[i].hash), std::memory_order_release);
+                        c->word[s].store(word_of(rows[i].held.release(), rows[i].hash),
+                                         std::memory_order_release);
                     } else {
                         write_slot(c, s, rows[i].held.byte);
                     }
@@ -1097,7 +1153,8 @@ bool hash_rows<K, V, Hash, Equal>::insert_many(std::vector<ready>& rows, bool on
                 free_in = more.take();
                 tail->next.store(free_in, std::memory_order_release);
             }
-            std::uint64_t h = free_in == chain.first ? chain.head : free_in->head.load(std::memory_order_relaxed);
+            std::uint64_t h =
+                free_in == chain.first ? chain.head : free_in->head.load(std::memory_order_relaxed);
             const auto s = static_cast<unsigned>(std::countr_one(head::occupancy(h)));
             if constexpr (boxed) {
                 const std::uint64_t w = word_of(rows[i].held.release(), rows[i].hash);
@@ -1113,10 +1170,11 @@ bool hash_rows<K, V, Hash, Equal>::insert_many(std::vector<ready>& rows, bool on
         }
     }
     if (shared)
-        stripe_of(who).rows.fetch_add(static_cast<std::int64_t>(new_rows), std::memory_order_relaxed);    // a count
+        stripe_of(who).rows.fetch_add(static_cast<std::int64_t>(new_rows),
+                                      std::memory_order_relaxed);  // a count
     else
         rows_.store(rows_.load(std::memory_order_relaxed) + static_cast<std::int64_t>(new_rows),
-                    std::memory_order_relaxed);    // as in added()
+                    std::memory_order_relaxed);  // as in added()
     for (auto& c : chains) unlock_chain(c.first, c.head);
     chains.clear();
     if constexpr (boxed)
@@ -1128,7 +1186,9 @@ bool hash_rows<K, V, Hash, Equal>::insert_many(std::vector<ready>& rows, bool on
 /// share all 64 bits of their hash cannot be told apart by `next`.
 template <class K>
 bool key_before(const K& a, const K& b) {
-    if constexpr (requires { { a < b } -> std::convertible_to<bool>; })
+    if constexpr (requires {
+                      { a < b } -> std::convertible_to<bool>;
+                  })
         return a < b;
     else if constexpr (std::has_unique_object_representations_v<K>)
         return std::memcmp(&a, &b, sizeof(K)) < 0;
@@ -1138,7 +1198,8 @@ bool key_before(const K& a, const K& b) {
 
 /// The first key of `t`, in hash order, at or after `order`; with `after`, the first behind that key. Requires: a read scope.
 template <class K, class Equal, class Rows>
-std::optional<K> key_following(const Rows& t, const table_core& table, std::uint64_t order, const K* after) {
+std::optional<K> key_following(const Rows& t, const table_core& table, std::uint64_t order,
+                               const K* after) {
     std::vector<typename Rows::seen> found;
     bool met = !after || table.fixed();
     hash_position at{order, false};
@@ -1163,4 +1224,4 @@ std::optional<K> key_following(const Rows& t, const table_core& table, std::uint
     return std::nullopt;
 }
 
-}    // namespace heirloom::ets::detail
+}  // namespace heirloom::ets::detail

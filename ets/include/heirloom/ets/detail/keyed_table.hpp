@@ -1,14 +1,5 @@
 #pragma once
 
-#include <heirloom/ets/detail/core.hpp>
-#include <heirloom/ets/detail/traversal.hpp>
-#include <heirloom/ets/errors.hpp>
-#include <heirloom/ets/hash.hpp>
-#include <heirloom/ets/options.hpp>
-#include <heirloom/ets/transfer.hpp>
-#include <heirloom/message.hpp>
-#include <heirloom/result.hpp>
-
 #include <concepts>
 #include <cstddef>
 #include <functional>
@@ -24,6 +15,15 @@
 #include <utility>
 #include <vector>
 
+#include <heirloom/ets/detail/core.hpp>
+#include <heirloom/ets/detail/traversal.hpp>
+#include <heirloom/ets/errors.hpp>
+#include <heirloom/ets/hash.hpp>
+#include <heirloom/ets/options.hpp>
+#include <heirloom/ets/transfer.hpp>
+#include <heirloom/message.hpp>
+#include <heirloom/result.hpp>
+
 namespace heirloom::ets {
 
 /// One step of update_counter: adds, then replaces a result that went beyond the threshold (OTP: {Pos, Incr, Threshold,
@@ -38,7 +38,8 @@ struct counter_step {
 namespace detail {
 
 inline std::string describe_type(const table_type& type) {
-    return std::string(to_string(type.kind)) + "<" + std::string(type.key) + ", " + std::string(type.value) + ">";
+    return std::string(to_string(type.kind)) + "<" + std::string(type.key) + ", " +
+           std::string(type.value) + ">";
 }
 
 template <class Hash, class K>
@@ -134,7 +135,7 @@ public:
                                    describe_type(table.core()->type()));
         return Derived(table.core());
     }
-    operator any_table() const { return any_table(core_); }    // NOLINT(google-explicit-constructor)
+    operator any_table() const { return any_table(core_); }  // NOLINT(google-explicit-constructor)
 
     // --- One row ---
 
@@ -145,7 +146,7 @@ public:
         const auto hash = t.hash_of(key);
         bool spilled;
         if constexpr (Rows::boxed) {
-            auto fresh = make(hash, std::move(key), std::move(value));    // before the place is held
+            auto fresh = make(hash, std::move(key), std::move(value));  // before the place is held
             const K& its_key = fresh->key();
             typename Rows::place p(t, its_key, hash, scope.shared());
             if (p.found()) return p.replace(std::move(fresh));
@@ -229,10 +230,12 @@ public:
     /// Removes the row if it has that value (OTP: delete_object).
     bool erase_object(key_argument key, const V& value) {
         writing scope(*this->core_, "erase_object", writing::quietly{});
-        return remove(key, scope, [&](const V& found) {
-                   heirloom::detail::callback_scope inside;
-                   return found == value ? std::optional<bool>(true) : std::nullopt;
-               }).has_value();
+        return remove(key, scope,
+                      [&](const V& found) {
+                          heirloom::detail::callback_scope inside;
+                          return found == value ? std::optional<bool>(true) : std::nullopt;
+                      })
+            .has_value();
     }
     /// Changes one row atomically: `f` gets a copy of the value, runs once, and changes it (`V&`) or returns the new one.
     /// False, and `f` not called, if the key is absent.
@@ -251,7 +254,8 @@ public:
     /// Changes members of one value atomically: `update_element(k, &V::a, 1, &V::b, 2)`, in order. False if the key is absent.
     template <class... A>
     bool update_element(key_argument key, A&&... members_and_values) {
-        static_assert(sizeof...(A) % 2 == 0, "heirloom: update_element takes pairs of &V::member and a value");
+        static_assert(sizeof...(A) % 2 == 0,
+                      "heirloom: update_element takes pairs of &V::member and a value");
         writing scope(*this->core_, "update_element");
         return change(key, scope,
                       [&](V& value) { assign(value, std::forward<A>(members_and_values)...); });
@@ -263,43 +267,54 @@ public:
     V update_counter(key_argument key, std::type_identity_t<V> add)
         requires std::integral<V>
     {
-        return count(key, nullptr, [](V& v) -> V& { return v; }, counter_step<V>{.add = add});
+        return count(
+            key, nullptr, [](V& v) -> V& { return v; }, counter_step<V>{.add = add});
     }
     V update_counter(key_argument key, const counter_step<std::type_identity_t<V>>& step)
         requires std::integral<V>
     {
-        return count(key, nullptr, [](V& v) -> V& { return v; }, step);
+        return count(
+            key, nullptr, [](V& v) -> V& { return v; }, step);
     }
     /// With a value to start from when the key is absent.
-    V update_counter(key_argument key, const counter_step<std::type_identity_t<V>>& step, const V& initial)
+    V update_counter(key_argument key, const counter_step<std::type_identity_t<V>>& step,
+                     const V& initial)
         requires std::integral<V>
     {
-        return count(key, &initial, [](V& v) -> V& { return v; }, step);
+        return count(
+            key, &initial, [](V& v) -> V& { return v; }, step);
     }
     V update_counter(key_argument key, std::type_identity_t<V> add, const V& initial)
         requires std::integral<V>
     {
-        return count(key, &initial, [](V& v) -> V& { return v; }, counter_step<V>{.add = add});
+        return count(
+            key, &initial, [](V& v) -> V& { return v; }, counter_step<V>{.add = add});
     }
     /// The same for a member of the value: `update_counter(k, &V::hits, 1)`.
     template <std::integral N, class C>
         requires std::derived_from<V, C>
     N update_counter(key_argument key, N C::*member, std::type_identity_t<N> add) {
-        return count(key, nullptr, [&](V& v) -> N& { return v.*member; }, counter_step<N>{.add = add});
+        return count(
+            key, nullptr, [&](V& v) -> N& { return v.*member; }, counter_step<N>{.add = add});
     }
     template <std::integral N, class C>
         requires std::derived_from<V, C>
-    N update_counter(key_argument key, N C::*member, const counter_step<std::type_identity_t<N>>& step) {
-        return count(key, nullptr, [&](V& v) -> N& { return v.*member; }, step);
+    N update_counter(key_argument key, N C::*member,
+                     const counter_step<std::type_identity_t<N>>& step) {
+        return count(
+            key, nullptr, [&](V& v) -> N& { return v.*member; }, step);
     }
     template <std::integral N, class C>
         requires std::derived_from<V, C>
-    N update_counter(key_argument key, N C::*member, const counter_step<std::type_identity_t<N>>& step,
-                     const V& initial) {
-        return count(key, &initial, [&](V& v) -> N& { return v.*member; }, step);
+    N update_counter(key_argument key, N C::*member,
+                     const counter_step<std::type_identity_t<N>>& step, const V& initial) {
+        return count(
+            key, &initial, [&](V& v) -> N& { return v.*member; }, step);
     }
     /// Several steps, in order, each on the result of the one before; returns every result. One atomic change.
-    std::vector<V> update_counter(key_argument key, std::initializer_list<counter_step<std::type_identity_t<V>>> steps)
+    std::vector<V>
+    update_counter(key_argument key,
+                   std::initializer_list<counter_step<std::type_identity_t<V>>> steps)
         requires std::integral<V>
     {
         std::vector<V> results;
@@ -314,7 +329,8 @@ public:
     auto update_counters(key_argument key, const Step&... steps) {
         std::optional<std::tuple<typename Step::number...>> results;
         count_all(key, nullptr, [&](V& value) {
-            results.emplace(std::tuple<typename Step::number...>{counted(key, value.*steps.member, steps.step)...});
+            results.emplace(std::tuple<typename Step::number...>{
+                counted(key, value.*steps.member, steps.step)...});
         });
         return *results;
     }
@@ -326,7 +342,9 @@ public:
     void insert(R&& rows_to_insert) {
         insert_all("insert", rows_to_insert, false);
     }
-    void insert(std::initializer_list<value_type> rows_to_insert) { insert_all("insert", rows_to_insert, false); }
+    void insert(std::initializer_list<value_type> rows_to_insert) {
+        insert_all("insert", rows_to_insert, false);
+    }
     /// Inserts all of them if none of the keys is there; says whether it did.
     template <std::ranges::input_range R>
     bool insert_new(R&& rows_to_insert) {
@@ -351,15 +369,16 @@ public:
     /// Removes all rows at one moment.
     void clear() { this->core_->delete_all("clear", make_rows(this->core_->seed())); }
 
-
 protected:
     keyed_table() = default;
     explicit keyed_table(table_ref ref) noexcept : handle(std::move(ref)) {}
     explicit keyed_table(const table_options& options)
-        : handle(table_ref(table_core::create(Derived::table_type_of, options, "new", &make_rows))) {}
-    static contents_ptr make_rows(std::uint64_t seed) { return own_contents(std::make_unique<Rows>(seed)); }
+        : handle(
+              table_ref(table_core::create(Derived::table_type_of, options, "new", &make_rows))) {}
+    static contents_ptr make_rows(std::uint64_t seed) {
+        return own_contents(std::make_unique<Rows>(seed));
+    }
     Rows& rows() const noexcept { return *static_cast<Rows*>(this->core_->rows()); }
-
 
 private:
     void require_writer(const char* verb) const { writing scope(*this->core_, verb); }
@@ -414,7 +433,8 @@ private:
 
     /// Erases the row if `f` of its value has a value, and returns that.
     template <class F>
-    auto remove(key_argument key, const writing& scope, F&& f) -> std::invoke_result_t<F&, const V&> {
+    auto remove(key_argument key, const writing& scope, F&& f)
+        -> std::invoke_result_t<F&, const V&> {
         auto& t = rows();
         std::invoke_result_t<F&, const V&> result;
         {
@@ -487,7 +507,7 @@ private:
     }
 };
 
-}    // namespace detail
+}  // namespace detail
 
 /// One step of update_counters.
 template <class V, class N>
@@ -505,4 +525,4 @@ member_step<V, N> step(N V::*member, const counter_step<std::type_identity_t<N>>
     return {member, s};
 }
 
-}    // namespace heirloom::ets
+}  // namespace heirloom::ets

@@ -16,4 +16,4 @@ void forget_pages(void* memory, std::size_t bytes) noexcept;
 /// A pause in a loop that waits for another thread's few instructions; after many it lets other threads run.
 void pause_in_spin(unsigned round) noexcept;
 
-}    // namespace heirloom::ets::detail
+}  // namespace heirloom::ets::detail

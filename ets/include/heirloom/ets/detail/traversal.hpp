@@ -1,7 +1,5 @@
 #pragma once
 
-#include <heirloom/ets/detail/core.hpp>
-
 #include <concepts>
 #include <cstddef>
 #include <functional>
@@ -10,6 +8,8 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include <heirloom/ets/detail/core.hpp>
 
 // The verbs that go through a whole table, for every table type. They work in chunks: each chunk is a verb of its own,
 // with a safe point and a look at the gate, so a walk through millions of rows holds nobody up, notices when the table
@@ -29,13 +29,16 @@ clause(Predicate, Projection) -> clause<Predicate, Projection>;
 /// A function for `match` made of clauses.
 template <class First, class... Rest>
 auto first_of(First first, Rest... rest) {
-    return [clauses = std::tuple<First, Rest...>(std::move(first), std::move(rest)...)](const auto& key,
-                                                                                       const auto& value) {
-        using result = std::decay_t<std::invoke_result_t<const decltype(first.projection)&, decltype(key), decltype(value)>>;
+    return [clauses = std::tuple<First, Rest...>(std::move(first), std::move(rest)...)](
+               const auto& key, const auto& value) {
+        using result = std::decay_t<std::invoke_result_t<const decltype(first.projection)&,
+                                                         decltype(key), decltype(value)>>;
         std::optional<result> found;
         std::apply(
             [&](const auto&... c) {
-                (void)((c.predicate(key, value) ? (found.emplace(c.projection(key, value)), true) : false) || ...);
+                (void)((c.predicate(key, value) ? (found.emplace(c.projection(key, value)), true)
+                                                : false) ||
+                       ...);
             },
             clauses);
         return found;
@@ -52,7 +55,10 @@ public:
                                                  const typename Table::mapped_type&>::value_type;
 
     pager(Table table, F f, std::size_t limit, bool backwards)
-        : table_(std::move(table)), f_(std::move(f)), limit_(limit), cursor_(table_.begin_walk(backwards)) {
+        : table_(std::move(table)),
+          f_(std::move(f)),
+          limit_(limit),
+          cursor_(table_.begin_walk(backwards)) {
         fill();
     }
     /// The results of this page: `limit` of them, fewer only on the last.
@@ -82,7 +88,7 @@ private:
     F f_;
     std::size_t limit_;
     typename Table::walk cursor_;
-    std::vector<result> pending_;    // found in the same chunk, for the next page
+    std::vector<result> pending_;  // found in the same chunk, for the next page
     std::vector<result> rows_;
 };
 
@@ -92,9 +98,11 @@ private:
 template <class Derived, class K, class V>
 class traversal {
     static_assert(heirloom::detail::owns<K>() && heirloom::detail::owns<V>(),
-                  "heirloom: a table must own what it holds; use std::string, std::vector or shared_ptr<const T>");
+                  "heirloom: a table must own what it holds; use std::string, std::vector or "
+                  "shared_ptr<const T>");
     static_assert(std::is_copy_constructible_v<K> && std::is_copy_constructible_v<V>,
-                  "heirloom: rows of a table are copied out to whoever reads them; hold what cannot be copied by "
+                  "heirloom: rows of a table are copied out to whoever reads them; hold what "
+                  "cannot be copied by "
                   "shared_ptr<const T>");
     static_assert(alignof(K) <= 64 && alignof(V) <= 64,
                   "heirloom: rows of a table are aligned to a cache line at most");
@@ -138,7 +146,8 @@ public:
     template <std::predicate<const K&, const V&> P>
     std::size_t select_count(P&& predicate) const {
         std::size_t n = 0;
-        walk_all("select_count", [&](const K& key, const V& value) { n += predicate(key, value) ? 1 : 0; });
+        walk_all("select_count",
+                 [&](const K& key, const V& value) { n += predicate(key, value) ? 1 : 0; });
         return n;
     }
     /// Erases the rows the predicate holds for; how many it erased. The predicate is asked again with the row held, so
@@ -161,7 +170,9 @@ public:
     /// `f(key, value, accumulator)` over all rows; returns the last accumulator (OTP: foldl).
     template <class A, std::invocable<const K&, const V&, A> F>
     A fold(A accumulator, F&& f) const {
-        walk_all("fold", [&](const K& key, const V& value) { accumulator = f(key, value, std::move(accumulator)); });
+        walk_all("fold", [&](const K& key, const V& value) {
+            accumulator = f(key, value, std::move(accumulator));
+        });
         return accumulator;
     }
     /// Calls `f(key, value)` on every row.
@@ -175,13 +186,18 @@ public:
     }
 
 protected:
-    static constexpr auto pair_up = [](const K& key, const V& value) { return std::pair<K, V>(key, value); };
+    static constexpr auto pair_up = [](const K& key, const V& value) {
+        return std::pair<K, V>(key, value);
+    };
 
     template <class P, class F>
     static auto as_match(P predicate, F projection) {
-        return [predicate = std::move(predicate), projection = std::move(projection)](const K& key, const V& value) {
+        return [predicate = std::move(predicate),
+                projection = std::move(projection)](const K& key, const V& value) {
             using result = std::decay_t<std::invoke_result_t<const F&, const K&, const V&>>;
-            return predicate(key, value) ? std::optional<result>(std::invoke(projection, key, value)) : std::nullopt;
+            return predicate(key, value)
+                       ? std::optional<result>(std::invoke(projection, key, value))
+                       : std::nullopt;
         };
     }
     template <class F>
@@ -193,7 +209,8 @@ protected:
         }
     }
     void require_limit(std::size_t limit) const {
-        if (limit == 0) throw bad_table_argument("select", derived().to_string(), "a limit is 1 or more");
+        if (limit == 0)
+            throw bad_table_argument("select", derived().to_string(), "a limit is 1 or more");
     }
     const Derived& derived() const noexcept { return static_cast<const Derived&>(*this); }
     Derived& derived() noexcept { return static_cast<Derived&>(*this); }
@@ -208,7 +225,8 @@ private:
         while (!walk.end()) {
             chosen.clear();
             derived().walk_chunk(walk, verb, [&](const K& key, const V& value) {
-                if (predicate(key, value) && (chosen.empty() || !Derived::same_row(chosen.back(), key)))
+                if (predicate(key, value) &&
+                    (chosen.empty() || !Derived::same_row(chosen.back(), key)))
                     chosen.push_back(key);
             });
             for (const K& key : chosen) n += change(key);
@@ -217,5 +235,5 @@ private:
     }
 };
 
-}    // namespace detail
-}    // namespace heirloom::ets
+}  // namespace detail
+}  // namespace heirloom::ets

@@ -1,9 +1,5 @@
 #pragma once
 
-#include <heirloom/detail/activity.hpp>
-#include <heirloom/ets/detail/core.hpp>
-#include <heirloom/ets/detail/memory.hpp>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -17,6 +13,10 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include <heirloom/detail/activity.hpp>
+#include <heirloom/ets/detail/core.hpp>
+#include <heirloom/ets/detail/memory.hpp>
 
 // The rows of an ordered_set: a B+ tree that is read without locks and written by one writer at a time (the owner alone, or
 // whoever holds the tree's lock when strangers may write).
@@ -36,7 +36,8 @@
 namespace heirloom::ets::detail {
 
 template <class T>
-inline constexpr bool fits_word = std::is_trivially_copyable_v<T> && sizeof(T) <= 8 && alignof(T) <= 8;
+inline constexpr bool fits_word =
+    std::is_trivially_copyable_v<T> && sizeof(T) <= 8 && alignof(T) <= 8;
 
 template <class T>
 std::uint64_t to_word(const T& value) noexcept {
@@ -69,7 +70,9 @@ public:
         const K& key() const noexcept { return k; }
         const V& value() const noexcept { return v; }
         static void* operator new(std::size_t n) { return heirloom::detail::allocate_block(n); }
-        static void operator delete(void* p, std::size_t n) noexcept { heirloom::detail::free_block(p, n); }
+        static void operator delete(void* p, std::size_t n) noexcept {
+            heirloom::detail::free_block(p, n);
+        }
         const K k;
         const V v;
     };
@@ -77,7 +80,7 @@ public:
     using held_row = std::conditional_t<boxed, std::unique_ptr<box>, small_row>;
 
 private:
-    static constexpr unsigned fan_out = 14;    // a node is four cache lines
+    static constexpr unsigned fan_out = 14;  // a node is four cache lines
     static constexpr unsigned max_depth = 24;
 
     template <class A, class B>
@@ -86,23 +89,34 @@ private:
     }
 
     struct node {
-        static node* make(bool is_leaf) { return ::new (heirloom::detail::allocate_block(sizeof(node))) node(is_leaf); }
+        static node* make(bool is_leaf) {
+            return ::new (heirloom::detail::allocate_block(sizeof(node))) node(is_leaf);
+        }
         static void destroy(node* n) noexcept {
             // Separators of keys that do not fit a word are boxes of their own.
             if constexpr (!key_in_node)
                 if (!n->leaf)
-                    for (unsigned i = 0; i < n->size(); ++i) delete reinterpret_cast<key_box*>(n->key_word(i));
+                    for (unsigned i = 0; i < n->size(); ++i)
+                        delete reinterpret_cast<key_box*>(n->key_word(i));
             n->~node();
             heirloom::detail::free_block(n, sizeof(node));
         }
         explicit node(bool is_leaf) noexcept : leaf(is_leaf) {}
 
         // acquire, throughout: see the file's head.
-        unsigned size() const noexcept { return static_cast<unsigned>(count.load(std::memory_order_acquire)); }
-        std::uint64_t key_word(unsigned i) const noexcept { return keys[i].load(std::memory_order_acquire); }
-        std::uint64_t value_word(unsigned i) const noexcept { return values[i].load(std::memory_order_acquire); }
+        unsigned size() const noexcept {
+            return static_cast<unsigned>(count.load(std::memory_order_acquire));
+        }
+        std::uint64_t key_word(unsigned i) const noexcept {
+            return keys[i].load(std::memory_order_acquire);
+        }
+        std::uint64_t value_word(unsigned i) const noexcept {
+            return values[i].load(std::memory_order_acquire);
+        }
         node* child(unsigned i) const noexcept { return reinterpret_cast<node*>(value_word(i)); }
-        const box* box_at(unsigned i) const noexcept { return reinterpret_cast<const box*>(value_word(i)); }
+        const box* box_at(unsigned i) const noexcept {
+            return reinterpret_cast<const box*>(value_word(i));
+        }
         decltype(auto) key_at(unsigned i) const noexcept {
             if constexpr (key_in_node)
                 return from_word<K>(key_word(i));
@@ -143,19 +157,27 @@ private:
         }
 
         // acquire; pairs with the release in close(): whoever sees the version sees the words.
-        std::uint64_t stable_version() const noexcept { return version.load(std::memory_order_acquire); }
+        std::uint64_t stable_version() const noexcept {
+            return version.load(std::memory_order_acquire);
+        }
         bool changed(std::uint64_t before) const noexcept {
-            return version.load(std::memory_order_relaxed) != before;    // kept behind by the acquire loads before it
+            return version.load(std::memory_order_relaxed) !=
+                   before;  // kept behind by the acquire loads before it
         }
         void open() noexcept {
             // relaxed: the release stores that follow stay behind it.
             version.store(version.load(std::memory_order_relaxed) | 1, std::memory_order_relaxed);
         }
         void close() noexcept {
-            version.store((version.load(std::memory_order_relaxed) | 1) + 1, std::memory_order_release);
+            version.store((version.load(std::memory_order_relaxed) | 1) + 1,
+                          std::memory_order_release);
         }
-        void set_key(unsigned i, std::uint64_t w) noexcept { keys[i].store(w, std::memory_order_release); }
-        void set_value(unsigned i, std::uint64_t w) noexcept { values[i].store(w, std::memory_order_release); }
+        void set_key(unsigned i, std::uint64_t w) noexcept {
+            keys[i].store(w, std::memory_order_release);
+        }
+        void set_value(unsigned i, std::uint64_t w) noexcept {
+            values[i].store(w, std::memory_order_release);
+        }
         void set_size(unsigned n) noexcept { count.store(n, std::memory_order_release); }
         void set_box(unsigned i, const box* b) noexcept {
             set_value(i, reinterpret_cast<std::uint64_t>(b));
@@ -182,7 +204,7 @@ private:
 
         std::atomic<std::uint64_t> version{0};
         std::atomic<std::uint32_t> count{0};
-        bool leaf;    // constant while anyone reads it
+        bool leaf;  // constant while anyone reads it
         std::atomic<std::uint64_t> keys[fan_out] = {};
         std::atomic<std::uint64_t> values[fan_out + 1] = {};
     };
@@ -201,7 +223,8 @@ private:
 public:
     explicit tree_rows(std::uint64_t) : root_(node::make(true)) {}
     ~tree_rows() override {
-        while (!shred(std::numeric_limits<std::size_t>::max())) {}
+        while (!shred(std::numeric_limits<std::size_t>::max())) {
+        }
         while (reserve_) {
             node* n = reserve_;
             reserve_ = n->child(0);
@@ -226,22 +249,26 @@ public:
     bool read(const Q& key, F&& f) const {
         for (unsigned round = 0;; ++round) {
             if (round) pause_in_spin(round);
-            const auto bulk = bulk_.load(std::memory_order_acquire);    // pairs with the release that ended a bulk write
+            const auto bulk = bulk_.load(
+                std::memory_order_acquire);  // pairs with the release that ended a bulk write
             if (bulk & 1) continue;
             descent d;
             if (!go_down(d, [&](const node* n) { return n->children_up_to(key); })) continue;
             const unsigned i = d.leaf->first_not_below(key);
             if (i == d.leaf->size() || below(key, d.leaf->key_at(i))) {
-                if (d.leaf->changed(d.version) || bulk_.load(std::memory_order_relaxed) != bulk) continue;
+                if (d.leaf->changed(d.version) || bulk_.load(std::memory_order_relaxed) != bulk)
+                    continue;
                 return false;
             }
             if constexpr (boxed) {
                 const box* b = d.leaf->box_at(i);
-                if (d.leaf->changed(d.version) || bulk_.load(std::memory_order_relaxed) != bulk) continue;
+                if (d.leaf->changed(d.version) || bulk_.load(std::memory_order_relaxed) != bulk)
+                    continue;
                 f(b->v);
             } else {
                 const V value = from_word<V>(d.leaf->value_word(i));
-                if (d.leaf->changed(d.version) || bulk_.load(std::memory_order_relaxed) != bulk) continue;
+                if (d.leaf->changed(d.version) || bulk_.load(std::memory_order_relaxed) != bulk)
+                    continue;
                 f(value);
             }
             return true;
@@ -266,7 +293,9 @@ public:
         return gather(from, inclusive, true, out);
     }
     /// The same before `*from`, in descending order.
-    bool gather_down(const K* from, std::vector<seen>& out) const { return gather(from, false, false, out); }
+    bool gather_down(const K* from, std::vector<seen>& out) const {
+        return gather(from, false, false, out);
+    }
 
     // --- Writing ---
 
@@ -274,7 +303,8 @@ public:
     class place {
     public:
         template <class Q>
-        place(tree_rows& rows, const Q& key, std::uint64_t, bool shared) : rows_(rows), shared_(shared) {
+        place(tree_rows& rows, const Q& key, std::uint64_t, bool shared)
+            : rows_(rows), shared_(shared) {
             if (shared) rows_.lock();
             locked_ = shared;
             struct unlock_on_throw {
@@ -350,7 +380,7 @@ public:
         [[no_unique_address]] std::conditional_t<boxed, nothing, std::optional<small_row>> copy_{};
     };
 
-    void added(bool, std::uint64_t, bool) noexcept {}    // counted where it is done
+    void added(bool, std::uint64_t, bool) noexcept {}  // counted where it is done
     void erased(bool, std::uint64_t) noexcept {}
 
     struct ready {
@@ -362,7 +392,9 @@ public:
                 return held;
         }
     };
-    static ready make_ready(std::uint64_t, const K& key, const V& value) { return {make(0, key, value)}; }
+    static ready make_ready(std::uint64_t, const K& key, const V& value) {
+        return {make(0, key, value)};
+    }
     /// Inserts all rows at one moment: readers wait while it lasts.
     bool insert_many(std::vector<ready>& rows, bool only_new, bool shared, std::uint64_t) {
         if (shared) lock();
@@ -373,16 +405,18 @@ public:
             }
         } guard{shared ? this : nullptr};
         // What may throw comes first: the order, which asks the user's comparison about every row, and memory.
-        std::stable_sort(rows.begin(), rows.end(),
-                         [](const ready& a, const ready& b) { return below(a.get().key(), b.get().key()); });
+        std::stable_sort(rows.begin(), rows.end(), [](const ready& a, const ready& b) {
+            return below(a.get().key(), b.get().key());
+        });
         if (only_new)
             for (const auto& r : rows)
                 if (read(r.get().key(), [](const V&) {})) return false;
         provide(nodes_for(rows));
         std::vector<const box*> dead;
         if constexpr (boxed) dead.reserve(rows.size());
-        const auto bulk = bulk_.load(std::memory_order_relaxed);    // one writer
-        bulk_.store(bulk + 1, std::memory_order_relaxed);           // kept before the rows by their release stores
+        const auto bulk = bulk_.load(std::memory_order_relaxed);  // one writer
+        bulk_.store(bulk + 1,
+                    std::memory_order_relaxed);  // kept before the rows by their release stores
         for (auto& r : rows) {
             path p;
             path_to(r.get().key(), p);
@@ -400,17 +434,21 @@ public:
                 insert_at(p, std::move(r.held));
             }
         }
-        rows_.store(rows_.load(std::memory_order_relaxed) + std::exchange(bulk_rows_, 0), std::memory_order_relaxed);
-        bulk_.store(bulk + 2, std::memory_order_release);    // pairs with the acquire in read()
+        rows_.store(rows_.load(std::memory_order_relaxed) + std::exchange(bulk_rows_, 0),
+                    std::memory_order_relaxed);
+        bulk_.store(bulk + 2, std::memory_order_release);  // pairs with the acquire in read()
         for (const box* b : dead) discard(b);
         return true;
     }
 
     // --- The whole table ---
 
-    std::size_t size() const noexcept override { return rows_.load(std::memory_order_relaxed); }    // a number
+    std::size_t size() const noexcept override {
+        return rows_.load(std::memory_order_relaxed);
+    }  // a number
     std::size_t memory() const noexcept override {
-        return sizeof(*this) + nodes_.load(std::memory_order_relaxed) * sizeof(node) + (boxed ? size() * sizeof(box) : 0);
+        return sizeof(*this) + nodes_.load(std::memory_order_relaxed) * sizeof(node) +
+               (boxed ? size() * sizeof(box) : 0);
     }
     void prepare_sharing() override {}
     bool shred(std::size_t budget) noexcept override {
@@ -419,7 +457,7 @@ public:
             node* parent = nullptr;
             while (!n->leaf) {
                 parent = n;
-                n = n->child(n->size());    // the last: cheap to take off
+                n = n->child(n->size());  // the last: cheap to take off
             }
             if constexpr (boxed)
                 for (unsigned i = 0; i < n->size(); ++i) delete n->box_at(i);
@@ -451,13 +489,14 @@ private:
     /// Goes down from the root as `choose(node)` says. False if something changed on the way.
     template <class F>
     bool go_down(descent& d, F&& choose) const {
-        const node* n = root_.load(std::memory_order_acquire);    // pairs with the release in set_root()
+        const node* n =
+            root_.load(std::memory_order_acquire);  // pairs with the release in set_root()
         std::uint64_t v = n->stable_version();
         if ((v & 1) || root_.load(std::memory_order_acquire) != n) return false;
         while (!n->leaf) {
             const unsigned i = choose(n);
             const unsigned size = n->size();
-            if (i > size) return false;    // it shrank meanwhile
+            if (i > size) return false;  // it shrank meanwhile
             if (i < size) {
                 d.right = n->key_word(i);
                 d.has_right = true;
@@ -490,9 +529,9 @@ private:
         bool at_separator = false;
         for (unsigned round = 0;; ++round) {
             if (round > 8) pause_in_spin(round);
-            const auto bulk = bulk_.load(std::memory_order_acquire);    // as in read()
+            const auto bulk = bulk_.load(std::memory_order_acquire);  // as in read()
             if (bulk & 1) continue;
-            const auto step = [&](const auto* bound) -> int {    // 1: rows, 0: none here, -1: again
+            const auto step = [&](const auto* bound) -> int {  // 1: rows, 0: none here, -1: again
                 descent d;
                 const bool down_ok = go_down(d, [&](const node* n) {
                     if (!bound) return up ? 0u : n->size();
@@ -503,7 +542,8 @@ private:
                 unsigned begin = 0;
                 unsigned end = size;
                 if (bound && up) {
-                    begin = inclusive || at_separator ? d.leaf->first_not_below(*bound) : d.leaf->children_up_to(*bound);
+                    begin = inclusive || at_separator ? d.leaf->first_not_below(*bound)
+                                                      : d.leaf->children_up_to(*bound);
                 } else if (bound) {
                     end = std::min(size, d.leaf->first_not_below(*bound));
                 }
@@ -519,7 +559,8 @@ private:
                     return -1;
                 }
                 if (out.size() > kept) {
-                    if (!up) std::reverse(out.begin() + static_cast<std::ptrdiff_t>(kept), out.end());
+                    if (!up)
+                        std::reverse(out.begin() + static_cast<std::ptrdiff_t>(kept), out.end());
                     return 1;
                 }
                 if (up ? !d.has_right : !d.has_left) return 2;
@@ -553,17 +594,22 @@ private:
         p.leaf = n;
     }
     void lock() noexcept {
-        for (unsigned round = 0; writer_.exchange(1, std::memory_order_acquire) != 0;) {    // pairs with unlock()
+        for (unsigned round = 0;
+             writer_.exchange(1, std::memory_order_acquire) != 0;) {  // pairs with unlock()
             while (writer_.load(std::memory_order_relaxed) != 0) pause_in_spin(++round);
         }
     }
     void unlock() noexcept { writer_.store(0, std::memory_order_release); }
-    void set_root(node* n) noexcept { root_.store(n, std::memory_order_release); }    // pairs with go_down()
+    void set_root(node* n) noexcept {
+        root_.store(n, std::memory_order_release);
+    }  // pairs with go_down()
     void discard(const box* b) noexcept {
-        heirloom::detail::retire(const_cast<box*>(b), [](void* p) noexcept { delete static_cast<box*>(p); });
+        heirloom::detail::retire(const_cast<box*>(b),
+                                 [](void* p) noexcept { delete static_cast<box*>(p); });
     }
     void discard(node* n) noexcept {
-        nodes_.store(nodes_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);    // a statistic
+        nodes_.store(nodes_.load(std::memory_order_relaxed) - 1,
+                     std::memory_order_relaxed);  // a statistic
         heirloom::detail::retire(n, [](void* p) noexcept { node::destroy(static_cast<node*>(p)); });
     }
     void discard_key(std::uint64_t word) noexcept {
@@ -586,7 +632,8 @@ private:
         std::size_t here = 0;
         const node* last = nullptr;
         const auto count_last = [&] {
-            if (last && last->size() + here > fan_out) leaves += (last->size() + here) / (fan_out / 2) + 1;
+            if (last && last->size() + here > fan_out)
+                leaves += (last->size() + here) / (fan_out / 2) + 1;
         };
         path p;
         for (const auto& r : sorted) {
@@ -607,7 +654,8 @@ private:
         --reserved_;
         n->leaf = leaf;
         n->set_value(0, 0);
-        nodes_.store(nodes_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);    // a statistic
+        nodes_.store(nodes_.load(std::memory_order_relaxed) + 1,
+                     std::memory_order_relaxed);  // a statistic
         return n;
     }
     /// The word of a separator equal to the first key of `leaf`.
@@ -618,7 +666,8 @@ private:
             return reinterpret_cast<std::uint64_t>(new key_box(leaf->key_at(0)));
     }
 
-    static void put(node* n, unsigned at, std::uint64_t key, std::uint64_t value, unsigned value_shift) noexcept {
+    static void put(node* n, unsigned at, std::uint64_t key, std::uint64_t value,
+                    unsigned value_shift) noexcept {
         // Requires: room. An inner node's new child is to the right of the new key.
         for (unsigned i = n->size(); i > at; --i) {
             n->set_key(i, n->key_word(i - 1));
@@ -648,11 +697,12 @@ private:
         } else {
             split_leaf(p, at, key, value);
         }
-        if constexpr (boxed) fresh.release();    // NOLINT: the leaf's now
+        if constexpr (boxed) fresh.release();  // NOLINT: the leaf's now
         if (bulk_.load(std::memory_order_relaxed) & 1)
-            ++bulk_rows_;    // counted when the others may see them
+            ++bulk_rows_;  // counted when the others may see them
         else
-            rows_.store(rows_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);    // one writer
+            rows_.store(rows_.load(std::memory_order_relaxed) + 1,
+                        std::memory_order_relaxed);  // one writer
     }
     static std::uint64_t word_of_key(const K& key) noexcept {
         if constexpr (key_in_node)
@@ -670,7 +720,8 @@ private:
         if constexpr (key_in_node) {
             separator_word = keep < fan_out ? left->key_word(keep) : key;
         } else {
-            const K& first = keep < fan_out ? left->key_at(keep) : reinterpret_cast<const box*>(key)->k;
+            const K& first =
+                keep < fan_out ? left->key_at(keep) : reinterpret_cast<const box*>(key)->k;
             separator_word = reinterpret_cast<std::uint64_t>(new key_box(first));
         }
         node* right = take_node(true);
@@ -709,11 +760,13 @@ private:
             std::array<std::uint64_t, fan_out + 2> children;
             for (unsigned k = 0; k < fan_out; ++k) keys[k < i ? k : k + 1] = parent->key_word(k);
             keys[i] = separator_word;
-            for (unsigned k = 0; k <= fan_out; ++k) children[k <= i ? k : k + 1] = parent->value_word(k);
+            for (unsigned k = 0; k <= fan_out; ++k)
+                children[k <= i ? k : k + 1] = parent->value_word(k);
             children[i + 1] = reinterpret_cast<std::uint64_t>(right);
             constexpr unsigned stay = (fan_out + 1) / 2;
             for (unsigned k = stay + 1; k <= fan_out; ++k) other->set_key(k - stay - 1, keys[k]);
-            for (unsigned k = stay + 1; k <= fan_out + 1; ++k) other->set_value(k - stay - 1, children[k]);
+            for (unsigned k = stay + 1; k <= fan_out + 1; ++k)
+                other->set_value(k - stay - 1, children[k]);
             other->set_size(fan_out - stay);
             for (unsigned k = 0; k < stay; ++k) parent->set_key(k, keys[k]);
             for (unsigned k = 0; k <= stay; ++k) parent->set_value(k, children[k]);
@@ -732,7 +785,8 @@ private:
 
     void erase_at(path& p, unsigned at) noexcept {
         node* leaf = p.leaf;
-        rows_.store(rows_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);    // one writer
+        rows_.store(rows_.load(std::memory_order_relaxed) - 1,
+                    std::memory_order_relaxed);  // one writer
         leaf->open();
         const unsigned n = leaf->size() - 1;
         for (unsigned i = at; i < n; ++i) {
@@ -782,7 +836,7 @@ private:
             try {
                 provide(1);
             } catch (...) {
-                std::terminate();    // cannot be: insert_at leaves at least one node in reserve
+                std::terminate();  // cannot be: insert_at leaves at least one node in reserve
             }
         }
         node* n = take_node(true);
@@ -791,13 +845,13 @@ private:
     }
 
     std::atomic<node*> root_;
-    std::atomic<std::uint64_t> bulk_{0};      // odd while a bulk write lasts
+    std::atomic<std::uint64_t> bulk_{0};  // odd while a bulk write lasts
     alignas(64) std::atomic<std::uint32_t> writer_{0};
     std::atomic<std::size_t> rows_{0};
     std::atomic<std::size_t> nodes_{1};
-    node* reserve_ = nullptr;    // linked by their first value
+    node* reserve_ = nullptr;  // linked by their first value
     std::size_t bulk_rows_ = 0;
     std::size_t reserved_ = 0;
 };
 
-}    // namespace heirloom::ets::detail
+}  // namespace heirloom::ets::detail
