@@ -25,6 +25,7 @@ enum class what {
     drop,
     keep,
     answer_late,
+    answer_when_told,
     hand_on,
     die_silently,
     tell_then_answer
@@ -71,6 +72,9 @@ private:
             return;
         case what::answer_late:
             sleep(5ms);
+            return detail::answer_call(m, detail::new_reply<int>(r.n + 1));
+        case what::answer_when_told:
+            receive<go>();
             return detail::answer_call(m, detail::new_reply<int>(r.n + 1));
         case what::hand_on: {
             auto call = std::make_shared<detail::open_call>(m);
@@ -186,14 +190,16 @@ TEST(call, times_out_and_the_late_answer_never_arrives) {
             const pid server = start_server();
             for (int i = 0; i < 5; ++i) {
                 const auto start = runtime_clock::now();
-                const auto o = ask(server, {what::answer_late, i}, 1ms);
+                const auto o = ask(server, {what::answer_when_told, i}, 1ms);
                 w.that(o.kind == outcome::timed_out);
                 w.that(runtime_clock::now() - start >= 1ms, "not early");
+                send(server, go{});
                 // The next call gets its own answer, not the late one.
                 w.equal(ask(server, {what::answer, 100 + i}).n, 101 + i);
             }
-            const auto now = ask(server, {what::answer_late, 0}, 0s);
+            const auto now = ask(server, {what::answer_when_told, 0}, 0s);
             w.that(now.kind == outcome::timed_out, "a limit of 0 does not wait");
+            send(server, go{});
             bool refused = false;
             try {
                 (void)ask(server, {what::answer, 0}, -1s);

@@ -299,6 +299,7 @@ TEST(conformance_processes, sc_suspend) {
         w.that(!receive_for<number>(w.a_while()), "still stopped");
         resume(counter);
         receive<number>();
+        exit(counter, reason::kill);
         // A message that came meanwhile wakes a waiting one; an exit signal ends it.
         const pid waiting = spawn(answer_pings);
         sync_with(waiting);
@@ -315,7 +316,6 @@ TEST(conformance_processes, sc_suspend) {
         } catch (const no_such_process&) {  // a signal need not wait for the resume
         }
         w.equal(reason_of(watch), exit_reason("odd"_a));
-        exit(counter, reason::kill);
         int refused = 0;
         try {
             suspend(self());
@@ -416,11 +416,145 @@ TEST(conformance_processes, sc_low_normal) {
                 all.push_back(spawn(burn, normal));
             }
             set_priority(priority::high);
-            while (*normal < 5'000) yield();
+            while (*normal < 5'000)
+                sleep(1ms);  // a part-time high process leaves the rest to the others
             const double ratio = static_cast<double>(*low) / static_cast<double>(*normal);
             w.that(ratio > 0.02, "low is not starved");
             w.that(ratio < 0.5, "low gets less than normal");
             for (pid p : all) exit(p, reason::kill);
         },
         {.workers = {1}, .seeds = 0});
+}
+
+TEST(conformance_processes, sc_high_max) {
+    run_everywhere(
+        [](witness& w) {
+            // While one of a higher level can run, no lower one does; what it leaves, the others get.
+            const auto log = std::make_shared<std::vector<priority>>();
+            const auto note = [log](priority level) {
+                for (int i = 0; i < 50; ++i) {
+                    log->push_back(level);
+                    yield();
+                }
+            };
+            set_priority(priority::max);
+            std::vector<spawned> all;
+            for (const priority level : {priority::low, priority::normal, priority::high})
+                for (int i = 0; i < 2; ++i)
+                    all.push_back(spawn_monitor({.priority = level}, note, level));
+            for (int i = 0; i < 20; ++i) yield();
+            w.that(log->empty(), "max runs before all others");
+            for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
+            w.equal(log->size(), std::size_t{300});
+            const auto first_lower = std::find_if(log->begin(), log->end(),
+                                                  [](priority p) { return p < priority::high; });
+            w.that(std::find(first_lower, log->end(), priority::high) == log->end(),
+                   "high runs before normal and low");
+        },
+        {.workers = {1}, .seeds = seeds()});
+}
+
+TEST(conformance_processes, sc_high_max_leaves_the_rest_to_others) {
+    run_everywhere(
+        [](witness& w) {
+            // A high process that waits between its turns, and one that never does: on more workers the others still run.
+            const auto over = std::make_shared<std::atomic<bool>>(false);
+            const pid part_time = spawn({.priority = priority::high}, [over] {
+                while (!*over) sleep(1ms);
+            });
+            pid greedy;
+            if (w.workers() > 1)
+                greedy = spawn({.priority = priority::max}, [over] {
+                    while (!*over) yield();
+                });
+            const pid echo = spawn(answer_pings);
+            for (int i = 0; i < 200; ++i) sync_with(echo);
+            *over = true;
+            await_gone(part_time);
+            if (greedy) await_gone(greedy);
+            send(echo, stop{});
+        },
+        {.workers = {1, 2, 4}, .seeds = 0});
+}
+
+TEST(conformance_processes, sc_priority_inversion) {
+    run_everywhere(
+        [](witness& w) {
+            // High ones ask a low one that has work of its own, while other high ones keep the workers busy.
+            const pid low = spawn({.priority = priority::low}, answer_pings);
+            const auto over = std::make_shared<std::atomic<bool>>(false);
+            const auto busy = [over] {
+                while (!*over) yield();
+            };
+            std::vector<pid> all;
+            for (unsigned i = 0; i + 1 < w.workers(); ++i)
+                all.push_back(spawn({.priority = priority::high}, busy));
+            set_priority(priority::high);
+            for (int i = 0; i < 100; ++i) w.that(process_info(low).has_value());
+            w.that(is_alive(low));
+            *over = true;
+            for (pid p : all) await_gone(p);
+            exit(low, reason::kill);
+        },
+        {.workers = {2, 4}, .seeds = 0});
+}
+
+TEST(conformance_processes, sc_hibernate) {
+    run_everywhere([](witness& w) {
+        const pid main = self();
+        const auto token = std::make_shared<const int>(1);
+        // The stack is unwound, and the function runs when a message is there.
+        const pid sleeper = spawn([main, token] {
+            const auto held = token;
+            hibernate(
+                [main, left = std::weak_ptr<const int>(token)](int argument) {
+                    const int n = receive<number>().n;
+                    send(main, number{n + argument});
+                    receive<stop>();
+                },
+                10);
+        });
+        yield();
+        w.that(is_alive(sleeper));
+        auto info = process_info(sleeper);
+        w.that(info && info->status == process_status::waiting);
+        send(sleeper, number{5});
+        w.equal(receive<number>().n, 15);
+        send(sleeper, stop{});
+        await_gone(sleeper);
+        w.equal(token.use_count(), 1L);
+
+        // A message that is in the queue already is enough; order is kept.
+        const pid early = spawn([main] {
+            receive<go>();
+            hibernate([main] {
+                for (int i = 0; i < 3; ++i) send(main, receive<number>());
+            });
+        });
+        for (int i = 0; i < 3; ++i) send(early, number{i});
+        send(early, go{});
+        for (int i = 0; i < 3; ++i) w.equal(receive<number>().n, i);
+        await_gone(early);
+
+        // A lethal signal ends it asleep.
+        auto victim = spawn_monitor([] { hibernate([] { receive<stop>(); }); });
+        exit(victim.pid, reason::kill);
+        w.equal(reason_of(victim.ref), reason::killed);
+
+        // Again and again, from the woken function.
+        struct again {
+            pid to;
+            void operator()(int left) const {
+                receive<go>();
+                send(to, number{left});
+                if (left > 0) hibernate(again{to}, left - 1);
+            }
+        };
+        const pid many = spawn(again{main}, 100);
+        for (int i = 100; i >= 0; --i) {
+            send(many, go{});
+            w.equal(receive<number>().n, i);
+        }
+        await_gone(many);
+    });
 }

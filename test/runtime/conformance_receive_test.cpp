@@ -384,3 +384,36 @@ TEST(conformance_processes, rc_many_timers) {
         },
         {.seeds = std::min<std::size_t>(5, seeds())});
 }
+
+TEST(conformance_processes, rc_marker_skips_what_is_older_than_the_reference) {
+    run_everywhere([](witness& w) {
+        // Waiting for a young reference does not look at old messages, whatever was taken out in between.
+        const pid main = self();
+        for (int i = 0; i < 5; ++i) send(main, number{i});
+        w.equal(
+            receive(when([](const number& n) { return n.n == 4; }, [](number n) { return n.n; })),
+            4);
+        auto [child, watch] = spawn_monitor([] { receive<go>(); });
+        // The message the mark stands behind goes, and so does the first.
+        w.equal(
+            receive(when([](const number& n) { return n.n == 3; }, [](number n) { return n.n; })),
+            3);
+        w.equal(receive<number>().n, 0);
+        send(main, number{9});
+        send(child, go{});
+        w.equal(reason_of(watch), reason::normal);
+        // An older reference than the youngest is found all the same, and so is one of somebody else.
+        auto [first, first_watch] = spawn_monitor([] {});
+        await_gone(first);
+        auto [second, second_watch] = spawn_monitor([] { receive<go>(); });
+        w.equal(reason_of(first_watch), reason::normal);
+        send(second, go{});
+        w.equal(reason_of(second_watch), reason::normal);
+        for (const int n : {1, 2, 9}) w.equal(receive<number>().n, n);
+        w.that(!receive_for<number>(0s));
+        // The empty queue, the last one taken, the only one taken.
+        auto [third, third_watch] = spawn_monitor([] {});
+        w.equal(reason_of(third_watch), reason::normal);
+        w.that(!receive_for<down>(0s));
+    });
+}

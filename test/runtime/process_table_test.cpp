@@ -15,7 +15,7 @@ using namespace heirloom::detail;
 // Each test has a runtime index that no runtime of this program uses, so that the slab is its own.
 
 TEST(process_table, gives_each_slot_to_one_and_generations_grow) {
-    process_table table(250, 1000, false);
+    process_table table(250, 1000, 1, false);
     slot_cache cache;
     std::set<std::uint32_t> slots;
     std::vector<process*> all;
@@ -45,7 +45,7 @@ TEST(process_table, gives_each_slot_to_one_and_generations_grow) {
 }
 
 TEST(process_table, has_a_limit) {
-    process_table table(251, 10, false);
+    process_table table(251, 10, 1, false);
     slot_cache cache;
     std::vector<process*> all;
     while (process* p = table.acquire(cache)) all.push_back(p);
@@ -57,7 +57,7 @@ TEST(process_table, has_a_limit) {
 }
 
 TEST(process_table, retires_a_slot_at_its_last_generation) {
-    process_table table(252, 1, false);
+    process_table table(252, 1, 1, false);
     slot_cache cache;
     process* p = table.acquire(cache);
     ASSERT_NE(p, nullptr);
@@ -73,7 +73,7 @@ TEST(process_table, retires_a_slot_at_its_last_generation) {
 }
 
 TEST(process_table, keeps_a_slot_back_for_a_grace_period_before_its_tag_repeats) {
-    process_table table(253, 1, false);
+    process_table table(253, 1, 1, false);
     slot_cache cache;
     process* p = table.acquire(cache);
     ASSERT_NE(p, nullptr);
@@ -105,7 +105,7 @@ TEST(process_table, keeps_a_slot_back_for_a_grace_period_before_its_tag_repeats)
 
 TEST(process_table, never_gives_a_slot_to_two_threads) {
     const int rounds = test::under_tsan ? 20'000 : 200'000;
-    process_table table(254, 600, false);
+    process_table table(254, 600, 1, false);
     std::vector<std::atomic<int>> holders(700);
     std::atomic<int> worst{0};
     std::atomic<long> got{0};

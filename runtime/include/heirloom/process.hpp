@@ -21,6 +21,8 @@
 
 namespace heirloom {
 
+/// Runnable processes of a higher level run first, `max` before `high` before the rest; `low` gets about an eighth of what
+/// `normal` gets.
 enum class priority : std::uint8_t { low, normal, high, max };
 
 /// What happens to a message for a mailbox that is full. Signals, replies, downs and transfers always fit.
@@ -108,6 +110,13 @@ template <class Rep, class Period>
 void sleep(std::chrono::duration<Rep, Period> limit) {
     sleep(detail::to_duration(limit));
 }
+
+/// Leaves the running function for good, unwinding its stack, and goes on with `f(args...)` once there is a message (at
+/// once if there is one already); until then the process holds no stack. For processes started by spawn; a server
+/// hibernates by itself. Left by an exception that is not a std::exception, as exit is (OTP: hibernate/3).
+template <class F, class... A>
+    requires std::is_invocable_v<std::decay_t<F>, detail::stored_t<A>...>
+[[noreturn]] void hibernate(F&& f, A&&... args);
 
 /// Changes the caller's priority; returns the old one.
 heirloom::priority set_priority(heirloom::priority p);

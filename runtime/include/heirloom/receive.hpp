@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <optional>
 #include <string_view>
 #include <tuple>
@@ -30,7 +31,8 @@ struct wanted_messages {
 /// process; leaves no scan position behind, however it ends.
 class mailbox_scan {
 public:
-    explicit mailbox_scan(time_point deadline);
+    /// `since`: the one reference that all messages looked for bear, if there is one; older messages cannot.
+    mailbox_scan(time_point deadline, const reference* since);
     mailbox_scan(const mailbox_scan&) = delete;
     mailbox_scan& operator=(const mailbox_scan&) = delete;
 
@@ -105,6 +107,16 @@ struct always {
     template <class T>
     bool operator()(const T&) const noexcept {
         return true;
+    }
+};
+
+/// Takes only what bears one reference.
+template <class Reference>
+struct bears {
+    Reference ref;
+    template <class T>
+    bool operator()(const T& m) const noexcept {
+        return m.ref == ref;
     }
 };
 
@@ -263,6 +275,30 @@ R on_timeout(C& c, Rest&... rest) {
     }
 }
 
+template <class C>
+inline constexpr bool bears_reference = is_after<C>::value;
+template <class H, std::derived_from<reference> Reference>
+inline constexpr bool bears_reference<clause<H, bears<Reference>>> = true;
+
+/// The reference that all clauses ask for; null if there is none, or more than one.
+template <class... C>
+const reference* common_reference(const C&... clauses) {
+    const reference* common = nullptr;
+    if constexpr ((bears_reference<C> && ...)) {
+        bool one = true;
+        (
+            [&] {
+                if constexpr (!is_after<C>::value) {
+                    one = one && (!common || *common == clauses.guard.ref);
+                    common = &clauses.guard.ref;
+                }
+            }(),
+            ...);
+        if (!one) return nullptr;
+    }
+    return common;
+}
+
 template <class... C>
 duration limit_of(const C&... clauses) {
     duration limit = forever;
@@ -301,7 +337,8 @@ auto receive_with(C&&... clauses) {
     using R = std::conditional_t<std::is_same_v<typename agreed::type, no_result>, void,
                                  typename agreed::type>;
     const duration limit = limit_of(clauses...);
-    mailbox_scan scan(limit == forever ? time_point::max() : deadline_after(limit, "receive"));
+    mailbox_scan scan(limit == forever ? time_point::max() : deadline_after(limit, "receive"),
+                      common_reference(clauses...));
     while (message* m = scan.next(wanted_by<std::remove_cvref_t<C>...>)) {
         std::size_t chosen = 0;
         const bool found = ((matches(clauses, m) || (++chosen, false)) || ...);
@@ -331,18 +368,17 @@ auto after(std::chrono::duration<Rep, Period> limit) {
     return detail::after_clause<detail::exit_on_timeout>{detail::to_duration(limit), {}};
 }
 
-/// Restricts a handler to one monitor's `down`, one timer's `timeout`.
+/// Restricts a handler to one monitor's `down`, one timer's `timeout`. A receive for nothing but the youngest reference of
+/// the process does not look at messages that were in the mailbox before it.
 template <class H>
 auto when(const monitor_ref& ref, H handler) {
     detail::check_handler<H>();
-    auto guard = [ref](const down& d) { return d.ref == ref; };
-    return detail::clause<H, decltype(guard)>{std::move(handler), guard};
+    return detail::clause<H, detail::bears<monitor_ref>>{std::move(handler), {ref}};
 }
 template <class H>
 auto when(const timer_ref& ref, H handler) {
     detail::check_handler<H>();
-    auto guard = [ref](const auto& t) { return t.ref == ref; };
-    return detail::clause<H, decltype(guard)>{std::move(handler), guard};
+    return detail::clause<H, detail::bears<timer_ref>>{std::move(handler), {ref}};
 }
 /// Restricts a handler to messages for which `predicate(message)` holds. The predicate sees the message in the
 /// mailbox and must not wait; if it throws, nothing is consumed.

@@ -3,6 +3,7 @@
 #include "deterministic/trace.hpp"
 #include "heirloom/errors.hpp"
 #include "platform/inside.hpp"
+#include "process/fatal.hpp"
 #include "process/lifecycle.hpp"
 #include "process/relations.hpp"
 #include "process/signals.hpp"
@@ -102,6 +103,40 @@ void make_ready(runtime_core& core, process* p) noexcept {
     core.ready.push_back(p);
 }
 
+namespace {
+
+process* take_ready(runtime_core& core, std::size_t i) noexcept {
+    process* p = core.ready[i];
+    core.ready[i] = core.ready.back();
+    core.ready.pop_back();
+    return p;
+}
+
+/// The seed chooses among those of the highest level; low and normal are one level, of which low has an eighth.
+std::size_t choose_by_level(runtime_core& core) noexcept {
+    constexpr unsigned low_chance = 125'000;
+    priority level = priority::low;
+    bool any_low = false;
+    for (const process* p : core.ready) {
+        level = std::max(level, p->level);
+        any_low |= p->level == priority::low;
+    }
+    if (level == priority::normal && any_low && core.choices->chance(low_chance))
+        level = priority::low;
+    const auto matches = std::count_if(core.ready.begin(), core.ready.end(),
+                                       [&](const process* p) { return p->level == level; });
+    std::uint64_t nth = core.choices->below(static_cast<std::uint64_t>(matches));
+    for (std::size_t i = 0;; ++i)
+        if (core.ready[i]->level == level && nth-- == 0) return i;
+}
+
+}  // namespace
+
+bool ready_holds(const runtime_core& core, priority least) noexcept {
+    return std::any_of(core.ready.begin(), core.ready.end(),
+                       [&](const process* p) { return p->level >= least; });
+}
+
 process* pick_seeded(runtime_core& core, worker& w) noexcept {
     auto& ready = core.ready;
     seeded_choices& choices = *core.choices;
@@ -110,10 +145,8 @@ process* pick_seeded(runtime_core& core, worker& w) noexcept {
             w.leaving = true;  // back to the driver, which chooses another worker's role
             return nullptr;
         }
-        const std::size_t i = choices.below(ready.size());
-        process* p = ready[i];
-        ready[i] = ready.back();
-        ready.pop_back();
+        process* p = take_ready(core, core.levels.in_use() ? choose_by_level(core)
+                                                           : choices.below(ready.size()));
         ++choices.steps;
         // A little time passes with every step, so that races against timers are explored.
         if (!choices.clock_stands)
@@ -192,6 +225,7 @@ void drive_turn(runtime_core& core) {
 }
 
 runtime_core::drive_end runtime_core::drive(std::atomic<bool>& done) {
+    const fault_stack for_overflows;
     while (!done.load(std::memory_order_acquire)) {
         if (choices->steps >= choices->stop_at) return drive_end::too_long;
         if (ready.empty() && next_deadline(*this) == timer_queue::never) {

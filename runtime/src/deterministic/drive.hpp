@@ -1,5 +1,7 @@
 #pragma once
 
+#include "heirloom/process.hpp"
+
 #include <cstdint>
 
 // drive: deterministic mode's scheduler. One thread plays the role of one virtual worker after the
@@ -14,6 +16,8 @@ class process;
 class runtime_core;
 class worker;
 
+/// Whether somebody of at least this level can run.
+bool ready_holds(const runtime_core& core, priority least) noexcept;
 /// The seed's choice of what runs next; null: back to the driver.
 process* pick_seeded(runtime_core& core, worker& w) noexcept;
 /// Puts a process that its caller owns on the list of those that can run.

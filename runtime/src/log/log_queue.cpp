@@ -23,8 +23,18 @@ void log_queue::emit(const log_event& event) noexcept {
     }
 }
 
+void log_queue::tell_failures() noexcept {
+    if (const auto bad = failed_.exchange(0, std::memory_order_relaxed))
+        emit({.level = log_level::warning,
+              .event = "log_failed",
+              .text = "the log sink threw " + std::to_string(bad) + " times"});
+}
+
 void log_queue::push(log_event event) noexcept {
-    if (direct_) return emit(event);
+    if (direct_) {
+        emit(event);
+        return tell_failures();
+    }
     if (length_.fetch_add(1, std::memory_order_acq_rel) >= capacity) {
         length_.fetch_sub(1, std::memory_order_acq_rel);
         dropped_.fetch_add(1, std::memory_order_relaxed);
@@ -65,10 +75,7 @@ void log_queue::thread_main() noexcept {
             emit({.level = log_level::warning,
                   .event = "log_dropped",
                   .text = std::to_string(lost) + " log events were dropped: the sink is too slow"});
-        if (const auto bad = failed_.exchange(0, std::memory_order_relaxed))
-            emit({.level = log_level::warning,
-                  .event = "log_failed",
-                  .text = "the log sink threw " + std::to_string(bad) + " times"});
+        tell_failures();
     }
 }
 

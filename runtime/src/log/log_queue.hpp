@@ -25,6 +25,8 @@ private:
     static constexpr std::int64_t capacity = 10'000;
     void thread_main() noexcept;
     void emit(const log_event& event) noexcept;
+    /// Reports what the sink has thrown since the last time.
+    void tell_failures() noexcept;
 
     log_sink sink_;
     const bool direct_;

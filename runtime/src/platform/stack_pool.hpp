@@ -3,6 +3,7 @@
 #include "platform/sanitizers.hpp"
 
 #include <atomic>
+#include <csetjmp>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -22,7 +23,8 @@ struct stack {
 #if HEIRLOOM_TSAN
     void* fiber = nullptr;
 #endif
-    stack* next = nullptr;  // in a free list
+    stack* next = nullptr;          // in a free list
+    sigjmp_buf* landing = nullptr;  // where an overflow of it goes on; see fatal.hpp
     bool guarded = false;
     bool trimmed = true;  // no page of it is resident
 

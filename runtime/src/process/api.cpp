@@ -9,6 +9,7 @@
 #include "heirloom/timer.hpp"
 #include "platform/check.hpp"
 #include "platform/inside.hpp"
+#include "process/crash.hpp"
 #include "process/lifecycle.hpp"
 #include "process/relations.hpp"
 #include "process/signals.hpp"
@@ -25,16 +26,17 @@ inline bool is_due(thread_context& t, process& p, unsigned reductions) noexcept 
     t.role->budget -= static_cast<std::int32_t>(reductions);
     return p.urgent.load(std::memory_order_relaxed) | p.dying | (t.role->budget <= 0);
 }
-void take_turn(thread_context& t, process& p) {
+void take_turn(process& p) {
     if (p.urgent.load(std::memory_order_relaxed) | p.dying) take_signals(p);
-    if (t.role->budget > 0) return;
-    if (t.role->seeded && !seeded_safe_point(t.role->core, p)) return;
+    worker& w = *this_thread().role;  // a suspended process may have come back elsewhere
+    if (w.budget > 0) return;
+    if (w.seeded && !seeded_safe_point(w.core, p)) return;
     yield();
 }
 inline void safe_point_of(inside_scope& scope, process& p, unsigned reductions) {
     if (!is_due(scope.thread(), p, reductions)) return;
     scope.may_move();
-    take_turn(scope.thread(), p);
+    take_turn(p);
 }
 
 bool may_switch(const thread_context& t, const process& p) noexcept {
@@ -137,6 +139,7 @@ monitor_ref monitor(pid target, alias_mode alias) {
     safe_point();
     if (target == p.id) {
         const monitor_ref ref{{p.id, ++p.next_ref}};
+        p.mark_queue(ref.id);
         if (alias != alias_mode::none) p.more().aliases.emplace(ref.id, alias);
         return ref;
     }
@@ -212,8 +215,7 @@ bool demonitor(const monitor_ref& ref, demonitor_mode mode) noexcept {
             if (m->type != &user_type<down> ||
                 static_cast<typed_message<down>*>(m)->payload.ref != ref)
                 continue;
-            p->queue.unlink(link);
-            --p->queued;
+            p->take_queued(link);
             m->type->destroy(m);
             break;
         }
@@ -259,12 +261,18 @@ time_point deadline_after(duration limit, const char* function) {
 void yield() {
     inside_scope scope;
     scope.may_move();
-    thread_context& t = scope.thread();
-    process* p = t.current;
+    process* p = scope.thread().current;
     if (!p) throw not_in_process("yield");
-    if (!may_switch(t, *p)) return;
+    if (!may_switch(scope.thread(), *p)) return;
     take_signals(*p);
-    t.role->budget = slice;
+    thread_context& t = this_thread();
+    worker& w = *t.role;
+    w.budget = slice;
+    if (p->level > priority::normal) {
+        // This one is not in any queue yet when its successor is picked.
+        const bool others = w.seeded ? ready_holds(w.core, p->level) : w.core.levels.holds(p->level);
+        if (!others) return w.run_timers(w.read_clock());
+    }
     leave_running(t, *p, farewell::requeue);
     take_signals(*p);
 }
@@ -287,7 +295,9 @@ void sleep(duration limit) {
 }
 
 priority set_priority(priority level) {
-    return std::exchange(running_process("set_priority").level, level);
+    process& p = running_process("set_priority");
+    if (level != priority::normal) p.home->core.levels.use();
+    return std::exchange(p.level, level);
 }
 
 // --- Shield ----------------------------------------------------------------------------------------
@@ -471,8 +481,7 @@ namespace {
 inline void hand_over(thread_context& t, process* p, message* m, message* older) noexcept {
     if (m->type->kind == message_kind::user && m->word == 0 && !older && p->pending.empty()) {
         // Nothing came before it: it needs no sorting.
-        p->queue.append(m);
-        ++p->queued;
+        p->append_queued(m);
     } else {
         p->pending.append_reversed(older);
         p->pending.append(m);
@@ -565,7 +574,7 @@ void send_message(pid to, message* m) {
     post(t, target, to, m);
     if (may_switch(t, *p) && is_due(t, *p, 4)) {
         scope.may_move();
-        take_turn(t, *p);
+        take_turn(*p);
     }
 }
 
@@ -586,7 +595,7 @@ void send_message(const reference& alias, message* m) {
 
 // --- Receiving -------------------------------------------------------------------------------------
 
-mailbox_scan::mailbox_scan(time_point deadline) : deadline_(deadline) {
+mailbox_scan::mailbox_scan(time_point deadline, const reference* since) : deadline_(deadline) {
     process_ = this_thread().current;
     if (!process_) throw not_in_process("receive");
     if (process_->urgent.load(std::memory_order_relaxed) | process_->dying) {
@@ -594,7 +603,9 @@ mailbox_scan::mailbox_scan(time_point deadline) : deadline_(deadline) {
         scope.may_move();
         take_signals(*process_);
     }
-    link_ = process_->queue.begin_link();
+    process& p = *process_;
+    link_ =
+        since && since->id == p.mark_ref && since->owner == p.id ? p.mark : p.queue.begin_link();
 }
 
 message* mailbox_scan::wait(const wanted_messages& wanted) {
@@ -606,17 +617,21 @@ message* mailbox_scan::wait(const wanted_messages& wanted) {
     for (;;) {
         if (p.has_news()) {
             drain(p);
-            obey_signals(p);
+            if (p.suspended | p.dying) {
+                obey_signals(p);
+                t = nullptr;
+            }
         }
         if (*link_) return *link_;
         if (!t) t = &this_thread();
+        if (p.queued >= p.queue_warning) warn_of_queue(p);
+        const std::int64_t deadline = nanoseconds_of(deadline_);
+        if (deadline != timer_queue::never && t->core->clock() >= deadline) return nullptr;
         if (p.is_held() || !t->role) refuse_wait(p, "receive");
-        if (deadline_ == time_point::max()) {
+        if (deadline == timer_queue::never) {
             p.waits_quietly = false;
             t = leave_running(*t, p, farewell::park);
         } else {
-            const std::int64_t deadline = nanoseconds_of(deadline_);
-            if (t->core->clock() >= deadline) return nullptr;
             wait_once(p, false, deadline);
             t = nullptr;
         }
@@ -625,8 +640,7 @@ message* mailbox_scan::wait(const wanted_messages& wanted) {
 
 void mailbox_scan::take() noexcept {
     process& p = *process_;
-    message* m = p.queue.unlink(link_);
-    --p.queued;
+    message* m = p.take_queued(link_);
     if (p.home->seeded) [[unlikely]]
         trace_take(p, *m);
     count_out(p, *m);
@@ -676,7 +690,7 @@ process* enter_verb(unsigned reductions) {
     }
     if (may_switch(*t, *p) && is_due(*t, *p, reductions)) {
         try {
-            take_turn(*t, *p);
+            take_turn(*p);
         } catch (...) {
             leave_verb();
             throw;
@@ -756,6 +770,25 @@ spawned_ids spawn_activity(const spawn_options& options, activity* what,
     return ids;
 }
 
+bool mailbox_holds_message() {
+    inside_scope scope;
+    scope.may_move();
+    process& p = running_process("hibernate");
+    drain(p);
+    obey_signals(p);
+    return !p.queue.empty();
+}
+
+void hibernate_as(std::unique_ptr<activity> next) {
+    process& p = running_process("hibernate");
+    if (!dynamic_cast<plain_activity*>(p.body))
+        throw bad_argument("hibernate",
+                           to_string(p.id) +
+                               " is a server; it hibernates by itself while it is idle");
+    refuse_wait_if_held(p, "hibernate");
+    throw hibernation{std::move(next)};
+}
+
 message* next_message() {
     inside_scope scope;
     scope.may_move();
@@ -764,9 +797,8 @@ message* next_message() {
     if (p.dropped_calls) settle_dropped_calls(p);
     if (p.urgent.load(std::memory_order_relaxed) || p.queue.empty()) drain(p);
     obey_signals(p);
-    message* m = p.queue.pop();
+    message* m = p.pop_queued();
     if (!m) return nullptr;
-    --p.queued;
     if (p.home->seeded) [[unlikely]]
         trace_take(p, *m);
     if (m->type->kind == message_kind::call)

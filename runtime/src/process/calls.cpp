@@ -67,8 +67,7 @@ reply_message* wait_for_reply(process& p, time_point until, call_interceptor* in
             while (message* m = *seen) {
                 if (m->type->kind == message_kind::call) {
                     // Open while it is looked at, so that the interceptor may answer it.
-                    p.queue.unlink(seen);
-                    --p.queued;
+                    p.take_queued(seen);
                     register_open_call(p, static_cast<call_message*>(m));
                     if (interceptor->intercept(m)) continue;
                     unregister_open_call(p, static_cast<call_message*>(m));
@@ -144,7 +143,10 @@ reply_message* call_and_wait(pid server, call_message* request, duration limit) 
         refuse_wait(*p, "call");
     }
     if (t->pool_thread) refuse_wait(*p, "call");
-    if (p->urgent.load(std::memory_order_relaxed)) take_signals(*p);
+    if (p->urgent.load(std::memory_order_relaxed)) {
+        take_signals(*p);
+        t = &this_thread();  // a suspended process may have come back elsewhere
+    }
     request->word = p->id.bits();
     request->ref = begin_call();
     request->server = p->waiting_for = server;

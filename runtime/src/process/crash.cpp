@@ -7,6 +7,23 @@
 
 namespace heirloom::detail {
 
+void warn_of_queue(process& p) noexcept {
+    while (p.queue_warning <= p.queued)
+        p.queue_warning = p.queue_warning > ~0u / 2 ? ~0u : p.queue_warning * 2;
+    try {
+        std::ostringstream text;
+        text << "process " << p.id;
+        if (p.name) text << " \"" << p.name << '"';
+        text << " (" << p.entry() << ") has " << p.queued
+             << " messages that it has not received; the oldest is " << p.queue.front()->type->name;
+        runtime_core::current()->logs.push({.level = log_level::warning,
+                                            .event = "long_message_queue",
+                                            .about = p.id,
+                                            .text = std::move(text).str()});
+    } catch (...) {  // NOLINT(bugprone-empty-catch): no memory for the warning
+    }
+}
+
 void report_crash(runtime_core& core, process& p, const exit_reason& why) noexcept {
     try {
         log_event event{.level = log_level::error, .event = "crash", .about = p.id};

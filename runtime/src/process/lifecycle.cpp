@@ -43,6 +43,8 @@ void reset(process& p) noexcept {
     p.mailbox_bound = 0;
     p.bounded_dropped.store(0, std::memory_order_relaxed);
     p.queued = 0;
+    p.mark = nullptr;
+    p.mark_ref = 0;
     p.stack_bytes = 0;
     p.reductions = 0;
     p.name = atom();
@@ -91,18 +93,28 @@ void come_back_inside() noexcept {
     if (__builtin_expect(t.revoked.load(inside_order), 0)) rejoin();
 }
 
-disposition run_body(process& p, exit_reason& why) noexcept {
+/// As run_body, for a runtime that ends a process whose stack overflows. The body stays as the jump left it: it is never
+/// touched again, and never destroyed.
+[[gnu::noinline]] disposition run_body_above_landing(process& p, exit_reason& why) noexcept;
+
+disposition run_body_itself(process& p, exit_reason& why) noexcept {
     disposition d = disposition::finished;
-    try {
-        if (p.suspended) obey_signals(p);
-        clear_inside(this_thread());
-        d = p.body->run();
-    } catch (thrown_stack_probe&) {
-        // Never entered: its type matches nothing. The search for a handler asks it, while the throwing stack is intact.
-    } catch (...) {
-        why = reason_of_exception(p);
+    for (bool hibernated = true; hibernated;) {
+        hibernated = false;
+        try {
+            if (p.suspended) obey_signals(p);
+            clear_inside(this_thread());
+            d = p.body->run();
+        } catch (thrown_stack_probe&) {
+            // Never entered: its type matches nothing. The search for a handler asks it, while the throwing stack is intact.
+        } catch (hibernation& sleeper) {
+            delete std::exchange(p.body, sleeper.next.release());
+            hibernated = true;
+        } catch (...) {
+            why = reason_of_exception(p);
+        }
+        come_back_inside();
     }
-    come_back_inside();
     if (p.dying) {
         // A signal that was taken and swallowed, or that arrived while it was held back.
         why = p.lethal;
@@ -111,11 +123,36 @@ disposition run_body(process& p, exit_reason& why) noexcept {
     return d;
 }
 
+disposition run_body_above_landing(process& p, exit_reason& why) noexcept {
+    stack* const s = this_thread().role->running;
+    sigjmp_buf landing;
+    s->landing = &landing;
+    disposition d;
+    if (sigsetjmp(landing, 0) == 0) {
+        d = run_body_itself(p, why);
+    } else {
+        *this_thread().exceptions = {};
+        p.shields = p.callbacks = 0;
+        p.body = nullptr;
+        why = reason::stack_overflow;
+        d = disposition::finished;
+        come_back_inside();
+    }
+    s->landing = nullptr;
+    return d;
+}
+
+disposition run_body(process& p, exit_reason& why) noexcept {
+    if (this_thread().core->opts.on_stack_overflow == overflow_policy::end_process)
+        return run_body_above_landing(p, why);
+    return run_body_itself(p, why);
+}
+
 /// Calls on_exit and destroys the body: the last user code of the process.
 void end_body(process& p, exit_reason& why, bool by_signal) noexcept {
     p.in_exit = true;
     ++p.shields;
-    if (!by_signal) {
+    if (!by_signal && p.body) {
         try {
             why = p.body->on_exit(why);
         } catch (thrown_stack_probe&) {
@@ -216,6 +253,11 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
     p->level = b.options->priority;
     p->mailbox_bound = static_cast<std::uint32_t>(b.options->mailbox_bound);
     p->when_full = b.options->when_full;
+    if (p->level != priority::normal) core.levels.use();
+    p->queue_warning =
+        core.opts.queue_warning == 0
+            ? ~0u
+            : static_cast<std::uint32_t>(std::min<std::size_t>(core.opts.queue_warning, ~0u));
     p->system = b.request.system;
     p->parent = b.spawner ? b.spawner->id : pid();
     p->next_ref = 0;

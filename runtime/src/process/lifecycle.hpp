@@ -53,9 +53,10 @@ std::int64_t nanoseconds_of(time_point t) noexcept;
 inline void refuse_wait_if_held(process& p, const char* function) {
     if (p.is_held() || !this_thread().role) refuse_wait(p, function);
 }
-/// Takes signals that are due and throws if one is lethal and nothing holds it back.
+/// Takes signals that are due and obeys them.
 void take_signals(process& p);
-/// After a drain: throws if the process is to end and nothing holds it back; waits while it is suspended.
+/// After a drain: throws if the process is to end and nothing holds it back; waits while it is suspended, so that the
+/// process may be on another thread afterwards.
 void obey_signals(process& p);
 
 /// Wakes or hands over a claimed process from the calling thread.

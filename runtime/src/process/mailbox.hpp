@@ -131,10 +131,12 @@ public:
     bool empty() const noexcept { return head_ == nullptr; }
     message* front() const noexcept { return head_; }
     message** begin_link() noexcept { return &head_; }
+    /// Where the next message will be linked.
+    message** end_link() noexcept { return head_ ? &last_->next : &head_; }
 
     void append(message* m) noexcept {
         m->next = nullptr;
-        *tail() = m;
+        *end_link() = m;
         last_ = m;
     }
     /// Appends a chain that is newest first.
@@ -148,7 +150,7 @@ public:
             newest = next;
         }
         if (!oldest) return;
-        *tail() = oldest;
+        *end_link() = oldest;
         last_ = last;
     }
     void push_front(message* m) noexcept {
@@ -182,7 +184,6 @@ public:
     }
 
 private:
-    message** tail() noexcept { return head_ ? &last_->next : &head_; }
     message* head_ = nullptr;
     message* last_ = nullptr;
 };

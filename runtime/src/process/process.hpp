@@ -129,10 +129,15 @@ public:
     bool suspended = false;      // by at least one other process; see extras->suspenders
     bool dropped_calls = false;  // a reply_to was dropped while an exception was in flight
     std::uint32_t queued = 0;    // length of `queue`
-    std::uint32_t stack_bytes = 0;  // class of its own stack, 0: the standard
+    std::uint32_t queue_warning = 0;  // the length that is worth a warning next
+    std::uint32_t stack_bytes = 0;    // class of its own stack, 0: the standard
     spin_lock side_lock;
     timer_node* timers = nullptr;  // aimed at this process; guarded by side_lock
     std::atomic<std::uint32_t> bounded_dropped{0};
+    // Where the queue ended when the youngest reference was made: a receive for that reference alone starts there (OTP:
+    // the receive marker). Messages before it are older than what it waits for.
+    message** mark = nullptr;
+    std::uint64_t mark_ref = 0;
     const char* entry_text = nullptr;
     const wanted_messages* wanted =
         nullptr;  // what it last waited for; kept in deterministic mode only
@@ -160,6 +165,26 @@ public:
         return *extras;
     }
     std::string_view entry() const noexcept { return {entry_text, entry_length}; }
+
+    // --- The queue, with its length and mark ---
+    void append_queued(message* m) noexcept {
+        queue.append(m);
+        ++queued;
+    }
+    /// Unlinks *link.
+    message* take_queued(message** link) noexcept {
+        message* m = queue.unlink(link);
+        --queued;
+        if (mark == &m->next) mark = link;
+        return m;
+    }
+    message* pop_queued() noexcept {
+        return queue.empty() ? nullptr : take_queued(queue.begin_link());
+    }
+    void mark_queue(std::uint64_t ref) noexcept {
+        mark = queue.end_link();
+        mark_ref = ref;
+    }
 };
 
 /// A user message leaves a mailbox: it makes room only if it was counted in (signals turned messages were not).

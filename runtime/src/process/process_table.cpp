@@ -4,6 +4,7 @@
 #include "platform/check.hpp"
 #include "scheduler/reclamation.hpp"
 
+#include <algorithm>
 #include <mutex>
 #include <new>
 
@@ -36,11 +37,14 @@ struct parked_slot {
 
 }  // namespace
 
-process_table::process_table(std::uint32_t runtime_index, std::uint32_t limit, bool afresh)
+process_table::process_table(std::uint32_t runtime_index, std::uint32_t limit, unsigned caches,
+                             bool afresh)
     : base_(reserve_slab(runtime_index)),
       runtime_index_(runtime_index),
       limit_(limit),
-      afresh_(afresh) {}
+      afresh_(afresh),
+      // All caches together hold a quarter of the slots at most: a small limit stays nearly exact.
+      batch_(std::clamp(limit / (8 * caches), 1u, slot_cache::most / 2)) {}
 
 process_table::~process_table() {
     while (parked_.load(std::memory_order_acquire) > 0) collect();
@@ -49,15 +53,14 @@ process_table::~process_table() {
 process* process_table::acquire(slot_cache& cache) noexcept {
     for (;;) {
         if (cache.count == 0) {
-            cache.count =
-                static_cast<unsigned>(depot_.try_dequeue_bulk(cache.slots, slot_cache::batch));
+            cache.count = static_cast<unsigned>(depot_.try_dequeue_bulk(cache.slots, batch_));
         }
         if (cache.count == 0) {
             std::uint32_t first = used_.load(std::memory_order_relaxed);
             std::uint32_t n;
             do {
                 if (first > limit_) return nullptr;
-                n = std::min<std::uint32_t>(slot_cache::batch, limit_ + 1 - first);
+                n = std::min<std::uint32_t>(batch_, limit_ + 1 - first);
             } while (!used_.compare_exchange_weak(first, first + n, std::memory_order_acq_rel));
             for (std::uint32_t i = 0; i < n; ++i) {
                 const std::uint32_t slot = first + i;
@@ -95,9 +98,9 @@ void process_table::release(slot_cache& cache, process* p) noexcept {
             parked);
         return;
     }
-    if (cache.count == slot_cache::capacity) {
-        cache.count -= slot_cache::batch;
-        depot_.enqueue_bulk(cache.slots + cache.count, slot_cache::batch);
+    if (cache.count >= 2 * batch_) {
+        cache.count -= batch_;
+        depot_.enqueue_bulk(cache.slots + cache.count, batch_);
     }
     cache.slots[cache.count++] = p->slot;
 }

@@ -16,15 +16,16 @@
 namespace heirloom::detail {
 
 struct slot_cache {
-    static constexpr unsigned capacity = 128, batch = 64;
-    std::uint32_t slots[capacity];
+    static constexpr unsigned most = 128;
+    std::uint32_t slots[most];
     unsigned count = 0;
 };
 
 class process_table {
 public:
     /// `afresh`: generations start over (deterministic mode, where equal seeds give equal pids).
-    process_table(std::uint32_t runtime_index, std::uint32_t limit, bool afresh);
+    /// `caches` slot caches share the table.
+    process_table(std::uint32_t runtime_index, std::uint32_t limit, unsigned caches, bool afresh);
     ~process_table();
 
     /// A block with its next generation set in `id`, not yet alive. Null when the limit is reached.
@@ -42,6 +43,8 @@ private:
     std::uint32_t runtime_index_;
     std::uint32_t limit_;
     bool afresh_;
+    unsigned
+        batch_;  // slots that move between a cache and the depot at once; a cache holds two batches at most
     std::atomic<std::uint32_t> used_{1};
     std::atomic<int> parked_{0};  // slots that wait for a grace period
     moodycamel::ConcurrentQueue<std::uint32_t> depot_;

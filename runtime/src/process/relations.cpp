@@ -129,6 +129,7 @@ void remove_watcher(process& p, monitor_entry* e) noexcept {
 
 monitor_entry* new_monitor_entry(process& watcher, pid target, alias_mode alias) {
     const monitor_ref ref{{watcher.id, ++watcher.next_ref}};
+    watcher.mark_queue(ref.id);
     auto* e = new_message<monitor_entry>(monitor_type, down{ref, target, {}, {}});
     e->demonitor.type = &demonitor_type;
     e->demonitor.word = static_cast<std::uint64_t>(alias) << 8;

@@ -1,6 +1,7 @@
 #include "process/signals.hpp"
 
 #include "platform/check.hpp"
+#include "process/crash.hpp"
 #include "process/relations.hpp"
 #include "scheduler/runtime_core.hpp"
 #include "scheduler/timer_queue.hpp"
@@ -20,10 +21,7 @@ void destroy_failed(message* m) noexcept {
 }
 constexpr message_type failed_type{message_kind::reply, &destroy_failed, "failed call", nullptr};
 
-void append(process& p, message* m) noexcept {
-    p.queue.append(m);
-    ++p.queued;
-}
+void append(process& p, message* m) noexcept { p.append_queued(m); }
 
 /// An exit signal that has reached the process; the block holds an exit_signal already.
 void take_exit(process& p, message* m, const exit_reason& why, bool is_kill,
@@ -353,13 +351,14 @@ void drain(process& p) noexcept {
     }
     // Keeps every safe point on the slow path until the last resume.
     if (p.suspended) p.urgent.store(true, std::memory_order_relaxed);
+    if (p.queued >= p.queue_warning) [[unlikely]]
+        warn_of_queue(p);
 }
 
 void drain_for_good(process& p, const exit_reason& why) noexcept {
     p.pending.append_reversed(p.inbox.close());
     if (p.reply) drop_reply(std::exchange(p.reply, nullptr));
-    while (message* m = p.queue.pop()) take_dead(p, m, why);
-    p.queued = 0;
+    while (message* m = p.pop_queued()) take_dead(p, m, why);
     while (message* m = p.pending.pop()) take_dead(p, m, why);
     while (call_message* m = p.open_calls) {
         unregister_open_call(p, m);

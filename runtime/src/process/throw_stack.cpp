@@ -9,6 +9,7 @@
 #include <typeinfo>
 
 #include <cxxabi.h>
+#include <dlfcn.h>
 #include <unwind.h>
 
 namespace heirloom::detail {
@@ -23,6 +24,14 @@ constexpr unsigned deepest = 64;
 struct captured_stack {
     void* frames[deepest];
     unsigned count = 0;
+    std::exception_ptr
+        of;  // an exception on its way from a pool thread: its stack is the one that counts
+
+    bool belongs_to(const void* exception) const noexcept {
+        // A std::exception_ptr is the address of the exception object, and keeps that address from being used again.
+        static_assert(sizeof of == sizeof(void*));
+        return of && *reinterpret_cast<void* const*>(&of) == exception;
+    }
 };
 
 namespace {
@@ -40,11 +49,12 @@ _Unwind_Reason_Code note_frame(_Unwind_Context* context, void* argument) {
 class probe_type : public std::type_info {
 public:
     probe_type() : std::type_info("N8heirloom6detail18thrown_stack_probeE") {}
-    bool __do_catch(const std::type_info*, void**, unsigned) const override {
+    bool __do_catch(const std::type_info*, void** exception, unsigned) const override {
         process* p = this_thread().current;
         if (!p) return false;
         if (!p->thrown) p->thrown = new (std::nothrow) captured_stack;
-        if (!p->thrown) return false;
+        if (!p->thrown || p->thrown->belongs_to(*exception)) return false;
+        p->thrown->of = nullptr;
         p->thrown->count = 0;
         _Unwind_Backtrace(&note_frame, p->thrown);
         return false;
@@ -55,13 +65,38 @@ public:
 extern const probe_type probe_type_info asm("_ZTIN8heirloom6detail18thrown_stack_probeE");
 const probe_type probe_type_info;
 
+namespace {
+
+/// Whether a return address lies in the C++ runtime's functions that throw.
+bool is_thrower(void* code) noexcept {
+    // The address before: a call that does not return may end its function.
+    void* const call = static_cast<char*>(code) - 1;
+    void* const function = _Unwind_FindEnclosingFunction(call);
+    if (function == reinterpret_cast<void*>(&abi::__cxa_throw) ||
+        function == reinterpret_cast<void*>(&abi::__cxa_rethrow))
+        return true;
+    Dl_info known{};
+    if (dladdr(call, &known) == 0 || !known.dli_sname) return false;
+    const std::string_view name = known.dli_sname;
+    return name == "__cxa_throw" || name == "__cxa_rethrow" || name == "_Unwind_RaiseException" ||
+           name == "_Unwind_Resume_or_Rethrow" || name.find("rethrow_exception") != name.npos;
+}
+
+}  // namespace
+
+void keep_thrown_stack(const std::exception_ptr& of) noexcept {
+    if (process* p = this_thread().current; p && p->thrown) p->thrown->of = of;
+}
+
 std::vector<void*> take_thrown_stack() {
     process* p = this_thread().current;
     std::unique_ptr<captured_stack> s(p ? std::exchange(p->thrown, nullptr) : nullptr);
     if (!s) return {};
-    // The innermost frames are this library's and the unwinder's own.
+    // The innermost frames are this library's and the unwinder's own, up to the function that throws.
+    constexpr unsigned deepest_thrower = 12;
     unsigned first = 0;
-    while (first < s->count && first < 4) ++first;
+    for (unsigned i = 0; i < s->count && i < deepest_thrower; ++i)
+        if (is_thrower(s->frames[i])) first = i + 1;
     std::vector<void*> frames(s->frames + first, s->frames + s->count);
     return frames;
 }

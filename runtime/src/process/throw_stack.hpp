@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ public:
 
 /// The return addresses of the exception being handled, innermost first; empties the store.
 std::vector<void*> take_thrown_stack();
+/// Keeps what was captured on a pool thread with `of`, for when it is thrown again on the process's own stack.
+void keep_thrown_stack(const std::exception_ptr& of) noexcept;
 /// Its demangled type. Requires: inside a catch block.
 std::string exception_type_name();
 

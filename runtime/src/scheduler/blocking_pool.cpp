@@ -4,6 +4,7 @@
 #include "heirloom/errors.hpp"
 #include "platform/inside.hpp"
 #include "process/lifecycle.hpp"
+#include "process/throw_stack.hpp"
 #include "scheduler/runtime_core.hpp"
 
 #include <exception>
@@ -56,7 +57,10 @@ void blocking_pool::thread_main() noexcept {
         t.current = job->who;
         try {
             job->run(job->argument);
+        } catch (thrown_stack_probe&) {
+            // Never entered: it takes down the throwing stack; see throw_stack.hpp.
         } catch (...) {
+            keep_thrown_stack(std::current_exception());
             *static_cast<std::exception_ptr*>(job->thrown) = std::current_exception();
         }
         t.current = nullptr;
@@ -74,6 +78,17 @@ void run_blocking(void (*run)(void*), void* argument) {
     take_signals(p);
     runtime_core& core = *runtime_core::current();
     if (core.is_deterministic()) {  // one step (R18)
+        // As on a pool thread: it is still the process, and may not wait.
+        thread_context& t = this_thread();
+        struct as_pool_thread {
+            thread_context& t;
+            worker* role = std::exchange(t.role, nullptr);
+            explicit as_pool_thread(thread_context& thread) : t(thread) { t.pool_thread = true; }
+            ~as_pool_thread() {
+                t.pool_thread = false;
+                t.role = role;
+            }
+        } scope_of_pool(t);
         run(argument);
         return;
     }

@@ -4,6 +4,7 @@
 #include "heirloom/errors.hpp"
 #include "platform/check.hpp"
 #include "platform/inside.hpp"
+#include "process/fatal.hpp"
 #include "process/lifecycle.hpp"
 #include "process/relations.hpp"
 #include "process/signals.hpp"
@@ -86,7 +87,7 @@ runtime_core::runtime_core(options o)
     : opts(checked(std::move(o))),
       index(take_index(this, opts.deterministic.seed.has_value())),
       stacks(opts.stack_size, stack_capacity(opts), best_guard()),
-      table(index, process_limit(opts, stacks.standard().capacity()),
+      table(index, process_limit(opts, stacks.standard().capacity()), *opts.workers + 1,
             opts.deterministic.seed.has_value()),
       logs(opts.log, opts.deterministic.seed.has_value()),
       injection(4096),
@@ -99,6 +100,7 @@ runtime_core::runtime_core(options o)
         random_state.store(std::random_device{}() * 0x9e3779b97f4a7c15ull,
                            std::memory_order_relaxed);
     }
+    install_fatal_reports();
     workers.reserve(*opts.workers);
     for (unsigned i = 0; i < *opts.workers; ++i)
         workers.push_back(std::make_unique<worker>(*this, i));
@@ -157,6 +159,10 @@ std::int64_t runtime_core::live_processes() const noexcept {
 void runtime_core::inject(process* p) noexcept {
     p->status.store(static_cast<std::uint8_t>(process_status::runnable), std::memory_order_relaxed);
     if (choices) return make_ready(*this, p);
+    if (p->level != priority::normal) {
+        levels.push(p);
+        return wake_one();
+    }
     bool queued = false;
     try {
         queued = injection.enqueue(p);
@@ -199,6 +205,7 @@ void runtime_core::thread_main(worker* w) noexcept {
     thread_context& t = this_thread();
     t.core = this;
     pthread_getcpuclockid(pthread_self(), &t.cpu_clock);
+    const fault_stack for_overflows;
 #if HEIRLOOM_TSAN
     t.native_fiber = __tsan_get_current_fiber();
 #endif
@@ -258,6 +265,7 @@ bool runtime_core::take_role(worker& w) noexcept {
     thread_context* t = w.player.load(std::memory_order_acquire);
     if (!t) return false;
     process* culprit = nullptr;
+    std::string name;
     {
         std::lock_guard lock(revocation_mutex);
         t->revoked.store(true, inside_order);
@@ -268,15 +276,17 @@ bool runtime_core::take_role(worker& w) noexcept {
             return false;
         }
         culprit = t->current;
+        std::lock_guard name_lock(culprit->side_lock);
+        if (culprit->name) name = " \"" + std::string(culprit->name.text()) + '"';
         t->orphaned = w.running;
         t->role = nullptr;
         w.player.store(nullptr, std::memory_order_release);
     }
     logs.push(
         {.level = log_level::warning,
-         .event = "spinning",
+         .event = "long_schedule",
          .about = culprit->id,
-         .text = "process " + to_string(culprit->id) + " (" + std::string(culprit->entry()) +
+         .text = "process " + to_string(culprit->id) + name + " (" + std::string(culprit->entry()) +
                  ") computes without calling the library; its worker goes on with another thread"});
     return true;
 }

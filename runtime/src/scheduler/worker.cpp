@@ -18,6 +18,7 @@ constexpr unsigned cached_stacks = 32;
 constexpr unsigned announce_after =
     4;  // dispatches that leave work behind before another worker is woken
 constexpr int spins_before_sleep = 2000;
+constexpr unsigned low_share = 8;  // picks for each one of low priority
 
 }  // namespace
 
@@ -26,6 +27,7 @@ worker::worker(runtime_core& c, unsigned i)
       index(i),
       seeded(c.is_deterministic()),
       quiescence(take_quiescence_slot()),
+      levels_(c.levels),
       to_injection_(c.injection),
       from_injection_(c.injection),
       random_(i + 1) {}
@@ -39,6 +41,10 @@ std::int64_t worker::read_clock() noexcept { return now = core.clock(); }
 void worker::enqueue(process* p) noexcept {
     p->status.store(static_cast<std::uint8_t>(process_status::runnable), std::memory_order_relaxed);
     if (seeded) return make_ready(core, p);
+    if (p->level != priority::normal) {
+        levels_.push(p);
+        return core.wake_one();
+    }
     if (!ring_.has_room()) return overflow(p);
     ring_.push(p);
 }
@@ -99,7 +105,8 @@ process* worker::pick_slowly() noexcept {
     if (deferred) complete_deferred();
     note_dispatch();
     if (seeded) return pick_seeded(core, *this);
-    process* p = nullptr;
+    process* p = levels_.pop_elevated();
+    if (p) return p;
     if (countdown_ <= 0) {
         // Others get a turn before the chain of hand-offs goes on.
         countdown_ = look_interval;
@@ -109,7 +116,11 @@ process* worker::pick_slowly() noexcept {
         if (core.injected.load(std::memory_order_relaxed) > 0 ||
             core.overflow_any.load(std::memory_order_relaxed))
             p = look_elsewhere();
+        if (!p) p = levels_.pop_low();
         if (!p) p = ring_.pop();
+    } else if (levels_.in_use() && ++low_turn_ >= low_share) {
+        low_turn_ = 0;
+        if ((p = levels_.pop_low())) budget = slice;
     }
     if (!p) {
         p = std::exchange(next_, nullptr);
@@ -125,6 +136,7 @@ process* worker::pick_slowly() noexcept {
 
 process* worker::look_elsewhere() noexcept {
     process* batch[32];
+    if (process* p = levels_.pop_elevated()) return p;
     if (core.injected.load(std::memory_order_acquire) > 0) {
         const std::size_t n = core.injection.try_dequeue_bulk(from_injection_, batch, 32);
         if (n > 0) {
@@ -162,6 +174,7 @@ process* worker::find_work() noexcept {
         run_timers(read_clock());
         if (next_ || ring_.size() > 0) continue;
         if (process* p = look_elsewhere()) return p;
+        if (process* p = levels_.pop_low()) return p;
         // Search: first awake, then once more with the sleep announced.
         core.searching.fetch_add(1, std::memory_order_seq_cst);
         bool found = false;
@@ -177,7 +190,8 @@ process* worker::find_work() noexcept {
                         found = steal_from(victim) > 0;
                 }
             }
-            found = found || core.injected.load(std::memory_order_relaxed) > 0 ||
+            found = found || levels_.has_any() ||
+                    core.injected.load(std::memory_order_relaxed) > 0 ||
                     core.overflow_any.load(std::memory_order_relaxed) ||
                     core.stopping.load(std::memory_order_relaxed);
             if (!found) cpu_relax();
@@ -194,7 +208,7 @@ process* worker::find_work() noexcept {
         heavy_fence();
         bool work = core.injected.load(std::memory_order_seq_cst) > 0 ||
                     core.overflow_any.load(std::memory_order_seq_cst) ||
-                    core.stopping.load(std::memory_order_seq_cst);
+                    core.stopping.load(std::memory_order_seq_cst) || levels_.has_any();
         for (auto& victim : core.workers)
             if (victim.get() != this && victim->ring_.size() > 1) work = true;
         if (!work) {

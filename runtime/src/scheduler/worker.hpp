@@ -5,6 +5,7 @@
 #include "platform/stack_pool.hpp"
 #include "process/process.hpp"
 #include "process/process_table.hpp"
+#include "scheduler/ready_levels.hpp"
 #include "scheduler/reclamation.hpp"
 #include "scheduler/run_queue.hpp"
 #include "scheduler/timer_queue.hpp"
@@ -39,7 +40,8 @@ public:
     void hand_off(process* p) noexcept {
         p->status.store(static_cast<std::uint8_t>(process_status::runnable),
                         std::memory_order_relaxed);
-        if (seeded) return enqueue(p);
+        if (seeded || p->level != priority::normal) [[unlikely]]
+            return enqueue(p);
         if (next_) enqueue(next_);
         next_ = p;
     }
@@ -52,7 +54,7 @@ public:
     process* pick() noexcept {
         // The common step of a conversation: what was just handed off. Every so often the rest gets a look (countdown_).
         process* p = next_;
-        if (p && !deferred && --countdown_ > 0) {
+        if (p && !deferred && --countdown_ > 0 && !levels_.has_elevated()) {
             next_ = nullptr;
             note_dispatch();
             return p;
@@ -127,8 +129,10 @@ private:
     void overflow(process* p) noexcept;
     void announce_backlog() noexcept;
 
+    ready_levels& levels_;
     process* next_ = nullptr;
-    int countdown_ = 0;  // dispatches until the next look at ready list, injection and timers
+    unsigned low_turn_ = 0;  // slow picks since a low process had its turn
+    int countdown_ = 0;      // dispatches until the next look at ready list, injection and timers
     unsigned backlog_ = 0;
     run_queue<process> ring_;
     stack* spare_ = nullptr;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 #include <heirloom/clock.hpp>
@@ -41,6 +42,17 @@ public:
         free_block(block, bytes);
     }
 };
+
+/// What spawn starts: a function, which may hibernate.
+class plain_activity : public activity {};
+
+/// Thrown by hibernate: the process goes on as `next`, at its next message.
+struct hibernation {
+    std::unique_ptr<activity> next;
+};
+[[noreturn]] void hibernate_as(std::unique_ptr<activity> next);
+/// Whether a message can be received. Handles signals; never waits.
+bool mailbox_holds_message();
 
 /// Thrown by exit(reason). Not a std::exception, so that handlers for errors let it pass.
 struct exit_unwind {

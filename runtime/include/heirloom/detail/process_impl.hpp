@@ -7,7 +7,7 @@ namespace heirloom {
 namespace detail {
 
 template <class F, class... A>
-class function_activity final : public activity {
+class function_activity : public plain_activity {
 public:
     template <class G, class... B>
     explicit function_activity(G&& function, B&&... args)
@@ -22,6 +22,16 @@ public:
 private:
     [[no_unique_address]] F function_;
     [[no_unique_address]] std::tuple<A...> args_;
+};
+
+/// A function that waits for a message before it starts, without a stack.
+template <class F, class... A>
+class hibernated_activity final : public function_activity<F, A...> {
+public:
+    using function_activity<F, A...>::function_activity;
+    disposition run() override {
+        return mailbox_holds_message() ? function_activity<F, A...>::run() : disposition::idle;
+    }
 };
 
 template <class F, class... A>
@@ -41,6 +51,13 @@ inline constexpr spawn_request link_request{.link = true};
 inline constexpr spawn_request monitor_request{.monitor = true};
 
 }  // namespace detail
+
+template <class F, class... A>
+    requires std::is_invocable_v<std::decay_t<F>, detail::stored_t<A>...>
+void hibernate(F&& f, A&&... args) {
+    using body = detail::hibernated_activity<std::decay_t<F>, detail::stored_t<A>...>;
+    detail::hibernate_as(std::make_unique<body>(std::forward<F>(f), std::forward<A>(args)...));
+}
 
 template <class F, class... A>
     requires std::is_invocable_v<std::decay_t<F>, detail::stored_t<A>...>
