@@ -270,7 +270,8 @@ void yield() {
     w.budget = slice;
     if (p->level > priority::normal) {
         // This one is not in any queue yet when its successor is picked.
-        const bool others = w.seeded ? ready_holds(w.core, p->level) : w.core.levels.holds(p->level);
+        const bool others =
+            w.seeded ? ready_holds(w.core, p->level) : w.core.levels.holds(p->level);
         if (!others) return w.run_timers(w.read_clock());
     }
     leave_running(t, *p, farewell::requeue);
