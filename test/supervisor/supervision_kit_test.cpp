@@ -97,16 +97,17 @@ TEST(supervision, loses_nobody_when_anybody_is_killed_anywhere) {
         [] {
             trap_exit(true);
             for (int round = 0; round < 3; ++round) {
-                const auto sup = supervisor::start_link(small_tree());
-                if (!sup) continue;
-                for (int i = 0; i < 10; ++i) {
-                    (void)try_call(the_tally, tally::next{}, 1ms);
-                    yield();
+                if (const auto sup = supervisor::start_link(small_tree())) {
+                    for (int i = 0; i < 10; ++i) {
+                        (void)try_call(the_tally, tally::next{}, 1ms);
+                        yield();
+                    }
+                    const auto watch = monitor(*sup);
+                    exit(*sup, reason::shutdown);
+                    receive(when(watch, [](const down&) {}));
                 }
-                const auto watch = monitor(*sup);
-                exit(*sup, reason::shutdown);
-                receive(when(watch, [](const down&) {}));
-                // Those whose supervisor was killed end by the link, a little later.
+                // Those whose supervisor was killed, also while it started them, end by the link, a
+                // little later.
                 for (int i = 0; i < 1000 && processes().size() > 1; ++i) sleep(10ms);
                 require(processes().size() == 1, "that nobody is left");
             }
