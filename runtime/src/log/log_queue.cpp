@@ -11,7 +11,7 @@ log_queue::log_queue(log_sink sink, bool direct) : sink_(std::move(sink)), direc
 log_queue::~log_queue() {
     if (direct_) return;
     stop_.store(true, std::memory_order_release);
-    queue_.enqueue(log_event{.event = "stop"});
+    spot_.unpark();
     thread_.join();
 }
 
@@ -35,7 +35,8 @@ void log_queue::push(log_event event) noexcept {
         emit(event);
         return tell_failures();
     }
-    if (length_.fetch_add(1, std::memory_order_acq_rel) >= capacity) {
+    // seq_cst: pairs with the thread's store to asleep_ and load of this, so that one of the two sees the other.
+    if (length_.fetch_add(1, std::memory_order_seq_cst) >= capacity) {
         length_.fetch_sub(1, std::memory_order_acq_rel);
         dropped_.fetch_add(1, std::memory_order_relaxed);
         return;
@@ -49,6 +50,8 @@ void log_queue::push(log_event event) noexcept {
     if (!queued) {
         length_.fetch_sub(1, std::memory_order_acq_rel);
         dropped_.fetch_add(1, std::memory_order_relaxed);
+    } else if (asleep_.load(std::memory_order_seq_cst)) {
+        spot_.unpark();
     }
 }
 
@@ -59,15 +62,27 @@ void log_queue::flush() noexcept {
 }
 
 void log_queue::thread_main() noexcept {
+    constexpr int quiet_rounds = 20;
+    constexpr std::int64_t round_ns = 1'000'000;
     log_event event;
-    for (;;) {
-        queue_.wait_dequeue(event);
-        if (stop_.load(std::memory_order_acquire) && event.event == "stop") {
-            // Events of several producers may still be behind the stop mark.
-            while (queue_.try_dequeue(event))
-                if (event.event != "stop") emit(event);
-            return;
+    for (int quiet = 0;;) {
+        if (!queue_.try_dequeue(event)) {
+            if (stop_.load(std::memory_order_acquire) &&
+                length_.load(std::memory_order_acquire) == 0)
+                return;
+            if (++quiet < quiet_rounds) {
+                spot_.park(round_ns);
+                continue;
+            }
+            quiet = 0;
+            asleep_.store(true, std::memory_order_seq_cst);
+            if (length_.load(std::memory_order_seq_cst) == 0 &&
+                !stop_.load(std::memory_order_acquire))
+                spot_.park(-1);
+            asleep_.store(false, std::memory_order_relaxed);
+            continue;
         }
+        quiet = 0;
         emit(event);
         event = {};
         length_.fetch_sub(1, std::memory_order_acq_rel);

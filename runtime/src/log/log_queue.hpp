@@ -1,15 +1,17 @@
 #pragma once
 
 #include "heirloom/log.hpp"
+#include "platform/parking.hpp"
 
 #include <atomic>
 #include <cstdint>
 #include <thread>
 
-#include <blockingconcurrentqueue.h>
+#include <concurrentqueue.h>
 
 // log_queue: between the processes, which never wait for a log, and the sink, which may be slow. Bounded; what does not fit is
-// dropped and counted, and the count is reported when there is room again. In deterministic mode the sink is called
+// dropped and counted, and the count is reported when there is room again. While events keep coming the thread looks for them every
+// millisecond, so that none costs its producer a system call; it waits to be woken only after a quiet while. In deterministic mode the sink is called
 // directly, so that the order of lines is part of the run.
 namespace heirloom::detail {
 
@@ -30,11 +32,13 @@ private:
 
     log_sink sink_;
     const bool direct_;
-    moodycamel::BlockingConcurrentQueue<log_event> queue_;
+    moodycamel::ConcurrentQueue<log_event> queue_;
     std::atomic<std::int64_t> length_{0};
     std::atomic<std::uint64_t> dropped_{0};
     std::atomic<std::uint64_t> failed_{0};
     std::atomic<bool> stop_{false};
+    std::atomic<bool> asleep_{false};  // set by the thread before it looks once more and waits
+    parking_spot spot_;
     std::thread thread_;
 };
 

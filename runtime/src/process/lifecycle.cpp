@@ -69,7 +69,8 @@ std::uint32_t checked_stack_class(const runtime_core& core, std::size_t bytes) {
     return rounded == core.stacks.standard_stride() ? 0 : static_cast<std::uint32_t>(rounded);
 }
 
-/// What the body ended with, as an exit reason. Called inside a catch block.
+}  // namespace
+
 exit_reason reason_of_exception(process& p) {
     try {
         throw;
@@ -85,6 +86,8 @@ exit_reason reason_of_exception(process& p) {
         return exit_reason::crash(exception_type_name(), "", take_thrown_stack());
     }
 }
+
+namespace {
 
 /// After the user's code has returned or thrown: on the thread it is on by now, which may have lost its role meanwhile.
 void come_back_inside() noexcept {
@@ -110,6 +113,8 @@ disposition run_body_itself(process& p, exit_reason& why) noexcept {
         } catch (hibernation& sleeper) {
             delete std::exchange(p.body, sleeper.next.release());
             hibernated = true;
+        } catch (const kill_unwind&) {
+            why = p.lethal;
         } catch (...) {
             why = reason_of_exception(p);
         }
@@ -318,21 +323,15 @@ thread_context* run_process(thread_context& thread, process* p) noexcept {
     exit_reason why;
     bool by_signal = false;
     disposition d = disposition::finished;
-    if (!p->started) {
-        // A signal may have come before the first run: then the function is never entered.
-        drain(*p);
-        p->started = true;
-        if (p->dying) {
-            why = p->lethal;
-            by_signal = true;
-        } else {
-            d = run_body(*p, why);
-            by_signal = p->dying;
-        }
-    } else {
+    // A signal may have come before the first run: then the function is never entered. An idle server, which has no
+    // stack to unwind, is not entered either to learn that it has been killed.
+    if (!p->started || p->urgent.load(std::memory_order_relaxed)) drain(*p);
+    p->started = true;
+    if (p->dying)
+        why = p->lethal;
+    else
         d = run_body(*p, why);
-        by_signal = p->dying;
-    }
+    by_signal = p->dying;
     if (d == disposition::finished) {
         exit_process(*p, std::move(why), by_signal);
         thread_context& now = this_thread();

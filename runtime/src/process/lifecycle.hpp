@@ -36,6 +36,9 @@ inline void resume_process(thread_context& thread, process* p) noexcept {
 /// came back on.
 thread_context* run_process(thread_context& thread, process* p) noexcept;
 
+/// What a process's code ended with, as an exit reason. Called inside a catch block.
+exit_reason reason_of_exception(process& p);
+
 /// Makes a process that has not run end with `system_limit`: there is no stack of the size it asked for.
 void refuse_stack(process& p) noexcept;
 

@@ -1,5 +1,6 @@
 #include "process/throw_stack.hpp"
 
+#include "heirloom/detail/activity.hpp"
 #include "platform/thread_context.hpp"
 #include "process/process.hpp"
 
@@ -49,9 +50,10 @@ _Unwind_Reason_Code note_frame(_Unwind_Context* context, void* argument) {
 class probe_type : public std::type_info {
 public:
     probe_type() : std::type_info("N8heirloom6detail18thrown_stack_probeE") {}
-    bool __do_catch(const std::type_info*, void** exception, unsigned) const override {
+    bool __do_catch(const std::type_info* thrown, void** exception, unsigned) const override {
         process* p = this_thread().current;
-        if (!p) return false;
+        // A kill or exit(reason) is no error: nobody asks where it came from.
+        if (!p || *thrown == typeid(kill_unwind) || *thrown == typeid(exit_unwind)) return false;
         if (!p->thrown) p->thrown = new (std::nothrow) captured_stack;
         if (!p->thrown || p->thrown->belongs_to(*exception)) return false;
         p->thrown->of = nullptr;
