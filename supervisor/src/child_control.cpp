@@ -8,10 +8,11 @@
 #include "heirloom/receive.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <exception>
+#include <initializer_list>
 #include <optional>
-#include <sstream>
 #include <typeinfo>
 #include <utility>
 
@@ -54,21 +55,30 @@ std::string demangled(const std::type_info& type) {
     return name;
 }
 
+// Reports are written while a client waits for the new incarnation: one allocation a text, no streams.
+std::string joined(std::initializer_list<std::string_view> parts) {
+    std::size_t size = 0;
+    for (std::string_view part : parts) size += part.size();
+    std::string text;
+    text.reserve(size);
+    for (std::string_view part : parts) text.append(part);
+    return text;
+}
+
 std::string seconds(duration d) {
-    std::ostringstream out;
-    out << std::chrono::duration<double>(d).count() << " s";
-    return std::move(out).str();
+    char text[40];
+    char* const end =
+        std::to_chars(text, text + sizeof text, std::chrono::duration<double>(d).count()).ptr;
+    return std::string(text, end) + " s";
 }
 
 }  // namespace
 
 std::string name_of_child(const child_data& spec, pid process) {
-    std::string text = "child";
-    if (!spec.id.empty()) text.append(" ").append(spec.id);
-    if (spec.identity != nullptr && spec.identity->name != spec.id)
-        text.append(" (").append(spec.identity->name).append(")");
-    if (process) text.append(" ").append(to_string(process));
-    return text;
+    const bool typed = spec.identity != nullptr && spec.identity->name != spec.id;
+    const std::string who = process ? to_string(process) : std::string();
+    return joined({"child", spec.id.empty() ? "" : " ", spec.id, typed ? " (" : "",
+                   typed ? spec.identity->name : "", typed ? ")" : "", process ? " " : "", who});
 }
 
 exit_reason failed_to_start(const std::string& id, const exit_reason& why) {
@@ -228,9 +238,8 @@ exit_reason child_control::end(const child_data& spec, pid process) {
 
 // --- Reports ------------------------------------------------------------------------------------------------
 
-log_event child_control::about(log_level level, std::string_view event, pid process,
-                               std::string text, const child_data& spec,
-                               const exit_reason* why) const {
+void child_control::report(log_level level, std::string_view event, pid process, std::string text,
+                           const child_data& spec, const exit_reason* why) const {
     log_event e{.level = level, .event = event, .about = process, .text = std::move(text)};
     e.fields.reserve(3);
     e.fields.emplace_back("supervisor", name_);
@@ -239,68 +248,72 @@ log_event child_control::about(log_level level, std::string_view event, pid proc
         e.fields.emplace_back("reason", to_string(*why));
         e.stack = why->stack();
     }
-    return e;
+    log(std::move(e));
 }
 
 void child_control::report_restart(const child_data& spec, pid old, const exit_reason& why,
                                    const restart_window& window) const {
-    std::string text = name_ + ": " + name_of_child(spec, old) + " ended: " + to_string(why) +
-                       "; restart " + std::to_string(window.counted()) + " of " +
-                       std::to_string(window.allowed()) + " in " + seconds(window.within());
-    log(about(log_level::error, "child_terminated", old, std::move(text), spec, &why));
+    report(log_level::error, "child_terminated", old,
+           joined({name_, ": ", name_of_child(spec, old), " ended: ", to_string(why), "; restart ",
+                   std::to_string(window.counted()), " of ", std::to_string(window.allowed()),
+                   " in ", seconds(window.within())}),
+           spec, &why);
 }
 
 void child_control::report_end(const child_data& spec, pid old, const exit_reason& why,
                                std::string_view what_now) const {
-    log(about(log_level::error, "child_terminated", old,
-              name_ + ": " + name_of_child(spec, old) + " ended: " + to_string(why) + "; " +
-                  std::string(what_now),
-              spec, &why));
+    report(
+        log_level::error, "child_terminated", old,
+        joined({name_, ": ", name_of_child(spec, old), " ended: ", to_string(why), "; ", what_now}),
+        spec, &why);
 }
 
 void child_control::report_start_error(const child_data& spec, const exit_reason& why) const {
-    log(about(log_level::error, "start_error", {},
-              name_ + ": " + name_of_child(spec, {}) + " could not be started: " + to_string(why),
-              spec, &why));
+    report(
+        log_level::error, "start_error", {},
+        joined({name_, ": ", name_of_child(spec, {}), " could not be started: ", to_string(why)}),
+        spec, &why);
 }
 
 void child_control::report_giving_up(const child_data& spec, const exit_reason& why,
                                      const restart_window& window) const {
-    log(about(log_level::error, "shutdown", self(),
-              name_ + ": gives up: more than " + std::to_string(window.allowed()) +
-                  " restarts in " + seconds(window.within()) +
-                  " (reached_max_restart_intensity); last: " + name_of_child(spec, {}) + ", " +
-                  to_string(why),
-              spec, &why));
+    report(log_level::error, "shutdown", self(),
+           joined({name_, ": gives up: more than ", std::to_string(window.allowed()),
+                   " restarts in ", seconds(window.within()),
+                   " (reached_max_restart_intensity); last: ", name_of_child(spec, {}), ", ",
+                   to_string(why)}),
+           spec, &why);
 }
 
 void child_control::report_budget(const child_data& spec, const restart_window& window) const {
-    log(about(log_level::error, "budget_used_up", {},
-              name_ + ": " + name_of_child(spec, {}) + " stays stopped: more than its own " +
-                  std::to_string(window.allowed()) + " restarts in " + seconds(window.within()),
-              spec, nullptr));
+    report(log_level::error, "budget_used_up", {},
+           joined({name_, ": ", name_of_child(spec, {}), " stays stopped: more than its own ",
+                   std::to_string(window.allowed()), " restarts in ", seconds(window.within())}),
+           spec, nullptr);
 }
 
 void child_control::report_progress(const child_data& spec, pid process) const {
-    log(about(log_level::info, "progress", process,
-              name_ + ": started " + name_of_child(spec, process), spec, nullptr));
+    report(log_level::info, "progress", process,
+           joined({name_, ": started ", name_of_child(spec, process)}), spec, nullptr);
 }
 
 void child_control::report_held(const child_data& spec, pid process) const {
-    log(about(log_level::error, "child_held", process,
-              name_ + ": " + name_of_child(spec, process) + " was killed and has not ended after " +
-                  seconds(grace_) + "; going on without it",
-              spec, nullptr));
+    report(
+        log_level::error, "child_held", process,
+        joined({name_, ": ", name_of_child(spec, process), " was killed and has not ended after ",
+                seconds(grace_), "; going on without it"}),
+        spec, nullptr);
 }
 
 void child_control::report_shutdown(const child_data& spec, pid process, const exit_reason& why,
                                     bool killed) const {
-    log(about(log_level::error, "shutdown_error", process,
-              name_ + ": " + name_of_child(spec, process) +
-                  (killed && why == reason::killed
-                       ? " had to be killed, it did not end within " + seconds(shutdown_limit(spec))
-                       : " ended while being stopped: " + to_string(why)),
-              spec, &why));
+    const bool in_time = !killed || why != reason::killed;
+    report(log_level::error, "shutdown_error", process,
+           joined({name_, ": ", name_of_child(spec, process),
+                   in_time ? " ended while being stopped: "
+                           : " had to be killed, it did not end within ",
+                   in_time ? to_string(why) : seconds(shutdown_limit(spec))}),
+           spec, &why);
 }
 
 }  // namespace heirloom::detail

@@ -68,8 +68,8 @@ private:
     void report_shutdown(const child_data& spec, pid process, const exit_reason& why,
                          bool killed) const;
 
-    log_event about(log_level level, std::string_view event, pid process, std::string text,
-                    const child_data& spec, const exit_reason* why) const;
+    void report(log_level level, std::string_view event, pid process, std::string text,
+                const child_data& spec, const exit_reason* why) const;
 
     std::string name_;  // the supervisor's, or its pid, for the reports
     duration grace_;
