@@ -2,11 +2,16 @@
 
 #include "child_control.hpp"
 
+#include <utility>
+
 namespace heirloom {
 
 child_spec& child_spec::delay(const back_off& how) { return own_extras().delay = how, *this; }
 child_spec& child_spec::budget(const restart_intensity& limit) {
     return own_extras().budget = limit, *this;
+}
+child_spec& child_spec::named(std::shared_ptr<const name_keeper> keeper) {
+    return own_extras().name = std::move(keeper), *this;
 }
 duration child_spec::shutdown() const noexcept { return detail::shutdown_limit(*data_); }
 

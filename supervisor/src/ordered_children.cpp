@@ -214,6 +214,8 @@ void ordered_children::restart_group(child& failed, child* begin) {
 // --- Requests -----------------------------------------------------------------------------------------------
 
 result<started_child, child_error> ordered_children::start_child(child_spec spec) {
+    if (spec.id().empty())
+        return refused(child_failure::bad_spec, {}, {}, "a child without an id");
     if (std::string fault = fault_of(spec, auto_shutdown_); !fault.empty())
         return refused(child_failure::bad_spec, {}, {}, std::move(fault));
     if (child* there = find_child(spec.id())) {

@@ -27,7 +27,8 @@ server_extras& server_core::extras() {
 }
 
 void server_core::drop_extras() noexcept {
-    if (extras_->sys == nullptr && (attention_ & (idle_asked | idle_armed)) == 0) extras_.reset();
+    if (extras_->sys == nullptr && !extras_->name && (attention_ & (idle_asked | idle_armed)) == 0)
+        extras_.reset();
 }
 
 disposition server_core::run() {
@@ -251,12 +252,21 @@ bool server_core::enter(call_message* start, const start_common& common) {
     parent_ = common.parent;
     starting_ = true;
     common_ = &common;
-    if (!common.name || try_register_name(common.name, heirloom::self())) {
+    const atom name = common.name.name;
+    const auto& keeper = common.name.keeper;
+    const pid me = heirloom::self();
+    pid holder = me;
+    if (name && !try_register_name(name, me)) holder = whereis(name);
+    if (holder == me && keeper != nullptr) {
+        holder = keeper->take(me);
+        if (holder == me) extras().name.emplace(keeper, me);
+    }
+    if (holder == me) {
         if (fault_strikes(fault::crash_init)) throw injected_fault("crash_init");
         return true;
     }
-    answer_call(start,
-                new_reply<start_ack>(start_ack{start_word::already_started, whereis(common.name)}));
+    if (name && keeper != nullptr) unregister_name(name);
+    answer_call(start, new_reply<start_ack>(start_ack{start_word::already_started, holder}));
     stop_after_callback(reason::normal);
     return false;
 }
@@ -269,10 +279,12 @@ void server_core::entered(call_message* start) {
     if (!stopping()) answer_call(start, new_reply<start_ack>(start_ack{start_word::started, {}}));
 }
 
-void server_core::ignored(call_message* start, atom name) {
+void server_core::ignored(call_message* start, const start_name& name) {
     starting_ = false;
     last_ = nullptr;
-    if (name) unregister_name(name);  // free before the starter goes on
+    // Free before the starter goes on.
+    if (name.name) unregister_name(name.name);
+    if (extras_ != nullptr) extras_->name.reset();
     answer_call(start, new_reply<start_ack>(start_ack{start_word::ignored, {}}));
     stop_after_callback(reason::normal);
 }

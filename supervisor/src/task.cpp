@@ -9,6 +9,16 @@ void check_task_owner(pid owner, bool valid, const char* function) {
     if (owner != self()) throw bad_argument(function, "the task belongs to another process");
 }
 
+void await_go(pid owner) {
+    const monitor_ref watch = monitor(owner);
+    receive([](task_go) {}, when(watch, [](const down&) { exit(reason::normal); }));
+    demonitor(watch, flush);
+}
+
+pid start_task_child(supervisor_ref under, std::function<pid()> body) {
+    return start_child(under, child_function("task", std::move(body)).restart(temporary)).value();
+}
+
 exit_reason end_task(pid process, const monitor_ref& watch, bool linked, duration limit,
                      bool at_once) {
     if (linked) unlink(process);

@@ -79,9 +79,6 @@ inline std::vector<std::string> ids_of(supervisor_ref sup) {
     for (auto& c : which_children(sup)) ids.push_back(c.id);
     return ids;
 }
-inline exit_reason down_of(const monitor_ref& ref) {
-    return receive(when(ref, [](const down& d) { return d.reason; }));
-}
 inline std::string next_said() {
     auto s = receive<worker::said>();
     return s.id + " " + s.what;

@@ -219,17 +219,6 @@ TEST(conformance_behaviours, sv_intensity) {
     });
 }
 
-// In virtual time, so that seconds cost nothing.
-template <class F>
-void in_virtual_time(F body) {
-    runtime rt({.workers = 1, .deterministic = {.seed = 1}, .log = no_log()});
-    try {
-        rt.invoke(body);
-    } catch (const std::exception& e) {
-        ADD_FAILURE() << e.what();
-    }
-}
-
 TEST(conformance_behaviours, sv_intensity_window) {
     in_virtual_time([] {
         auto init = three(self(), one_for_one, permanent, 1);

@@ -175,6 +175,8 @@ TEST(conformance_behaviours, sv_spec_bad) {
         trap_exit(true);
         const pid boss = self();
         auto sup = supervisor::start_link({}).value();
+        const auto nameless = start_child(sup, child<worker>("", boss, "a"));
+        require(!nameless && nameless.error().kind == child_failure::bad_spec);
         auto refused = [&](child_spec bad, std::string field) {
             auto direct = start_child(sup, bad);
             require(!direct && direct.error().kind == child_failure::bad_spec);

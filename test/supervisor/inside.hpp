@@ -114,4 +114,19 @@ void on_all_workers(F body) {
     }
 }
 
+/// Runs it on the clock of a deterministic run: waiting takes no time, and a limit passes when it says.
+template <class F>
+void in_virtual_time(F body) {
+    runtime rt({.workers = 1, .deterministic = {.seed = 1}, .log = no_log()});
+    try {
+        rt.invoke(body);
+    } catch (const std::exception& e) {
+        ADD_FAILURE() << e.what();
+    }
+}
+
+inline exit_reason down_of(const monitor_ref& ref) {
+    return receive(when(ref, [](const down& d) { return d.reason; }));
+}
+
 }  // namespace heirloom::test

@@ -150,7 +150,8 @@ reply_message* call_and_wait(pid server, call_message* request, duration limit) 
     request->word = p->id.bits();
     request->ref = begin_call();
     request->server = p->waiting_for = server;
-    process* s = resolve(server);
+    const bool to_itself = server == p->id;  // would wait for ever: told at once, as in OTP
+    process* s = to_itself ? nullptr : resolve(server);
     call_in_progress scope{*p};
     if (t->role->seeded) [[unlikely]]
         trace_send(*t, server, *request);
@@ -158,7 +159,9 @@ reply_message* call_and_wait(pid server, call_message* request, duration limit) 
                            : push_outcome{push_outcome::refused};
     if (outcome.what == push_outcome::refused) {
         request->word = p->id.bits();
-        auto* bad = new_message<failed_reply>(reply_type<exit_reason>, reason::no_process);
+        auto* bad = new_message<failed_reply>(reply_type<exit_reason>,
+                                              to_itself ? exit_reason("calling_self"_a)
+                                                        : reason::no_process);
         bad->failed = true;
         bad->block_bytes = sizeof(failed_reply);
         bad->server = server;

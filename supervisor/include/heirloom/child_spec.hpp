@@ -78,6 +78,7 @@ public:
     struct extras {
         back_off delay;
         std::optional<restart_intensity> budget;
+        std::shared_ptr<const name_keeper> name;
     };
     static constexpr duration shutdown_default = duration::min();
     static constexpr duration shutdown_brutal = duration::min() + duration(1);
@@ -121,7 +122,7 @@ public:
         using request = start_request<kept>;
         call_message* first = new_message<typed_call<request>>(
             start_request_type<T, kept>,
-            request{{name_, heirloom::self()},
+            request{{start_name(name_, more ? more->name : nullptr), heirloom::self()},
                     {std::shared_ptr<const std::tuple<A...>>(self, &args_)}});
         message_ptr guard(first);
         auto* core = new typename behaviour_of<T>::driver;
@@ -238,6 +239,12 @@ public:
     /// Restarts that this child has for itself, beside the supervisor's intensity: when they are used up, the
     /// child stays stopped and the supervisor goes on.
     child_spec& budget(const restart_intensity& limit);
+    /// The name, kept by a registry or another keeper, that it has while it runs: a via<T>.
+    template <class Via>
+        requires requires(const Via& v) { v.keeper(); }
+    child_spec& name(const Via& name) {
+        return named(name.keeper());
+    }
 
     const std::string& id() const noexcept { return data_->id; }
     restart_type restart() const noexcept { return data_->restart; }
@@ -261,6 +268,7 @@ private:
         return *data_;
     }
     detail::child_data::extras& own_extras();
+    child_spec& named(std::shared_ptr<const name_keeper> keeper);
     std::shared_ptr<detail::child_data> data_;
 };
 

@@ -26,3 +26,4 @@
 #include <heirloom/sys.hpp>   // looking into running servers
 #include <heirloom/task.hpp>  // async, await
 #include <heirloom/timer.hpp>
+#include <heirloom/via.hpp>  // names kept by registries

@@ -12,6 +12,7 @@
 
 #include <heirloom/gen_server.hpp>
 #include <heirloom/monitor.hpp>
+#include <heirloom/via.hpp>
 
 // A registry is a process that knows which processes go by which keys, each with a value (Elixir: Registry). An entry
 // vanishes with its process. The registry is linked to those in it, so its crash takes along those that do not trap.
@@ -46,7 +47,7 @@ struct already_registered {
     }
 };
 
-template <class Key, class Value = std::monostate>
+template <class Key, class Value>
 class registry {
 public:
     using key_type = Key;
@@ -68,6 +69,11 @@ public:
         Key key;
         heirloom::pid who;
         std::function<bool(const Value&)> matches;
+    };
+    /// Of a server that has its name here and ends.
+    struct leave {
+        Key key;
+        heirloom::pid who;
     };
     struct keys_of {
         using reply = std::vector<Key>;
@@ -93,7 +99,9 @@ public:
     };
 
     explicit registry(registry_keys keys = registry_keys::unique, std::vector<atom> listeners = {})
-        : unique_(keys == registry_keys::unique), listeners_(std::move(listeners)) {
+        : unique_(keys == registry_keys::unique),
+          name_(detail::running_server("registry").given_name()),
+          listeners_(std::move(listeners)) {
         trap_exit(true);
     }
 
@@ -112,6 +120,7 @@ public:
         return found == by_key_.end() ? std::vector<entry>() : found->second;
     }
     void handle_call(drop d) { erase(d.key, d.who, d.matches); }
+    void handle_cast(leave l) { erase(l.key, l.who, {}); }
     std::vector<Key> handle_call(keys_of k) {
         const auto found = by_process_.find(k.who);
         return found == by_process_.end() ? std::vector<Key>() : found->second;
@@ -164,10 +173,11 @@ private:
     void tell(bool registered, const Key& key, heirloom::pid who, const Value& value) {
         for (atom listener : listeners_)
             if (const heirloom::pid p = whereis(listener))
-                try_send(p, registry_event<Key, Value>{registered, {}, key, who, value});
+                try_send(p, registry_event<Key, Value>{registered, name_, key, who, value});
     }
 
     bool unique_;
+    atom name_;
     std::vector<atom> listeners_;
     std::size_t size_ = 0;
     std::map<Key, std::vector<entry>> by_key_;
@@ -225,5 +235,48 @@ template <class K, class V>
 std::optional<std::string> get_meta(server_name<registry<K, V>> in, std::string name) {
     return call(in, typename registry<K, V>::get_meta{std::move(name)});
 }
+
+// --- Keys as the names of servers: via.hpp ---------------------------------------------------------------
+
+namespace detail {
+
+template <class K, class V>
+class registry_key final : public name_keeper {
+public:
+    using keys = registry<K, V>;
+    registry_key(server_name<keys> in, K key, V value)
+        : in_(in), key_(std::move(key)), value_(std::move(value)) {}
+
+    pid find() const override {
+        const auto all = call(in_, typename keys::find{key_});
+        return all.empty() ? pid() : all.front().first;
+    }
+    pid take(pid who) const override {
+        const auto added = call(in_, typename keys::add{key_, value_, who});
+        return added ? who : added.error().process;
+    }
+    // By a message that comes before any sign of our end.
+    void release(pid who) const noexcept override {
+        try {
+            using leave = typename keys::leave;
+            deliver(whereis(in_),
+                    new_message<typed_message<leave>>(cast_request<keys, leave>, leave{key_, who}));
+        } catch (...) {  // NOLINT(bugprone-empty-catch): no memory; the registry is linked to us
+        }
+    }
+
+private:
+    server_name<keys> in_;
+    K key_;
+    V value_;
+};
+
+}  // namespace detail
+
+template <class T>
+template <class K, class V>
+via<T>::via(server_name<registry<K, V>> in, std::type_identity_t<K> key,
+            std::type_identity_t<V> value)
+    : keeper_(std::make_shared<detail::registry_key<K, V>>(in, std::move(key), std::move(value))) {}
 
 }  // namespace heirloom

@@ -5,11 +5,13 @@
 #include <concepts>
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <optional>
 #include <ranges>
 #include <thread>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -30,6 +32,11 @@
 //     int three = await(std::move(sum));
 //
 // async links the two: whichever crashes takes the other along. async_nolink does not; await then says how it ended.
+// Given a dynamic supervisor first, the task is its temporary child (Elixir: Task.Supervisor): it is listed there, counts towards
+// max_children, and is stopped with it.
+//
+//     auto workers = dynamic_supervisor::start_link({.max_children = 100}).value();
+//     auto answer = async_nolink(workers, fetch, url);
 
 namespace heirloom {
 
@@ -101,7 +108,8 @@ namespace heirloom {
 
 // Function objects, so that a call with an argument of namespace std does not find std::async.
 
-/// Runs f(args...) in a process linked to the caller.
+/// Runs f(args...) in a process linked to the caller. As async(supervisor, f, args...): exits with the supervisor's
+/// reason when that refuses the child.
 inline constexpr detail::async_fn<detail::task_tie::linked> async{};
 /// The same, not linked: its crash does not reach the caller but as the result of await.
 inline constexpr detail::async_fn<detail::task_tie::watched> async_nolink{};

@@ -37,6 +37,11 @@ public:
     /// throwing. Not called when a non-trapping process is ended by a signal.
     virtual exit_reason on_exit(const exit_reason& why) { return why; }
 
+    /// Of a server that may be visited now (visit_server): what it is, an address; null otherwise.
+    virtual const void* visited_as() noexcept { return nullptr; }
+    /// A visitor's work threw: the process is to end for `why` as soon as it runs.
+    virtual void end_for(exit_reason why) noexcept { (void)why; }
+
     static void* operator new(std::size_t bytes) { return allocate_block(bytes); }
     static void operator delete(void* block, std::size_t bytes) noexcept {
         free_block(block, bytes);
@@ -183,6 +188,15 @@ reply_message* poll_reply(std::uint64_t ref);
 /// The limit starts to run when the caller really has to wait. Consumes the request. Null: timed out; a dead server
 /// gives a failed_reply with `no_process`.
 reply_message* call_and_wait(pid server, call_message* request, duration limit);
+
+struct visit_end {
+    bool visited = false;  // false: nothing was done; the server is busy, or may not be visited
+    reply_message* failed = nullptr;  // the work threw, and the server has ended: a failed_reply
+};
+/// Runs `work` on the caller's stack as the process `server`, if that is idle and is what `kind` says (R17). The work must
+/// not wait: it runs shielded. It returns whether the server now has something to do by itself.
+visit_end visit_server(pid server, const void* kind, bool (*work)(activity&, void*),
+                       void* argument);
 
 /// The right and the duty to answer one open call, for a server that answers later or lets another process answer.
 /// Move-only; dropped, the caller is told `no_reply`.

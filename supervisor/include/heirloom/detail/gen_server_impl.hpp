@@ -95,6 +95,10 @@ struct infos_of<T> {
     using type = handles<typename only_argument<decltype(&T::handle_info)>::type>;
 };
 
+/// R17: says so in its class, `static constexpr bool leaf = true;`.
+template <class T>
+concept leaf_server = requires { requires T::leaf; };
+
 // --- The activity of a server ---------------------------------------------------------------------------
 
 /// How a T is driven. Other behaviours (gen_statem) have their own.
@@ -151,6 +155,8 @@ struct server_behaviour {
                                    reply_to<reply_of<R>>(std::move(open)));
         } else {
             reply_message* answer = answer_of<reply_of<R>>([&]() -> decltype(auto) {
+                // Where it is not its caller that runs it, it must not wait either: see leaf_work.
+                [[maybe_unused]] std::conditional_t<leaf_server<T>, shield, unit> hold;
                 return d.object().handle_call(std::move(request->payload));
             });
             answer_call(request, answer);
@@ -222,6 +228,11 @@ private:
 
 template <class T>
 class server_activity : public object_core<T> {
+public:
+    const void* visited_as() noexcept override {
+        return leaf_server<T> && this->at_rest() ? &identity_of<T> : nullptr;
+    }
+
 protected:
     void info(message* m) override { dispatch(m, typename infos_of<T>::type{}); }
     void idle_timeout_passed() override {
@@ -301,15 +312,39 @@ call_message* make_call(Request&& request) {
     return new_message<typed_call<R>>(call_request<T, R>, std::forward<Request>(request));
 }
 
+// --- Leaf servers ---------------------------------------------------------------------------------------
+
+/// A request that its caller may run itself.
+template <class T, class R>
+concept run_by_caller = leaf_server<T> && answers_now<T, R> && !answers_later<T, R> &&
+                        std::is_same_v<driver_of<T>, server_activity<T>>;
+
+template <class T, class R>
+struct leaf_work {
+    R request;
+    std::optional<stored_reply<reply_of<R>>> answer;
+
+    static bool run(activity& host, void* work) {
+        auto& mine = *static_cast<leaf_work*>(work);
+        auto& core = static_cast<server_activity<T>&>(host);
+        core.note_message(call_request<T, R>);
+        if constexpr (std::is_void_v<reply_of<R>>) {
+            core.object().handle_call(std::move(mine.request));
+            mine.answer.emplace();
+        } else {
+            mine.answer.emplace(core.object().handle_call(std::move(mine.request)));
+        }
+        return !core.at_rest();
+    }
+    visit_end visit(pid to) { return visit_server(to, &identity_of<T>, &run, this); }
+};
+
 template <class T, class Request>
 result<reply_of<Request>, call_error> try_call_server(pid to, Request&& request, duration limit) {
     using R = stored_t<Request>;
-    if constexpr (!names_reply<R>) {
-        static_assert(names_reply<R>,
-                      "heirloom: a request names its reply: add `using reply = ...;` to it");
-    } else {
-        reply_message* got =
-            ask(to, make_call<T>(std::forward<Request>(request)), limit, "try_call");
+    using answer = result<reply_of<Request>, call_error>;
+    // Of a message that carries the answer, or says why there is none.
+    const auto take = [&](reply_message* got) -> answer {
         if (got == nullptr) return failure(call_error{reason::timeout, to, type_name<R>()});
         message_ptr owner(got);
         if (got->failed) [[unlikely]]
@@ -319,13 +354,37 @@ result<reply_of<Request>, call_error> try_call_server(pid to, Request&& request,
             return {};
         else
             return std::move(static_cast<typed_reply<reply_of<R>>*>(got)->payload);
+    };
+    if constexpr (!names_reply<R>) {
+        static_assert(names_reply<R>,
+                      "heirloom: a request names its reply: add `using reply = ...;` to it");
+    } else if constexpr (run_by_caller<T, R>) {
+        check_sendable<R>();
+        behaviour_of<T>::template check_call<R>();
+        leaf_work<T, R> work{std::forward<Request>(request), {}};
+        const visit_end end = limit < duration::zero() ? visit_end{} : work.visit(to);
+        if (!end.visited)
+            return take(ask(to, make_call<T>(std::move(work.request)), limit, "call"));
+        if (end.failed != nullptr) return take(end.failed);
+        safe_point();  // what was sent before the answer comes before it
+        if constexpr (std::is_void_v<reply_of<R>>)
+            return {};
+        else
+            return std::move(*work.answer);
+    } else {
+        return take(ask(to, make_call<T>(std::forward<Request>(request)), limit, "call"));
     }
 }
 
 template <class T, class Request>
 reply_of<Request> call_server(pid to, Request&& request, duration limit) {
     using R = stored_t<Request>;
-    if constexpr (names_reply<R>) {
+    if constexpr (run_by_caller<T, R>) {
+        auto end = try_call_server<T>(to, std::forward<Request>(request), limit);
+        if (!end) [[unlikely]]
+            end.error().raise();
+        if constexpr (!std::is_void_v<reply_of<R>>) return std::move(*end);
+    } else if constexpr (names_reply<R>) {
         reply_message* got = ask(to, make_call<T>(std::forward<Request>(request)), limit, "call");
         if (got == nullptr) [[unlikely]]
             raise_call_failed(reason::timeout, to, type_name<R>());
@@ -418,7 +477,8 @@ template <class T, class... A>
 concept starts_with_option = first_is_option<T, A...>::value;
 
 template <class T, class... A>
-start_end start_any(start_how how, const start_options& options, atom name, A&&... args) {
+start_end start_any(start_how how, const start_options& options, const start_name& name,
+                    A&&... args) {
     static_assert(std::is_constructible_v<T, stored_t<A>&&...>,
                   "heirloom: the server has no constructor for these start arguments");
     (check_sendable<stored_t<A>>(), ...);
@@ -442,15 +502,15 @@ start_end start_any(start_how how, const start_options& options, atom name, A&&.
 start_error to_start_error(start_end end);
 
 template <class T, class... A>
-result<server<T>, start_error> start_server(start_how how, const start_options& options, atom name,
-                                            A&&... args) {
+result<server<T>, start_error> start_server(start_how how, const start_options& options,
+                                            const start_name& name, A&&... args) {
     start_end end = start_any<T>(how, options, name, std::forward<A>(args)...);
     if (end.how == start_end::kind::started) return server<T>(end.process);
     return failure(to_start_error(std::move(end)));
 }
 template <class T, class... A>
-result<monitored_server<T>, start_error> start_monitored(const start_options& options, atom name,
-                                                         A&&... args) {
+result<monitored_server<T>, start_error> start_monitored(const start_options& options,
+                                                         const start_name& name, A&&... args) {
     start_end end = start_any<T>({.monitor = true}, options, name, std::forward<A>(args)...);
     if (end.how == start_end::kind::started)
         return monitored_server<T>{server<T>(end.process), end.monitor};

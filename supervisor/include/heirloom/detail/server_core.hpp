@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -13,6 +14,7 @@
 #include <heirloom/exit_reason.hpp>
 #include <heirloom/message.hpp>
 #include <heirloom/monitor.hpp>
+#include <heirloom/name_keeper.hpp>
 #include <heirloom/pid.hpp>
 #include <heirloom/process.hpp>
 
@@ -54,7 +56,7 @@ struct start_ack {
 
 /// What every start request says beside the arguments of the constructor.
 struct start_common {
-    atom name;
+    start_name name;
     pid parent;  // whose exit ends this server; empty if not linked
 };
 
@@ -85,6 +87,7 @@ struct server_extras {
     duration idle_limit{};
     std::unique_ptr<continuation> work;
     std::unique_ptr<sys_state, sys_state_deleter> sys;
+    std::optional<held_name> name;
 };
 
 class server_core : public activity {
@@ -96,6 +99,11 @@ public:
     exit_reason on_exit(const exit_reason& why) final;
 
     const server_identity& identity() const noexcept { return *identity_; }
+    void end_for(exit_reason why) noexcept final { stop_after_callback(std::move(why)); }
+    /// Up, and nothing asked for that the loop would have to see to first.
+    bool at_rest() const noexcept { return made_ && attention_ == 0; }
+    /// For the reports, of a message that did not come through the mailbox.
+    void note_message(const message_type& type) noexcept { last_ = &type; }
     pid parent() const noexcept { return parent_; }
     void set_parent(pid p) noexcept { parent_ = p; }
 
@@ -114,10 +122,10 @@ public:
     /// The object was made: tells the starter, unless the constructor asked to stop.
     void entered(call_message* start);
     /// The constructor said ignore_start().
-    void ignored(call_message* start, atom name);
+    void ignored(call_message* start, const start_name& name);
 
     /// The name it was started with; known while the constructor runs.
-    atom given_name() const noexcept { return starting_ ? common_->name : atom(); }
+    atom given_name() const noexcept { return starting_ ? common_->name.name : atom(); }
 
     // --- Looking in: sys.hpp ---
     sys_state& sys();

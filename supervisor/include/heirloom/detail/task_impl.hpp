@@ -18,6 +18,8 @@ struct stream_options {
     bool ordered = true;
     /// For each task.
     duration limit = default_call_limit;
+    /// A dynamic supervisor whose children they are.
+    std::optional<supervisor_ref> under = {};
     on_task_timeout on_timeout = on_task_timeout::exit;
 };
 
@@ -66,6 +68,41 @@ auto start_task(task_tie tie, F&& f, A&&... args) {
         {}, {.link = linked, .monitor = true},
         task_body<R, function>{std::forward<F>(f), answer, linked}, std::forward<A>(args)...);
     return task<R>(ids.process, ids.monitor, answer, linked);
+}
+
+/// A task that a supervisor starts waits until whoever asked for it watches it, so that nothing of its end is missed.
+struct task_go {};
+void await_go(pid owner);
+/// Starts `body` as a temporary child, linked to the supervisor. Exits with its reason if it refuses.
+pid start_task_child(supervisor_ref under, std::function<pid()> body);
+
+template <class F, class... A>
+auto start_task_under(supervisor_ref under, task_tie tie, F&& f, A&&... args) {
+    using function = std::decay_t<F>;
+    using R = std::invoke_result_t<function, stored_t<A>...>;
+    if constexpr (!std::is_void_v<R>) check_sendable<R>();
+    (check_sendable<stored_t<A>>(), ...);
+    const alias_ref answer = alias();
+    const bool linked = tie == task_tie::linked;
+    struct work {
+        task_body<R, function> body;
+        std::tuple<stored_t<A>...> args;
+    };
+    // Shared, as a specification is copied: it is started once.
+    auto todo = std::make_shared<work>(
+        work{{std::forward<F>(f), answer, linked}, {std::forward<A>(args)...}});
+    const pid process = start_task_child(under, [todo] {
+        return spawn_link([todo] {
+            await_go(todo->body.answer.owner);
+            auto mine = std::move(*todo);
+            std::apply(std::move(mine.body), std::move(mine.args));
+        });
+    });
+    todo.reset();
+    if (linked) link(process);
+    const monitor_ref watch = monitor(process);
+    deliver(process, new_user_message<task_go>());
+    return task<R>(process, watch, answer, linked);
 }
 
 void check_task_owner(pid owner, bool valid, const char* function);
@@ -129,6 +166,11 @@ struct async_fn {
         requires std::is_invocable_v<std::decay_t<F>, stored_t<A>...>
     auto operator()(F&& f, A&&... args) const {
         return start_task(Tie, std::forward<F>(f), std::forward<A>(args)...);
+    }
+    template <class F, class... A>
+        requires std::is_invocable_v<std::decay_t<F>, stored_t<A>...>
+    auto operator()(supervisor_ref under, F&& f, A&&... args) const {
+        return start_task_under(under, Tie, std::forward<F>(f), std::forward<A>(args)...);
     }
 };
 
@@ -234,7 +276,9 @@ private:
     void fill() {
         for (; running_.size() < options_.max_concurrency && at_ != std::ranges::end(*range_);
              ++at_)
-            running_.push_back({start_task(task_tie::linked, f_, element(*at_)),
+            running_.push_back({options_.under ? start_task_under(*options_.under, task_tie::linked,
+                                                                  f_, element(*at_))
+                                               : start_task(task_tie::linked, f_, element(*at_)),
                                 deadline_after(options_.limit, "async_stream")});
     }
     // Whichever ends first, as `which`; nothing when the time of that one is up.

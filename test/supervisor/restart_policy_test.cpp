@@ -1,0 +1,126 @@
+// What goes beyond OTP: back-off, budgets of one child, held children; and a supervisor that ends while it starts one.
+#include "servers.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace heirloom::test {
+namespace {
+
+class cell {};
+
+class dies_at_once {
+public:
+    explicit dies_at_once(pid boss) {
+        send(boss, runtime_clock::now());
+        continue_with([] { exit("at_once"_a); });
+    }
+};
+
+TEST(back_off, waits_longer_and_longer_and_starts_again_after_a_quiet_time) {
+    runtime rt({.workers = 1, .deterministic = {.seed = 5}, .log = no_log()});
+    rt.invoke([] {
+        auto sup = supervisor::start_link(
+                       {.intensity = {.restarts = 100},
+                        .children = {child<dies_at_once>("d", self())
+                                         .delay({.initial = 10ms, .factor = 2, .maximum = 50ms})}})
+                       .value();
+        std::vector<time_point> starts;
+        for (int i = 0; i < 6; ++i) starts.push_back(receive<time_point>());
+        const duration wanted[] = {10ms, 20ms, 40ms, 50ms, 50ms};
+        for (std::size_t i = 0; i < 5; ++i) {
+            const duration waited = starts[i + 1] - starts[i];
+            require(waited >= wanted[i] && waited < wanted[i] + 5ms,
+                    "wait " + std::to_string(i) + ": " + std::to_string(waited.count()));
+        }
+        // A pending restart never revives a child that was stopped meanwhile.
+        while (which_children(sup)[0].status != child_status::restarting) yield();
+        terminate_child(sup, "d").value();
+        while (receive_for<time_point>(0s)) {
+        }
+        require(!receive_for<time_point>(1s), "it was revived");
+        stop(sup);
+    });
+}
+
+TEST(budget, of_one_child_stops_that_child_alone) {
+    on_all_workers([] {
+        auto sup =
+            supervisor::start_link(
+                {.intensity = {.restarts = 1000},
+                 .children = {child<cell>("good"), child<dies_at_once>("bad", self())
+                                                       .budget({.restarts = 3, .within = 1h})}})
+                .value();
+        for (int i = 0; i < 4; ++i) receive<time_point>();
+        while (which_children(sup)[1].status != child_status::stopped) yield();
+        require(!receive_for<time_point>(5ms));
+        require(which_children(sup)[0].status == child_status::running);
+        stop(sup);
+    });
+}
+
+std::atomic<bool> let_go{false}, spinning{false};
+class spins {
+public:
+    struct spin {};
+    void handle_cast(spin) {
+        spinning = true;
+        while (!let_go.load()) {
+        }  // no safe point: it cannot be killed
+    }
+};
+inline constexpr server_name<spins> the_spinner{"spinner"};
+
+TEST(held, a_child_that_cannot_be_killed_is_reported_and_left_behind) {
+    let_go = spinning = false;
+    log_keeper log;
+    runtime rt({.workers = 2, .log = log.sink()});
+    rt.invoke([&] {
+        auto sup = supervisor::start_link(
+                       {.children = {child<spins>(the_spinner).shutdown(5ms), child<cell>("other")},
+                        .grace = 20ms})
+                       .value();
+        const pid spinner = whereis(the_spinner);
+        cast(the_spinner, spins::spin{});
+        while (!spinning.load()) yield();
+        terminate_child(sup, "spinner").value();
+        require(log.wait_for("child_held", "spinner"));
+        require_eq(count_children(sup).active, 1u);
+        // Its name stays with it until it unwinds; a start that needs the name fails.
+        require_eq(whereis(the_spinner), server<spins>(spinner));
+        require(restart_child(sup, "spinner").error().kind == child_failure::start_failed);
+        let_go = true;
+        const auto ref = monitor(spinner);
+        down_of(ref);
+        restart_child(sup, "spinner").value();
+        require(whereis(the_spinner) && whereis(the_spinner) != server<spins>(spinner));
+        stop(sup);
+    });
+}
+
+class never_up {
+public:
+    explicit never_up(pid boss) {
+        send(boss, self());
+        receive<atom>();
+    }
+};
+
+TEST(starting_child, does_not_keep_its_supervisor_from_ending) {
+    on_all_workers([] {
+        trap_exit(true);
+        auto sup = dynamic_supervisor::start_link().value();
+        spawn([sup, boss = self()] { (void)start_child(sup, child<never_up>("slow", boss)); });
+        const pid starting = receive<pid>();
+        const auto ref = monitor(starting);
+        exit(sup, reason::shutdown);
+        require_eq(down_of(ref), reason::killed);
+        require_eq(receive<exit_signal>().reason, reason::shutdown);
+    });
+}
+
+}  // namespace
+}  // namespace heirloom::test
