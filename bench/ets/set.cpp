@@ -6,6 +6,8 @@
 
 #include <vector>
 
+#include <heirloom/heirloom.hpp>
+
 namespace heirloom::bench {
 namespace {
 

@@ -1,7 +1,7 @@
 // What does a process cost from its start to its end: alone, watched, linked, as one of a million,
 // and as the unit in which work is divided? Not asked here: what it costs while it waits
 // (memory.cpp), or on a stack that was never used before (the first batch pays for those).
-#include "scenario.hpp"
+#include "support/scenario.hpp"
 
 #include <algorithm>
 #include <atomic>

@@ -1,7 +1,7 @@
 // What does a message cost from one process to another: alone, through many, from many, between
 // cores, and from a thread that is no process? Not asked here: what large or allocating payloads
 // cost (these are one or two words), or how long a message waits behind a process that computes.
-#include "scenario.hpp"
+#include "support/scenario.hpp"
 
 #include <atomic>
 #include <future>
@@ -205,13 +205,12 @@ const auto registered = {
     add("runtime/pairs:64", 1'280'000, pairs),
     add("runtime/foreign_send", 1'000'000, foreign_send),
 };
-const auto on_two_cores =
-    benchmark::RegisterBenchmark("runtime/cross_core_round_trip", [](benchmark::State& state) {
-        measure(state, 500'000, [](runtime& rt, std::int64_t n, stopwatch& watch) {
-            bool right = false;
-            return rt.run([&] { right = cross_core_round_trip(n, watch); }) == 0 && right;
-        });
-    }) -> ArgName("workers") -> Arg(2) -> UseManualTime();
+const bool on_two_cores =
+    measure("runtime/cross_core_round_trip/workers:2", 2, 500'000, [](std::uint64_t n) {
+        stopwatch watch;
+        const bool right = cross_core_round_trip(static_cast<std::int64_t>(n), watch);
+        return outcome{watch.seconds(), n, right};
+    });
 
 }  // namespace
 }  // namespace heirloom::bench

@@ -1,7 +1,7 @@
 // What do the runtime's small services cost a process: letting others run, a limit that does not
 // pass, finding a name, and asking a server while other messages wait? Not asked here: what a
 // gen_server adds to a call, or how exactly a timer keeps its time.
-#include "scenario.hpp"
+#include "support/scenario.hpp"
 
 #include <vector>
 

@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include <heirloom/heirloom.hpp>
+
 namespace heirloom::bench {
 namespace {
 
