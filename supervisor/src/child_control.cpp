@@ -186,9 +186,11 @@ child_control::ending child_control::begin_end(const child_data& spec, pid proce
     ending e{process, monitor(process), time_point::max(), brutal, brutal};
     unlink(process);
     exit(process, brutal ? reason::kill : reason::shutdown);
-    const duration limit = brutal ? grace_ : shutdown_limit(spec);
-    if (limit != forever) e.limit = deadline_after(limit, "shutdown");
     return e;
+}
+
+duration child_control::first_limit(const child_data& spec) const noexcept {
+    return spec.shutdown == child_data::shutdown_brutal ? grace_ : shutdown_limit(spec);
 }
 
 bool child_control::insist(const child_data& spec, ending& e) {
@@ -206,13 +208,12 @@ bool child_control::insist(const child_data& spec, ending& e) {
 
 exit_reason child_control::finish_end(const child_data& spec, ending e) {
     std::optional<exit_reason> why;
+    duration left = first_limit(spec);
     do {
-        const duration left = e.limit == time_point::max()
-                                  ? forever
-                                  : std::max(duration::zero(), e.limit - runtime_clock::now());
         why = receive(
             when(e.watch, [](const down& d) { return std::optional<exit_reason>(d.reason); }),
             after(left, [] { return std::optional<exit_reason>(); }));
+        left = grace_;
     } while (!why && insist(spec, e));
     if (!why) return "held"_a;
     if (*why == reason::no_process) {

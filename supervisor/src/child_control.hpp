@@ -42,11 +42,13 @@ public:
     struct ending {
         pid process;
         monitor_ref watch;
-        time_point limit;
-        bool killed;      // `limit` is that of the grace
-        bool by_request;  // the specification says to kill it
+        time_point limit;  // max() until who ends many at once has set it
+        bool killed;       // the limit is that of the grace
+        bool by_request;   // the specification says to kill it
     };
     ending begin_end(const child_data& spec, pid process);
+    /// How long it has from then on, before insist().
+    duration first_limit(const child_data& spec) const noexcept;
     exit_reason finish_end(const child_data& spec, ending e);
     /// Its time is up: kills it and gives it the grace. False if that was over too: it is held, and left behind.
     bool insist(const child_data& spec, ending& e);

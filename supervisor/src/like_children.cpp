@@ -1,8 +1,9 @@
+#include "like_children.hpp"
+
 #include "heirloom/errors.hpp"
 #include "heirloom/process.hpp"
 #include "heirloom/receive.hpp"
 #include "heirloom/timer.hpp"
-#include "supervision.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -146,12 +147,14 @@ void like_children::stop_all() {
     for (auto& [bits, spec] : running_) {
         const pid process = pid::from_bits(bits);
         auto ending = control_.begin_end(*spec, process);
+        if (const duration limit = control_.first_limit(*spec); limit != forever)
+            ending.limit = deadline_after(limit, "shutdown");
         const std::uint64_t id = ending.watch.id;
         waiting.emplace(id, last_moments{ending, std::move(spec), false});
     }
     running_.clear();
     supervisors_ = 0;
-    const pid parent = running_server("supervisor").parent();
+    const pid parent = core_.parent();
     // How those ended that were dead before they were told: their exit signals came before.
     boost::unordered_flat_map<std::uint64_t, exit_reason> before;
     while (!waiting.empty()) {
@@ -218,13 +221,6 @@ result<started_child, child_error> like_children::terminate(const std::string& i
 }
 
 // --- Asking -------------------------------------------------------------------------------------------------
-
-result<started_child, child_error> like_children::restart(const std::string&) {
-    return refused(child_failure::simple_one_for_one);
-}
-result<started_child, child_error> like_children::remove(const std::string&) {
-    return refused(child_failure::simple_one_for_one);
-}
 
 result<child_spec, child_error> like_children::spec_of(const std::string& id, pid process) {
     child_data_ptr spec;

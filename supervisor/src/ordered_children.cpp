@@ -1,7 +1,8 @@
+#include "ordered_children.hpp"
+
 #include "heirloom/errors.hpp"
 #include "heirloom/process.hpp"
 #include "heirloom/timer.hpp"
-#include "supervision.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -54,7 +55,7 @@ void ordered_children::set_running(child& c, pid process) {
     set_stopped(c);
     c.process = process;
     c.status = child_status::running;
-    c.started_at = runtime_clock::now();
+    if (c.spec->more) c.started_at = runtime_clock::now();
     by_pid_.emplace(process.bits(), &c);
     ++active_;
     significant_ += c.spec->significant;
@@ -214,8 +215,7 @@ void ordered_children::restart_group(child& failed, child* begin) {
 // --- Requests -----------------------------------------------------------------------------------------------
 
 result<started_child, child_error> ordered_children::start_child(child_spec spec) {
-    if (spec.id().empty())
-        return refused(child_failure::bad_spec, {}, {}, "a child without an id");
+    if (spec.id().empty()) return refused(child_failure::bad_spec, {}, {}, "a child without an id");
     if (std::string fault = fault_of(spec, auto_shutdown_); !fault.empty())
         return refused(child_failure::bad_spec, {}, {}, std::move(fault));
     if (child* there = find_child(spec.id())) {
@@ -237,11 +237,6 @@ result<started_child, child_error> ordered_children::start_child(child_spec spec
     control_.report_start_error(*c.spec, s.reason);
     forget(c);
     return refused(child_failure::start_failed, s.process, std::move(s.reason));
-}
-
-result<started_child, child_error> ordered_children::start_like(const std::any&) {
-    return refused(child_failure::bad_spec, {}, {},
-                   "this supervisor's children have a specification each");
 }
 
 result<started_child, child_error> ordered_children::terminate(const std::string& id, pid process) {

@@ -13,19 +13,28 @@ failure<child_error> refused(child_failure kind, pid process, exit_reason why, s
     return failure(child_error{kind, std::move(why), process, std::move(text)});
 }
 
-bool supervision::stopping() const { return running_server("supervisor").stopping(); }
+result<started_child, child_error> supervision::start_like(const std::any&) {
+    return refused(child_failure::bad_spec, {}, {},
+                   "this supervisor's children have a specification each");
+}
+result<started_child, child_error> supervision::restart(const std::string&) {
+    return refused(child_failure::simple_one_for_one);
+}
+result<started_child, child_error> supervision::remove(const std::string&) {
+    return refused(child_failure::simple_one_for_one);
+}
 
 bool supervision::may_restart(const child_data& spec, const exit_reason& why) {
     if (window_.count(runtime_clock::now())) return true;
     control_.report_giving_up(spec, why, window_);
-    running_server("supervisor").stop_after_callback(reason::shutdown);
+    core_.stop_after_callback(reason::shutdown);
     return false;
 }
 
 void supervision::consider_auto_shutdown(const child_data& spec, std::size_t others) {
     if (!spec.significant || auto_shutdown_ == auto_shutdown_mode::never) return;
     if (auto_shutdown_ == auto_shutdown_mode::all_significant && others != 0) return;
-    running_server("supervisor").stop_after_callback(reason::shutdown);
+    core_.stop_after_callback(reason::shutdown);
 }
 
 }  // namespace heirloom::detail

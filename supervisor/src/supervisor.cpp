@@ -3,7 +3,8 @@
 #include "heirloom/errors.hpp"
 #include "heirloom/log.hpp"
 #include "heirloom/process.hpp"
-#include "supervision.hpp"
+#include "like_children.hpp"
+#include "ordered_children.hpp"
 
 #include <unordered_set>
 

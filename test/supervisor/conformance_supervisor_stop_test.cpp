@@ -377,6 +377,21 @@ TEST(conformance_behaviours, sv_scale) {
     });
 }
 
+TEST(scale, servers_by_the_hundred_thousand_answer_and_end) {
+    runtime rt({.workers = 2, .log = no_log()});
+    rt.invoke([] {
+        const std::size_t count = scaled(100'000);
+        auto sup = dynamic_supervisor::start_link().value();
+        const child_spec spec = child<worker>("", pid(), "x");
+        std::vector<server<worker>> all;
+        for (std::size_t i = 0; i < count; ++i) all.emplace_back(start_child(sup, spec).value());
+        require_eq(count_children(sup).active, count);
+        for (const auto s : all) require_eq(call(s, worker::id_of{}), "x");
+        stop(sup);
+        for (const auto s : all) require(!is_alive(s));
+    });
+}
+
 TEST(conformance_behaviours, sv_callback_module) {
     on_all_workers([] {
         auto sup = supervisor::start_link({}).value();
