@@ -261,19 +261,23 @@ TEST(call, in_a_chain_and_in_a_circle_that_times_out) {
             // Servers made of processes that call the next one before they answer.
             struct link_of_chain final : detail::activity {
                 pid next;
+                duration limit = 10s;
                 explicit link_of_chain(pid n) : next(n) {}
                 detail::disposition run() override {
                     while (detail::message* m = detail::next_message()) {
                         if (m->type->kind != detail::message_kind::call) {
                             if (m->type == &detail::user_type<pid>)
                                 next = static_cast<detail::typed_message<pid>*>(m)->payload;
+                            else if (m->type == &detail::user_type<number>)
+                                limit = std::chrono::milliseconds(
+                                    static_cast<detail::typed_message<number>*>(m)->payload.n);
                             m->type->destroy(m);
                             continue;
                         }
                         auto* call = static_cast<detail::typed_call<request>*>(m);
                         const int n = call->payload.n;
                         const auto o =
-                            next ? ask(next, {what::answer, n}, 5ms) : outcome{outcome::value, n};
+                            next ? ask(next, {what::answer, n}, limit) : outcome{outcome::value, n};
                         if (o.kind == outcome::value)
                             detail::answer_call(call, detail::new_reply<int>(o.n + 1));
                         else
@@ -290,10 +294,12 @@ TEST(call, in_a_chain_and_in_a_circle_that_times_out) {
                                                        {.entry = "link"})
                                     .process);
             for (int i = 0; i < 20; ++i) w.equal(ask(chain.back(), {what::answer, i}).n, i + 10);
+            for (pid p : chain) send(p, number{5});
             send(chain.front(), chain.back());
             const auto o = ask(chain.back(), {what::answer, 0});
             w.that(o.kind == outcome::failed, "a circle of calls ends by its limits");
             send(chain.front(), pid());
+            for (pid p : chain) send(p, number{10'000});
             w.equal(ask(chain.back(), {what::answer, 7}).n, 17);
             for (pid p : chain) exit(p, reason::kill);
         },

@@ -43,6 +43,7 @@ void log_queue::push(log_event event) noexcept {
     }
     bool queued = false;
     try {
+        handed_over(&queue_);
         queued = queue_.enqueue(std::move(event));
     } catch (...) {
         queued = false;
@@ -82,6 +83,7 @@ void log_queue::thread_main() noexcept {
             asleep_.store(false, std::memory_order_relaxed);
             continue;
         }
+        taken_over(&queue_);
         quiet = 0;
         emit(event);
         event = {};

@@ -2,6 +2,7 @@
 
 #include "heirloom/log.hpp"
 #include "platform/parking.hpp"
+#include "platform/sanitizers.hpp"
 
 #include <atomic>
 #include <cstdint>

@@ -13,7 +13,7 @@
 // The new thread_context travels in the transfer: a process that resumes on another thread reads no thread-local.
 namespace heirloom::detail {
 
-enum class farewell : std::uint8_t {
+enum class farewell : std::uint64_t {
     nothing,       // a base context that went back to its pool's list, or a deferred caller
     park,          // make the process wait, unless a message came in between
     requeue,       // it stays runnable
@@ -31,6 +31,35 @@ struct departure {
 };
 
 using base_function = void (*)(boost::context::detail::transfer_t) noexcept;
+
+/// What a departing context left behind. Word by word: a wider load of words just stored waits for the store buffer.
+inline departure departure_at(const void* data) noexcept {
+    const auto* left = static_cast<const volatile departure*>(data);
+    return {left->thread, left->from, left->to, left->who, left->then};
+}
+
+/// jump_fcontext, entered by a jump: it leaves by a jump, so that a call would put the return predictor out of step, and every
+/// `ret` after a switch would be guessed wrong.
+inline boost::context::detail::transfer_t jump(boost::context::detail::fcontext_t to,
+                                               void* data) noexcept {
+#if defined(__x86_64__)
+    boost::context::detail::transfer_t t;
+    // Below the red zone, which the compiler may use where it sees no call.
+    asm volatile("leaq -128(%%rsp), %%rsp\n\t"
+                 "leaq 1f(%%rip), %%rax\n\t"
+                 "pushq %%rax\n\t"
+                 "jmp jump_fcontext\n"
+                 "1:\tleaq 128(%%rsp), %%rsp"
+                 : "=a"(t.fctx), "=d"(t.data), "+D"(to), "+S"(data)
+                 :
+                 : "rcx", "r8", "r9", "r10", "r11", "cc", "memory", "xmm0", "xmm1", "xmm2", "xmm3",
+                   "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
+                   "xmm13", "xmm14", "xmm15");
+    return t;
+#else
+    return boost::context::detail::jump_fcontext(to, data);
+#endif
+}
 
 /// Leaves the running context for `to` (null: the thread's native stack) and returns when it is resumed, with the
 /// departure of whoever switched here.
@@ -62,8 +91,8 @@ inline departure switch_context(const departure& leaving, base_function fresh) n
 #if HEIRLOOM_TSAN
     __tsan_switch_to_fiber(to ? to->fiber : thread->native_fiber, 0);
 #endif
-    auto transfer = boost::context::detail::jump_fcontext(target, const_cast<departure*>(&leaving));
-    departure arrived = *static_cast<departure*>(transfer.data);
+    auto transfer = jump(target, const_cast<departure*>(&leaving));
+    departure arrived = departure_at(transfer.data);
     if (arrived.from)
         arrived.from->context = transfer.fctx;
     else
@@ -84,7 +113,7 @@ inline departure switch_context(const departure& leaving, base_function fresh) n
 
 /// The first thing a fresh context does with what it was given.
 inline departure enter_context(boost::context::detail::transfer_t transfer) noexcept {
-    departure arrived = *static_cast<departure*>(transfer.data);
+    departure arrived = departure_at(transfer.data);
     if (arrived.from)
         arrived.from->context = transfer.fctx;
     else

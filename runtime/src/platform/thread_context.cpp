@@ -19,21 +19,38 @@ struct owned_context {
     }
 };
 
+}  // namespace
+
 // A plain pointer is read without the guard that a thread-local object with a destructor needs.
-constinit thread_local thread_context* mine = nullptr;
+extern "C" {
+#if defined(__x86_64__)
+constinit thread_local thread_context* heirloom_this_thread = nullptr;
+#else
+static constinit thread_local thread_context* heirloom_this_thread = nullptr;
+#endif
+}
 
 [[gnu::noinline, gnu::cold]] thread_context& make_context() noexcept {
     thread_local owned_context owned;
-    mine = &owned.context;
-    return *mine;
+    heirloom_this_thread = &owned.context;
+    return owned.context;
 }
 
-}  // namespace
-
+#if !defined(__x86_64__)
 thread_context& this_thread() noexcept {
-    thread_context* context = mine;
+    thread_context* context = heirloom_this_thread;
     asm volatile("" : "+r"(context));  // keeps calls from being merged as if the function were pure
     return context ? *context : make_context();
 }
+#endif
 
 }  // namespace heirloom::detail
+
+#if HEIRLOOM_TSAN
+// moodycamel's queue orders its elements by atomic_thread_fence, which ThreadSanitizer does not model: it takes an element written
+// before a fence and read after one for a race. What is handed through our queues is announced with tsan_release and tsan_acquire,
+// so the reports that matter, about what the elements point to, stay.
+extern "C" __attribute__((weak, visibility("default"))) const char* __tsan_default_suppressions() {
+    return "race:moodycamel::\n";
+}
+#endif

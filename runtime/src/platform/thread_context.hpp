@@ -59,8 +59,27 @@ struct thread_context {
         false;  // drives a deterministic run whose faults may refuse a block
 };
 
-/// The calling thread's context. Never inlined and never cached by callers across a switch: a process may resume
-/// on another thread, and compilers treat a thread-local's address as constant within a function.
+// The calling thread's context must not be kept across a switch: a process may resume on another thread, and compilers treat
+// a thread-local's address as constant within a function.
+#if defined(__x86_64__)
+extern "C" {
+extern constinit thread_local thread_context* heirloom_this_thread
+    __attribute__((tls_model("initial-exec")));
+}
+[[gnu::noinline, gnu::cold]] thread_context& make_context() noexcept;
+
+inline thread_context& this_thread() noexcept {
+    // Two loads that the compiler can neither merge nor keep across a call, which a switch is.
+    thread_context* context;
+    asm volatile("movq heirloom_this_thread@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0"
+                 : "=r"(context)
+                 :
+                 : "memory");
+    return __builtin_expect(context != nullptr, 1) ? *context : make_context();
+}
+#else
+/// Never inlined, for that reason.
 [[gnu::noinline]] thread_context& this_thread() noexcept;
+#endif
 
 }  // namespace heirloom::detail

@@ -464,14 +464,15 @@ bool wakes_quiet(message_kind kind) noexcept {
 enum class room : std::uint8_t { yes, no, dead };
 /// Counts a user message into a bounded mailbox.
 room reserve_room(process& p, pid to, message& m) noexcept {
-    if (p.mailbox_bound == 0) return room::yes;
-    if (!p.lives_as(to)) return room::dead;
-    if (p.bounded_count.fetch_add(1, std::memory_order_relaxed) < p.mailbox_bound) {
-        m.word |= counted_in;
-        return room::yes;
-    }
-    p.bounded_count.fetch_sub(1, std::memory_order_relaxed);
-    return room::no;
+    const std::uint32_t bound = p.mailbox_bound.load(std::memory_order_relaxed);
+    if (bound == 0) return room::yes;
+    std::uint64_t counted = p.bounded.load(std::memory_order_relaxed);
+    do {
+        if ((counted >> 32) != to.generation() || !p.lives_as(to)) return room::dead;
+        if (static_cast<std::uint32_t>(counted) >= bound) return room::no;
+    } while (!p.bounded.compare_exchange_weak(counted, counted + 1, std::memory_order_relaxed));
+    m.word |= counted_in;
+    return room::yes;
 }
 
 }  // namespace
@@ -546,13 +547,13 @@ void send_bounded(process& target, pid to, message* m) {
         case room::no:
             break;
         }
-        if (target.when_full == mailbox_policy::drop_newest) {
+        if (target.when_full.load(std::memory_order_relaxed) == mailbox_policy::drop_newest) {
             target.bounded_dropped.fetch_add(1, std::memory_order_relaxed);
             return;
         }
-        if (target.when_full == mailbox_policy::refuse)
+        if (target.when_full.load(std::memory_order_relaxed) == mailbox_policy::refuse)
             throw limit_reached("mailbox", "heirloom: send: the mailbox of " + to_string(to) +
-                                               " holds " + std::to_string(target.mailbox_bound) +
+                                               " holds " + std::to_string(target.mailbox_bound.load(std::memory_order_relaxed)) +
                                                " messages, its bound");
         refuse_wait(running_process("send"), "send");
         sleep(std::chrono::microseconds(50));
@@ -568,7 +569,7 @@ void send_message(pid to, message* m) {
         throw not_in_process("send");
     }
     process* target = resolve(to);
-    if (target && target->mailbox_bound != 0) {
+    if (target && target->mailbox_bound.load(std::memory_order_relaxed) != 0) {
         scope.may_move();
         return send_bounded(*target, to, m);
     }
@@ -815,7 +816,7 @@ void unget_message(message* m) noexcept {
     if (m->type->kind == message_kind::call)
         unregister_open_call(p, static_cast<call_message*>(m));
     else if (m->type->kind == message_kind::user && (m->word & counted_in))
-        p.bounded_count.fetch_add(1, std::memory_order_relaxed);
+        p.bounded.fetch_add(1, std::memory_order_relaxed);
     p.queue.push_front(m);
     ++p.queued;
 }

@@ -2,13 +2,13 @@
 
 #include "deterministic/drive.hpp"
 #include "platform/sanitizers.hpp"
+#include "platform/spin_lock.hpp"
 
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <mutex>
 #include <new>
-
-#include <concurrentqueue.h>
 
 namespace heirloom::detail {
 namespace {
@@ -23,13 +23,25 @@ constexpr unsigned class_of(std::size_t bytes) noexcept {
     return bytes <= 256 ? static_cast<unsigned>((bytes + line - 1) / line - 1) : block_classes - 1;
 }
 
-using depot = moodycamel::ConcurrentQueue<free_block_node*>;
+/// Batches of free blocks, the last one given back on top: it is the warmest. A queue would go round through all blocks that a
+/// storm has ever needed, each cold by the time its turn comes.
+struct alignas(64) depot {
+    spin_lock lock;
+    free_block_node* top = nullptr;  // guarded by lock
 
-/// Never destroyed: threads that outlive main() still return their blocks.
-depot* depots() noexcept {
-    static depot* const all = new depot[block_classes];
-    return all;
-}
+    void push(free_block_node* head) noexcept {
+        std::lock_guard guard(lock);
+        head->next_batch = top;
+        top = head;
+    }
+    free_block_node* pop() noexcept {
+        std::lock_guard guard(lock);
+        free_block_node* head = top;
+        if (head) top = head->next_batch;
+        return head;
+    }
+};
+constinit depot depots[block_classes];
 
 void* aligned(std::size_t bytes) {
     void* p = std::aligned_alloc(line, (bytes + line - 1) / line * line);
@@ -54,8 +66,7 @@ constexpr void count_blocks(const thread_context&, std::int64_t) noexcept {}
 #endif
 
 [[gnu::noinline]] void* refill(block_cache::list& list, unsigned c) {
-    free_block_node* chain = nullptr;
-    if (depots()[c].try_dequeue(chain)) {
+    if (free_block_node* chain = depots[c].pop()) {
         list.head = chain->next;
         list.count = chain->count - 1;
         return chain;
@@ -79,7 +90,7 @@ constexpr void count_blocks(const thread_context&, std::int64_t) noexcept {}
             head = node;
         }
         head->count = batch;
-        depots()[c].enqueue(head);
+        depots[c].push(head);
     }
     return slab;
 }
@@ -91,15 +102,7 @@ constexpr void count_blocks(const thread_context&, std::int64_t) noexcept {}
     free_block_node* rest = last->next;
     last->next = nullptr;
     head->count = batch;
-    try {
-        if (!depots()[c].enqueue(head)) {
-            last->next = rest;  // no memory for the depot: keep them, and grow past I1
-            return;
-        }
-    } catch (...) {
-        last->next = rest;
-        return;
-    }
+    depots[c].push(head);
     list.head = rest;
     list.count -= batch;
 }
@@ -147,11 +150,7 @@ void return_blocks(block_cache& cache) noexcept {
         block_cache::list& list = cache.lists[c];
         if (!list.head) continue;
         list.head->count = list.count;
-        try {
-            depots()[c].enqueue(list.head);
-        } catch (
-            ...) {  // NOLINT(bugprone-empty-catch): no memory for the depot; the blocks stay unused
-        }
+        depots[c].push(list.head);
         list = {};
     }
 }

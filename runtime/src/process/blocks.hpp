@@ -21,7 +21,8 @@ inline constexpr bool counts_blocks = false;
 
 struct free_block_node {
     free_block_node* next;
-    unsigned count;  // of the chain it heads, while that is in a depot
+    unsigned count;               // of the chain it heads, while that is in a depot
+    free_block_node* next_batch;  // the same: the batch below
 };
 
 /// Gives a thread's lists back to the depots, when the thread ends.

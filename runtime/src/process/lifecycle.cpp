@@ -37,10 +37,7 @@ void reset(process& p) noexcept {
     p.suspended = false;
     p.waits_quietly = p.in_exit = p.dropped_calls = false;
     p.level = priority::normal;
-    p.when_full = mailbox_policy::refuse;
     p.shields = p.callbacks = 0;
-    p.bounded_count.store(0, std::memory_order_relaxed);
-    p.mailbox_bound = 0;
     p.bounded_dropped.store(0, std::memory_order_relaxed);
     p.queued = 0;
     p.mark = nullptr;
@@ -256,8 +253,9 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
     reset(*p);
     p->stack_bytes = stack_class;
     p->level = b.options->priority;
-    p->mailbox_bound = static_cast<std::uint32_t>(b.options->mailbox_bound);
-    p->when_full = b.options->when_full;
+    p->bounded.store(std::uint64_t{p->id.generation()} << 32, std::memory_order_relaxed);
+    p->mailbox_bound.store(static_cast<std::uint32_t>(b.options->mailbox_bound), std::memory_order_relaxed);
+    p->when_full.store(b.options->when_full, std::memory_order_relaxed);
     if (p->level != priority::normal) core.levels.use();
     p->queue_warning =
         core.opts.queue_warning == 0

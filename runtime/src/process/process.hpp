@@ -77,14 +77,16 @@ public:
     // --- Line 0: what senders touch -------------------------------------------------------------
     mailbox inbox;
     std::atomic<std::uint32_t> generation{0};  // of the incarnation that lives here; 0 in between
-    std::atomic<std::uint32_t> bounded_count{0};  // user messages in a bounded mailbox
-    std::uint32_t slot = 0;
-    std::uint32_t mailbox_bound = 0;  // 0: none; constant while alive
+    // Senders read these with a pid that may be stale, hence atomic. 0: no bound; constant while alive.
+    std::atomic<std::uint32_t> mailbox_bound{0};
+    /// Of a bounded mailbox: the generation, and below it how many user messages were counted in. One word, so that a sender
+    /// with a stale pid counts nothing into the next incarnation's mailbox.
+    std::atomic<std::uint64_t> bounded{0};
     pid id;                           // constant while alive
     activity* body = nullptr;
-    blocking_job* blocking = nullptr;  // what it leaves its worker for; on its own stack
     stack* own_stack = nullptr;        // where it is suspended; null: stackless or never ran
     worker* home = nullptr;            // the worker that ran it last
+    std::uint32_t slot = 0;
 
     // --- Line 1: the owner's --------------------------------------------------------------------
     message_list queue;                // user messages and calls not yet received, oldest first
@@ -119,7 +121,7 @@ public:
     bool system = false;
     bool server_timer_armed = false;
     heirloom::priority level = heirloom::priority::normal;
-    mailbox_policy when_full = mailbox_policy::refuse;
+    std::atomic<mailbox_policy> when_full{mailbox_policy::refuse};  // read by senders
     std::uint8_t shields = 0;
     std::uint8_t callbacks = 0;  // table callbacks and guards
     bool in_exit = false;
@@ -148,6 +150,7 @@ public:
     // either value and is refused by the generation.
     std::atomic<bool> closed{true};
     captured_stack* thrown = nullptr;  // see throw_stack.hpp
+    blocking_job* blocking = nullptr;  // what it leaves its worker for; on its own stack
     atom name;                         // guarded by side_lock; the owner reads it without
 
     /// Something is in the mailbox, or was taken out and not looked at.
@@ -190,7 +193,7 @@ public:
 /// A user message leaves a mailbox: it makes room only if it was counted in (signals turned messages were not).
 inline void count_out(process& p, const message& m) noexcept {
     if (m.type->kind == message_kind::user && (m.word & counted_in))
-        p.bounded_count.fetch_sub(1, std::memory_order_relaxed);
+        p.bounded.fetch_sub(1, std::memory_order_relaxed);
 }
 
 }  // namespace heirloom::detail

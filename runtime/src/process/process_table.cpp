@@ -2,6 +2,7 @@
 
 #include "heirloom/errors.hpp"
 #include "platform/check.hpp"
+#include "platform/sanitizers.hpp"
 #include "scheduler/reclamation.hpp"
 
 #include <algorithm>
@@ -54,6 +55,7 @@ process* process_table::acquire(slot_cache& cache) noexcept {
     for (;;) {
         if (cache.count == 0) {
             cache.count = static_cast<unsigned>(depot_.try_dequeue_bulk(cache.slots, batch_));
+            taken_over(&depot_);
         }
         if (cache.count == 0) {
             std::uint32_t first = used_.load(std::memory_order_relaxed);
@@ -91,6 +93,7 @@ void process_table::release(slot_cache& cache, process* p) noexcept {
         after_grace_period(
             [](void* argument) noexcept {
                 auto* s = static_cast<parked_slot*>(argument);
+                handed_over(&s->table->depot_);
                 s->table->depot_.enqueue(s->block->slot);
                 s->table->parked_.fetch_sub(1, std::memory_order_release);
                 delete s;
@@ -100,12 +103,14 @@ void process_table::release(slot_cache& cache, process* p) noexcept {
     }
     if (cache.count >= 2 * batch_) {
         cache.count -= batch_;
+        handed_over(&depot_);
         depot_.enqueue_bulk(cache.slots + cache.count, batch_);
     }
     cache.slots[cache.count++] = p->slot;
 }
 
 void process_table::flush(slot_cache& cache) noexcept {
+    handed_over(&depot_);
     depot_.enqueue_bulk(cache.slots, cache.count);
     cache.count = 0;
 }

@@ -97,7 +97,7 @@ timer_ref start(timer_ref ref, time_point when, timer_node* node) {
 
 timer_node* make(message* m, const char* function) {
     message_ptr owner(m);
-    timer_home(function);
+    if (!runtime_core::current()) throw not_in_process(function);
     timer_node* node = new_node();
     node->body = owner.release();
     return node;

@@ -55,6 +55,7 @@ process* enter(pid server, const void* kind) noexcept {
 void leave(process& s, process& visitor, bool more_to_do) noexcept {
     thread_context& t = this_thread();
     --s.shields;
+    s.own_stack = nullptr;  // lent to it if the watchdog took this thread's role meanwhile
     resume_process(t, &visitor);
     if (more_to_do || s.dying || s.has_news() || !s.queue.empty()) return t.role->enqueue(&s);
     s.status.store(static_cast<std::uint8_t>(process_status::waiting), std::memory_order_relaxed);

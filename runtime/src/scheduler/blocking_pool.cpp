@@ -16,6 +16,7 @@ namespace heirloom::detail {
 blocking_pool::~blocking_pool() { stop(); }
 
 bool blocking_pool::submit(blocking_job* job) noexcept {
+    handed_over(job);
     try {
         if (!jobs_.enqueue(job)) return false;
     } catch (...) {
@@ -54,6 +55,7 @@ void blocking_pool::thread_main() noexcept {
         blocking_job* job = nullptr;
         jobs_.wait_dequeue(job);
         if (!job) return;
+        taken_over(job);
         t.current = job->who;
         try {
             job->run(job->argument);

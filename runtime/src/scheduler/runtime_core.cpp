@@ -163,6 +163,7 @@ void runtime_core::inject(process* p) noexcept {
         levels.push(p);
         return wake_one();
     }
+    handed_over(p);
     bool queued = false;
     try {
         queued = injection.enqueue(p);

@@ -53,6 +53,7 @@ void worker::overflow(process* p) noexcept {
     process* half[129];
     std::size_t n = ring_.shed(half);
     half[n++] = p;
+    for (std::size_t i = 0; i < n; ++i) handed_over(half[i]);
     bool queued = false;
     try {
         queued = core.injection.enqueue_bulk(to_injection_, half, n);
@@ -141,6 +142,7 @@ process* worker::look_elsewhere() noexcept {
         const std::size_t n = core.injection.try_dequeue_bulk(from_injection_, batch, 32);
         if (n > 0) {
             core.injected.fetch_sub(static_cast<std::int64_t>(n), std::memory_order_relaxed);
+            for (std::size_t i = 0; i < n; ++i) taken_over(batch[i]);
             for (std::size_t i = 1; i < n; ++i) enqueue(batch[i]);
             return batch[0];
         }
