@@ -33,7 +33,8 @@ process* enter(pid server, const void* kind) noexcept {
     thread_context& t = inside.thread();
     process* p = t.current;
     if (!p || !t.role || t.pool_thread || t.role->seeded || p->is_held() ||
-        t.exceptions->uncaught != 0 || p->urgent.load(std::memory_order_relaxed))
+        t.exceptions->uncaught != 0 || p->urgent.load(std::memory_order_relaxed) ||
+        t.role->running->landing)  // a stack overflow would end the visitor in the server's place
         return nullptr;
     if ((t.role->budget -= visit_reductions) <= 0) return nullptr;
     process* s = resolve(server);
@@ -55,6 +56,7 @@ process* enter(pid server, const void* kind) noexcept {
 void leave(process& s, process& visitor, bool more_to_do) noexcept {
     thread_context& t = this_thread();
     --s.shields;
+    s.own_stack = nullptr;  // set where the watchdog took the role away meanwhile
     resume_process(t, &visitor);
     if (more_to_do || s.dying || s.has_news() || !s.queue.empty()) return t.role->enqueue(&s);
     s.status.store(static_cast<std::uint8_t>(process_status::waiting), std::memory_order_relaxed);
