@@ -32,6 +32,13 @@ public:
     struct wait {
         using reply = long;
     };
+    struct compute {
+        using reply = long;
+        duration how_long;
+    };
+    struct stop_and_crash {
+        using reply = long;
+    };
     struct tell {
         using reply = long;
         pid whom;
@@ -59,6 +66,16 @@ public:
     long handle_call(leave l) { exit(l.why); }
     long handle_call(quit) { return stop("enough"_a), n_; }
     long handle_call(wait) { return receive<long>(); }
+    long handle_call(compute c) {
+        const auto end = std::chrono::steady_clock::now() + c.how_long;
+        while (std::chrono::steady_clock::now() < end) {
+        }
+        return ++n_;
+    }
+    long handle_call(stop_and_crash) {
+        stop("not_this"_a);
+        throw std::runtime_error("but this");
+    }
     long handle_call(tell t) { return send(t.whom, std::string("first")), n_; }
     long handle_call(then) {
         continue_with([this] { seen_.push_back("continued"); });
@@ -168,6 +185,31 @@ TEST(leaf_server, sends_what_it_sends_before_its_answer_arrives) {
             exit("went_on"_a);
         });
         require_eq(down_of(watch), exit_reason("hit"_a));
+    });
+}
+
+TEST(leaf_server, that_computes_for_long_loses_its_worker_and_nothing_else) {
+    on_all_workers([] {
+        auto s = start<quick>().value();
+        std::vector<monitor_ref> others;
+        for (int i = 0; i < 4; ++i)
+            others.push_back(spawn_monitor([s] {
+                                 for (int k = 0; k < 5; ++k) {
+                                     call(s, quick::compute{30ms});
+                                     for (int n = 0; n < 100; ++n) yield();
+                                 }
+                             }).ref);
+        for (const auto& o : others) require_eq(down_of(o), reason::normal);
+        require_eq(call(s, quick::next{}), 21);
+        stop(s);
+    });
+}
+
+TEST(leaf_server, that_stops_and_then_crashes_has_crashed) {
+    on_all_workers([] {
+        auto s = start<quick>().value();
+        const auto why = call_failure([&] { call(s, quick::stop_and_crash{}); });
+        require(why.is_crash() && why.what() == "but this", to_string(why));
     });
 }
 

@@ -20,7 +20,7 @@ public:
     }
 };
 
-TEST(back_off, waits_longer_and_longer_and_starts_again_after_a_quiet_time) {
+TEST(back_off, waits_longer_and_longer_and_never_revives_a_child_that_was_stopped) {
     runtime rt({.workers = 1, .deterministic = {.seed = 5}, .log = no_log()});
     rt.invoke([] {
         auto sup = supervisor::start_link(
@@ -42,6 +42,41 @@ TEST(back_off, waits_longer_and_longer_and_starts_again_after_a_quiet_time) {
         while (receive_for<time_point>(0s)) {
         }
         require(!receive_for<time_point>(1s), "it was revived");
+        stop(sup);
+    });
+}
+
+// Lives for as long as it is told by whoever it sends the time of its start.
+class dies_when_told {
+public:
+    explicit dies_when_told(pid boss) {
+        send(boss, runtime_clock::now());
+        continue_with([boss] {
+            send(boss, self());
+            sleep(receive<duration>());
+            exit("told"_a);
+        });
+    }
+};
+
+TEST(back_off, starts_again_after_a_child_has_lived_for_a_while) {
+    in_virtual_time([] {
+        auto sup = supervisor::start_link(
+                       {.intensity = {.restarts = 100},
+                        .children = {child<dies_when_told>("d", self())
+                                         .delay({.initial = 10ms, .reset_after = 1min})}})
+                       .value();
+        // How long it lives, and how long it then waits.
+        const std::pair<duration, duration> lives[] = {
+            {1s, 10ms}, {1s, 20ms}, {1s, 40ms}, {61s, 10ms}, {1s, 20ms}};
+        auto started = receive<time_point>();
+        for (const auto& [life, wanted] : lives) {
+            send(receive<pid>(), life);
+            const auto next = receive<time_point>();
+            const duration waited = next - started - life;
+            require(waited >= wanted && waited < wanted + 5ms, std::to_string(waited.count()));
+            started = next;
+        }
         stop(sup);
     });
 }

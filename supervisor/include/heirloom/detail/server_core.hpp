@@ -99,7 +99,10 @@ public:
     exit_reason on_exit(const exit_reason& why) final;
 
     const server_identity& identity() const noexcept { return *identity_; }
-    void end_for(exit_reason why) noexcept final { stop_after_callback(std::move(why)); }
+    void end_for(exit_reason why) noexcept final {
+        why_ = std::move(why);  // whatever the handler asked for before it failed
+        attention_ |= stop_asked;
+    }
     /// Up, and nothing asked for that the loop would have to see to first.
     bool at_rest() const noexcept { return made_ && attention_ == 0; }
     /// For the reports, of a message that did not come through the mailbox.
