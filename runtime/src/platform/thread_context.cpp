@@ -6,6 +6,9 @@
 #include <cxxabi.h>
 
 namespace heirloom::detail {
+
+constinit thread_local thread_context* thread_in_use = nullptr;
+
 namespace {
 
 struct owned_context {
@@ -19,19 +22,16 @@ struct owned_context {
     }
 };
 
-// A plain pointer is read without the guard that a thread-local object with a destructor needs.
-constinit thread_local thread_context* mine = nullptr;
-
 [[gnu::noinline, gnu::cold]] thread_context& make_context() noexcept {
     thread_local owned_context owned;
-    mine = &owned.context;
-    return *mine;
+    thread_in_use = &owned.context;
+    return owned.context;
 }
 
 }  // namespace
 
 thread_context& this_thread() noexcept {
-    thread_context* context = mine;
+    thread_context* context = thread_in_use;
     asm volatile("" : "+r"(context));  // keeps calls from being merged as if the function were pure
     return context ? *context : make_context();
 }

@@ -63,4 +63,14 @@ struct thread_context {
 /// on another thread, and compilers treat a thread-local's address as constant within a function.
 [[gnu::noinline]] thread_context& this_thread() noexcept;
 
+// A plain pointer is read without the guard that a thread-local object with a destructor needs.
+extern constinit thread_local thread_context* thread_in_use;
+/// The same without a call; null before the thread's first. Only for functions that are called from
+/// outside the library, are not inlined there, and read it before anything that may switch.
+[[gnu::always_inline]] inline thread_context* known_thread() noexcept {
+    thread_context* context = thread_in_use;
+    asm volatile("" : "+r"(context));  // as in this_thread()
+    return context;
+}
+
 }  // namespace heirloom::detail
