@@ -20,8 +20,6 @@ heirloom::detail::message_ptr make_transfer(table_core& table, pid from, gift da
         transfer{any_table(table_ref::share(table)), from, std::move(data)}));
 }
 
-std::atomic<std::uint64_t> last_id{0};
-
 // Ends the lock-taking of an owner whose table was public, once no stranger can be inside a write.
 struct narrowing {
     table_ref table;
@@ -66,8 +64,7 @@ table_core* table_core::create(const table_type& type, const table_options& opti
 
     table_ref table(new table_core(type));
     table_core& core = *table;
-    // relaxed: a number, ordering nothing.
-    core.id_ = last_id.fetch_add(1, std::memory_order_relaxed) + 1;
+    core.id_ = tables.next_id();
     core.home_ = (std::uint64_t{owner.runtime_index()} << 56) + 1;
     core.seed_ = seed;
     core.name_ = options.name;
@@ -123,30 +120,18 @@ void table_core::refuse(const char* verb, std::uint64_t self, bool writing) cons
                             heirloom::to_string(owner) + (writing ? " may write it" : ""));
 }
 
-void table_core::admit_reader(std::uint64_t self, const char* verb,
-                              std::optional<heirloom::detail::reader_scope>& thread) const {
+// The verb's entry came before, so whatever is found alive here stays readable until the verb ends.
+void table_core::admit_reader(std::uint64_t self, const char* verb) const {
     const auto g = gate_.load(std::memory_order_acquire);  // as in readers_may_enter()
-    if (g & gate::alive) {
-        if (self == 0 && (g & gate::write_all)) {
-            thread.emplace();
-            // The contents are this thread's to read only if the table was alive after the scope began.
-            if (gate_.load(std::memory_order_acquire) & gate::write_all) return;
-        } else if (self != 0 &&
-                   owner_.load(std::memory_order_acquire) == self) {  // as in writer_may_enter()
-            return;
-        }
-    }
-    refuse(verb, self, false);
+    const bool admitted = self == 0
+                              ? (g & gate::write_all) != 0  // plain threads use public tables
+                              : (g & gate::alive) != 0 && owner_.load(std::memory_order_acquire) ==
+                                                              self;  // as in writer_may_enter()
+    if (!admitted) refuse(verb, self, false);
 }
 
-void table_core::admit_writer(std::uint64_t self, const char* verb,
-                              std::optional<heirloom::detail::reader_scope>& thread) const {
-    if (self == 0 &&
-        (gate_.load(std::memory_order_acquire) & gate::write_all)) {  // as in writer_may_enter()
-        thread.emplace();
-        if (gate_.load(std::memory_order_acquire) & gate::write_all)
-            return;  // as in admit_reader()
-    }
+void table_core::admit_writer(std::uint64_t self, const char* verb) const {
+    if (self == 0 && (gate_.load(std::memory_order_acquire) & gate::write_all)) return;
     refuse(verb, self, true);
 }
 
@@ -399,7 +384,7 @@ void table_core::fix(const char* verb) {
         if (adopted && (gate_.load(std::memory_order_relaxed) & gate::alive)) {  // under meta_
             if (!fixers_) {
                 fixed_since_ = runtime_clock::now();
-                fixed_since_wall_ = std::chrono::system_clock::now();
+                fixed_since_wall_ = heirloom::detail::wall_clock_now();
             }
             item->list();
             return;

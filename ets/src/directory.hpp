@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <mutex>
 #include <unordered_map>
 #include <vector>
@@ -25,10 +27,16 @@ public:
     bool rename(table_core& table, atom name);
     table_ref find(atom name);
     std::vector<table_ref> all();
+    /// A number no table of this runtime has had: the same in every run of one seed.
+    std::uint64_t next_id() noexcept {
+        // relaxed: a number, ordering nothing.
+        return last_id_.fetch_add(1, std::memory_order_relaxed) + 1;
+    }
     /// Started by the first table.
     pid reaper();
 
 private:
+    std::atomic<std::uint64_t> last_id_{0};
     std::mutex lock_;
     std::unordered_map<atom, table_core*> names_;
     table_core* first_ = nullptr;

@@ -1,3 +1,6 @@
+#include "reaper.hpp"
+
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -9,14 +12,15 @@
 
 namespace heirloom::ets::detail {
 namespace {
-constexpr std::size_t huge_page = std::size_t{2} << 20;
 constexpr std::size_t page = 4096;
 }  // namespace
 
-void* map_zeroed(std::size_t bytes) {
+std::shared_ptr<char> map_zeroed(std::size_t bytes) {
     if (bytes < huge_page) {
-        void* memory = ::operator new(bytes, std::align_val_t{64});
-        std::memset(memory, 0, bytes);
+        std::shared_ptr<char> memory(
+            static_cast<char*>(::operator new(bytes, std::align_val_t{64})),
+            [](char* p) { ::operator delete(p, std::align_val_t{64}); });
+        std::memset(memory.get(), 0, bytes);
         return memory;
     }
     // Room to align by hand; what is left over at both ends goes back at once.
@@ -29,16 +33,25 @@ void* map_zeroed(std::size_t bytes) {
     const std::uintptr_t end = (aligned + bytes + page - 1) & ~(page - 1);
     if (aligned > begin) ::munmap(raw, aligned - begin);
     if (begin + room > end) ::munmap(reinterpret_cast<void*>(end), begin + room - end);
-    void* memory = reinterpret_cast<void*>(aligned);
-    (void)::madvise(memory, bytes, MADV_HUGEPAGE);  // advice: without huge pages it is only slower
-    return memory;
+    return std::shared_ptr<char>(reinterpret_cast<char*>(aligned), [bytes](char* p) {
+        ::munmap(p, (bytes + page - 1) & ~(page - 1));
+    });
 }
 
-void unmap_zeroed(void* memory, std::size_t bytes) noexcept {
-    if (bytes < huge_page)
-        ::operator delete(memory, std::align_val_t{64});
-    else
-        ::munmap(memory, (bytes + page - 1) & ~(page - 1));
+void back_huge_page(char* memory) noexcept {
+#ifdef MADV_POPULATE_WRITE
+    // Advice: where it is not taken, pages are small and faulted in one by one.
+    if (::madvise(memory, huge_page, MADV_HUGEPAGE) == 0)
+        (void)::madvise(memory, huge_page, MADV_POPULATE_WRITE);
+#else
+    (void)memory;
+#endif
+}
+
+std::size_t memory_in_use(std::size_t written) noexcept {
+    if (written < huge_page) return std::bit_ceil(written);
+    // The next huge page is asked for when half of the last one is written.
+    return (written + huge_page / 2 + huge_page - 1) & ~(huge_page - 1);
 }
 
 void forget_pages(void* memory, std::size_t bytes) noexcept {

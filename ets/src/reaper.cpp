@@ -1,13 +1,21 @@
 #include "reaper.hpp"
 
+#include <memory>
+#include <new>
 #include <utility>
+
+#include <heirloom/blocking.hpp>
+#include <heirloom/errors.hpp>
+#include <heirloom/ets/detail/memory.hpp>
 
 // Contents go to the reaper as the payload of a message that was made together with them. A message that cannot be
 // delivered, because the runtime is ending, destroys its payload: the same work, without the slices.
 namespace heirloom::ets::detail {
 namespace {
 
-constexpr std::size_t rows_a_slice = 4096;
+// To destroy a boxed row takes two or three cache misses: a slice is half a millisecond and uses up a turn.
+constexpr std::size_t rows_a_slice = 1024;
+constexpr unsigned reductions_a_slice = 4096;
 
 class remains {
 public:
@@ -17,27 +25,47 @@ public:
     ~remains() {
         while (!shred_slice()) {
         }
+        delete contents_;
     }
-    /// True when nothing is left.
-    bool shred_slice() noexcept {
-        if (!contents_) return true;
-        if (!contents_->shred(rows_a_slice)) return false;
-        delete std::exchange(contents_, nullptr);
-        return true;
-    }
+    /// True when no rows are left.
+    bool shred_slice() noexcept { return !contents_ || contents_->shred(rows_a_slice); }
+    /// Requires: no rows are left.
+    void unmap() noexcept { delete std::exchange(contents_, nullptr); }
 
 private:
     contents* contents_;
 };
 
+struct page_request {
+    std::shared_ptr<char> memory;  // the segment stays mapped meanwhile
+    std::size_t at;
+};
+
 class reaper_activity final : public heirloom::detail::activity {
+    // On a thread that holds nobody up: one that changes the address space may have to wait for another that does.
+    template <class F>
+    static void elsewhere(F&& f) {
+        try {
+            blocking(f);
+        } catch (const heirloom::error&) {
+            // No thread for it. Then pages stay small, and who owns memory unmaps it himself.
+        }
+    }
+
 public:
     heirloom::detail::disposition run() override {
         while (auto* m = heirloom::detail::next_message()) {
             heirloom::detail::message_ptr owner(m);
+            if (m->type == &heirloom::detail::user_type<page_request>) {
+                auto& wanted =
+                    static_cast<heirloom::detail::typed_message<page_request>*>(m)->payload;
+                elsewhere([&] { back_huge_page(wanted.memory.get() + wanted.at); });
+                continue;
+            }
             if (m->type != &heirloom::detail::user_type<remains>) continue;
             auto& dead = static_cast<heirloom::detail::typed_message<remains>*>(m)->payload;
-            while (!dead.shred_slice()) heirloom::detail::safe_point(rows_a_slice);
+            while (!dead.shred_slice()) heirloom::detail::safe_point(reductions_a_slice);
+            elsewhere([&] { dead.unmap(); });
         }
         return heirloom::detail::disposition::idle;
     }
@@ -61,6 +89,15 @@ void contents_deleter::operator()(contents* c) const noexcept {
 contents_ptr own_contents(std::unique_ptr<contents> c) {
     c->obituary = heirloom::detail::new_user_message<remains>(c.get());
     return contents_ptr(c.release());
+}
+
+void request_huge_page(pid reaper, const std::shared_ptr<char>& memory, std::size_t at) noexcept {
+    try {
+        heirloom::detail::deliver(
+            reaper, heirloom::detail::new_user_message<page_request>(page_request{memory, at}));
+    } catch (const std::bad_alloc&) {
+        return;  // small pages will do
+    }
 }
 
 void condemn(contents* c) noexcept {

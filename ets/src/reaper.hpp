@@ -8,4 +8,7 @@ namespace heirloom::ets::detail {
 /// empty pid when the runtime is ending: then whoever hands something over destroys it.
 pid start_reaper();
 
+/// Makes one huge page of untouched memory, if the system will. May take long.
+void back_huge_page(char* memory) noexcept;
+
 }  // namespace heirloom::ets::detail

@@ -393,7 +393,7 @@ void clearing_leaves_top_segments() {
         });
     for (int i = 0; i < 20; ++i) {
         t.clear();
-        sleep(1ms);
+        for (int turns = 0; turns < 1'000 && t.size() < 100; ++turns) yield();
     }
     over = true;
     for (auto& w : crowd) w.finish();

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "support/inside.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -22,59 +24,10 @@
 #include <heirloom/runtime.hpp>
 #include <heirloom/send.hpp>
 
-// Running a test's body inside a runtime. Processes do not use gtest: what a process finds wrong it throws, and the
-// test's own thread asserts.
+// What the tables' tests have beyond support/inside.hpp.
 namespace heirloom::test {
 
 using namespace std::chrono_literals;
-
-class found_wrong : public std::runtime_error {
-public:
-    using std::runtime_error::runtime_error;
-};
-
-/// Throws, naming the line, unless `holds`.
-inline void require(bool holds, const std::string& what = "does not hold",
-                    std::source_location where = std::source_location::current()) {
-    if (!holds)
-        throw found_wrong(std::string(where.file_name()) + ":" + std::to_string(where.line()) +
-                          ": " + what);
-}
-template <class A, class B>
-void require_eq(const A& got, const B& wanted,
-                std::source_location where = std::source_location::current()) {
-    if (got == wanted) return;
-    std::ostringstream out;
-    if constexpr (requires { out << got << wanted; })
-        out << "got " << got << ", wanted " << wanted;
-    else
-        out << "values differ";
-    require(false, std::move(out).str(), where);
-}
-/// That `f` throws an E.
-template <class E, class F>
-void require_throws(F&& f, std::source_location where = std::source_location::current()) {
-    try {
-        f();
-    } catch (const E&) {
-        return;
-    }
-    require(false, "nothing was thrown", where);
-}
-
-/// Runs `body` as a process on 1, 2 and 4 workers; what it throws fails the test.
-template <class F>
-void on_all_workers(F body) {
-    for (unsigned workers : {1u, 2u, 4u}) {
-        SCOPED_TRACE("workers: " + std::to_string(workers));
-        runtime rt({.workers = workers, .log = [](const log_event&) {}});
-        try {
-            rt.invoke(body);
-        } catch (const std::exception& e) {
-            ADD_FAILURE() << e.what();
-        }
-    }
-}
 
 /// A process that does what it is told.
 class worker {

@@ -1,5 +1,4 @@
 // Every table type against a plain model: one process, random operations, through growth and shrinking.
-#include "fuzz_table.hpp"
 #include "inside.hpp"
 #include "support/effort.hpp"
 
@@ -176,17 +175,6 @@ TEST(model, an_ordered_set_with_boxed_values_agrees) {
 }
 TEST(model, an_ordered_set_of_strings_agrees) {
     agrees<ets::ordered_set<std::string, std::string>>();
-}
-
-TEST(model, agrees_on_random_bytes) {
-    on_all_workers([] {
-        std::mt19937 random(11);
-        for (std::size_t i = 0; i < scaled(300); ++i) {
-            std::vector<std::uint8_t> bytes(random() % 4'000 + 1);
-            for (auto& b : bytes) b = static_cast<std::uint8_t>(random());
-            drive_tables(bytes.data(), bytes.size());
-        }
-    });
 }
 
 /// Every key has one of three hashes.

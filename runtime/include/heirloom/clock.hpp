@@ -22,6 +22,9 @@ using time_point = runtime_clock::time_point;
 inline constexpr duration forever = duration::max();
 
 namespace detail {
+/// The time of day; in deterministic mode the runtime's clock, counted from the epoch.
+std::chrono::system_clock::time_point wall_clock_now() noexcept;
+
 /// `now + limit`, saturating; throws bad_argument for a negative limit.
 time_point deadline_after(duration limit, const char* function);
 

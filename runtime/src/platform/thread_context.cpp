@@ -6,6 +6,7 @@
 #include <cxxabi.h>
 
 namespace heirloom::detail {
+
 namespace {
 
 struct owned_context {

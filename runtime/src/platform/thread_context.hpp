@@ -68,18 +68,24 @@ extern constinit thread_local thread_context* heirloom_this_thread
 }
 [[gnu::noinline, gnu::cold]] thread_context& make_context() noexcept;
 
-inline thread_context& this_thread() noexcept {
+/// Null in a thread that has not called the library yet.
+[[gnu::always_inline]] inline thread_context* known_thread() noexcept {
     // Two loads that the compiler can neither merge nor keep across a call, which a switch is.
     thread_context* context;
     asm volatile("movq heirloom_this_thread@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0"
                  : "=r"(context)
                  :
                  : "memory");
+    return context;
+}
+inline thread_context& this_thread() noexcept {
+    thread_context* context = known_thread();
     return __builtin_expect(context != nullptr, 1) ? *context : make_context();
 }
 #else
 /// Never inlined, for that reason.
 [[gnu::noinline]] thread_context& this_thread() noexcept;
+inline thread_context* known_thread() noexcept { return &this_thread(); }
 #endif
 
 }  // namespace heirloom::detail

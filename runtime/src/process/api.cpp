@@ -13,6 +13,7 @@
 #include "process/lifecycle.hpp"
 #include "process/relations.hpp"
 #include "process/signals.hpp"
+#include "scheduler/reclamation.hpp"
 #include "scheduler/runtime_core.hpp"
 
 namespace heirloom {
@@ -23,8 +24,8 @@ namespace {
 
 /// A place where a process may switch, migrate or be killed (R1): whether there is reason to.
 inline bool is_due(thread_context& t, process& p, unsigned reductions) noexcept {
-    t.role->budget -= static_cast<std::int32_t>(reductions);
-    return p.urgent.load(std::memory_order_relaxed) | p.dying | (t.role->budget <= 0);
+    const std::int32_t budget = t.role->budget -= static_cast<std::int32_t>(reductions);
+    return (budget <= 0) | p.urgent.load(std::memory_order_relaxed) | p.dying;
 }
 void take_turn(process& p) {
     if (p.urgent.load(std::memory_order_relaxed) | p.dying) take_signals(p);
@@ -247,6 +248,13 @@ runtime_clock::time_point runtime_clock::now() noexcept {
 }
 
 namespace detail {
+
+std::chrono::system_clock::time_point wall_clock_now() noexcept {
+    runtime_core* core = runtime_core::current();
+    if (!core || !core->is_deterministic()) return std::chrono::system_clock::now();
+    return std::chrono::system_clock::time_point(
+        std::chrono::duration_cast<std::chrono::system_clock::duration>(duration(core->clock())));
+}
 
 time_point deadline_after(duration limit, const char* function) {
     if (limit < duration::zero())
@@ -552,9 +560,11 @@ void send_bounded(process& target, pid to, message* m) {
             return;
         }
         if (target.when_full.load(std::memory_order_relaxed) == mailbox_policy::refuse)
-            throw limit_reached("mailbox", "heirloom: send: the mailbox of " + to_string(to) +
-                                               " holds " + std::to_string(target.mailbox_bound.load(std::memory_order_relaxed)) +
-                                               " messages, its bound");
+            throw limit_reached(
+                "mailbox",
+                "heirloom: send: the mailbox of " + to_string(to) + " holds " +
+                    std::to_string(target.mailbox_bound.load(std::memory_order_relaxed)) +
+                    " messages, its bound");
         refuse_wait(running_process("send"), "send");
         sleep(std::chrono::microseconds(50));
     }
@@ -679,44 +689,92 @@ void refuse_in_callback(const char* function) {
 
 namespace {
 
-/// Enters the library until leave_verb(). Returns the running process; null on a plain thread.
-process* enter_verb(unsigned reductions) {
+// The whole of an entry, for whatever the short way does not see to.
+[[gnu::noinline]] verb_entry enter_verb_slowly(unsigned reductions) {
     thread_context* t = &this_thread();
     process* p = t->current;
-    if (!p) return nullptr;
-    if (p->callbacks) return p;  // nested in the callback of another verb
-    set_inside(*t);
-    if (__builtin_expect(t->revoked.load(inside_order), 0)) {
-        rejoin();
-        t = &this_thread();
+    const std::uint64_t self = p ? p->id.bits() : 0;
+    const bool nested = t->inside.load(std::memory_order_relaxed);
+    if (p && !nested) {
+        set_inside(*t);
+        if (t->revoked.load(inside_order)) {
+            rejoin();
+            t = &this_thread();
+        }
     }
-    if (may_switch(*t, *p) && is_due(*t, *p, reductions)) {
+    if (!t->role) {  // a plain thread, or one of the blocking pool
+        if (p && !nested) clear_inside(*t);
+        hold_reclamation(*t);
+        return {self, nullptr};
+    }
+    if (nested || !p) return {self, nullptr};
+    if (reductions != 0 && may_switch(*t, *p) && is_due(*t, *p, reductions)) {
         try {
             take_turn(*p);
         } catch (...) {
-            leave_verb();
+            clear_inside(this_thread());
             throw;
         }
+        t = &this_thread();
     }
-    return p;
+    return {self, &t->inside};
+}
+
+[[gnu::noinline, gnu::cold]] verb_entry enter_write_slowly(const char* verb, unsigned reductions) {
+    refuse_in_callback(verb);
+    return enter_verb_slowly(reductions);
+}
+
+// The short way, of a process on a worker that is in no other verb and has budget left: no call, no stack frame.
+[[gnu::always_inline]] inline bool enter_verb_quickly(unsigned reductions, verb_entry& entry) {
+    thread_context* t = known_thread();
+    if (!t || !t->current || t->inside.load(std::memory_order_relaxed)) [[unlikely]]
+        return false;
+    process& p = *t->current;
+    if (p.callbacks) [[unlikely]]  // a guard's: no table verb has us inside
+        return false;
+    set_inside(*t);
+    if (t->revoked.load(inside_order) || !t->role) [[unlikely]] {
+        clear_inside(*t);
+        return false;
+    }
+    if (reductions == 0) {
+        --t->role->budget;  // no safe point, but work
+    } else if (is_due(*t, p, reductions)) [[unlikely]] {
+        // Whether it may switch is asked only when there is reason to.
+        clear_inside(*t);
+        return false;
+    }
+    entry = {p.id.bits(), &t->inside};
+    return true;
 }
 
 }  // namespace
 
-std::uint64_t enter_read() {
-    process* p = enter_verb(1);
-    return p ? p->id.bits() : 0;
+verb_entry enter_read() {
+    verb_entry entry;
+    if (enter_verb_quickly(1, entry)) [[likely]]
+        return entry;
+    return enter_verb_slowly(1);
 }
 
-std::uint64_t enter_write(const char* verb) {
-    refuse_in_callback(verb);
-    process* p = enter_verb(2);
-    return p ? p->id.bits() : 0;
+verb_entry enter_write(const char* verb) {
+    verb_entry entry;
+    if (enter_verb_quickly(2, entry)) [[likely]]
+        return entry;
+    return enter_write_slowly(verb, 2);
 }
 
-void leave_verb() noexcept {
+verb_entry enter_quietly(const char* verb) {
+    verb_entry entry;
+    if (enter_verb_quickly(0, entry)) [[likely]]
+        return entry;
+    return enter_write_slowly(verb, 0);
+}
+
+void leave_nested_or_foreign_verb() noexcept {
     thread_context& t = this_thread();
-    if (t.current && !t.current->callbacks) clear_inside(t);
+    if (!t.role) release_reclamation(t);
 }
 
 std::uint64_t current_pid_bits() noexcept {

@@ -254,7 +254,8 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
     p->stack_bytes = stack_class;
     p->level = b.options->priority;
     p->bounded.store(std::uint64_t{p->id.generation()} << 32, std::memory_order_relaxed);
-    p->mailbox_bound.store(static_cast<std::uint32_t>(b.options->mailbox_bound), std::memory_order_relaxed);
+    p->mailbox_bound.store(static_cast<std::uint32_t>(b.options->mailbox_bound),
+                           std::memory_order_relaxed);
     p->when_full.store(b.options->when_full, std::memory_order_relaxed);
     if (p->level != priority::normal) core.levels.use();
     p->queue_warning =

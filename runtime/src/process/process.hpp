@@ -82,10 +82,10 @@ public:
     /// Of a bounded mailbox: the generation, and below it how many user messages were counted in. One word, so that a sender
     /// with a stale pid counts nothing into the next incarnation's mailbox.
     std::atomic<std::uint64_t> bounded{0};
-    pid id;                           // constant while alive
+    pid id;  // constant while alive
     activity* body = nullptr;
-    stack* own_stack = nullptr;        // where it is suspended; null: stackless or never ran
-    worker* home = nullptr;            // the worker that ran it last
+    stack* own_stack = nullptr;  // where it is suspended; null: stackless or never ran
+    worker* home = nullptr;      // the worker that ran it last
     std::uint32_t slot = 0;
 
     // --- Line 1: the owner's --------------------------------------------------------------------

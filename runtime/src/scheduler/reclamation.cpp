@@ -4,27 +4,54 @@
 #include "platform/check.hpp"
 #include "platform/thread_context.hpp"
 
+#include <algorithm>
 #include <mutex>
+#include <utility>
 
 namespace heirloom::detail {
 
 constinit std::atomic<std::uint64_t> reclamation_epoch{1};
+constinit std::atomic<bool> some_due{false};
 
 namespace {
 
 struct retired {
     void* object;
     void (*destroy)(void*) noexcept;
-    std::uint64_t epoch;
     retired* next;
+    // Of the first of a batch: what was retired between two looks of the collector.
+    std::uint64_t epoch;
+    retired* next_batch;
 };
+
+/// Batches, oldest first. No object but a batch's first is touched before its turn to be freed.
+struct batch_queue {
+    retired* first = nullptr;
+    retired* last = nullptr;
+    void push(retired* batch) noexcept {
+        batch->next_batch = nullptr;
+        (last ? last->next_batch : first) = batch;
+        last = batch;
+    }
+    retired* pop() noexcept {
+        retired* batch = first;
+        first = batch->next_batch;
+        if (!first) last = nullptr;
+        return batch;
+    }
+};
+
+// Objects freed by one collect(): few, so that it holds nobody up; more while they do not get fewer.
+constexpr unsigned fewest_a_time = 512;
+constexpr unsigned most_a_time = 16'384;
 
 constinit std::atomic<quiescence_slot*> all_slots{nullptr};
 constinit std::atomic<retired*> incoming{nullptr};  // pushed by anyone
 constinit std::mutex collector;
 constinit std::atomic<bool> some_waiting{false};
-retired* waiting_first = nullptr;  // guarded by collector; oldest first
-retired* waiting_last = nullptr;   // guarded by collector
+constinit batch_queue waiting;                 // guarded by collector: for their epoch to pass
+constinit batch_queue due;                     // guarded by collector: for their turn
+constinit unsigned at_a_time = fewest_a_time;  // guarded by collector
 
 std::uint64_t oldest_seen() noexcept {
     std::uint64_t oldest = quiescence_slot::offline;
@@ -74,33 +101,25 @@ void collect() noexcept {
         if (retired* batch = incoming.exchange(nullptr, std::memory_order_acquire)) {
             // Stamped here: an object retired before the epoch moves on is unreachable for whoever sees the new one.
             std::atomic_thread_fence(std::memory_order_seq_cst);  // partner: go_online
-            const auto epoch = reclamation_epoch.fetch_add(1, std::memory_order_acq_rel);
-            retired* oldest = nullptr;
-            retired* last = batch;
-            while (batch) {
-                retired* next = batch->next;
-                batch->epoch = epoch;
-                batch->next = oldest;
-                oldest = batch;
-                batch = next;
-            }
-            if (waiting_last)
-                waiting_last->next = oldest;
-            else
-                waiting_first = oldest;
-            waiting_last = last;
+            batch->epoch = reclamation_epoch.fetch_add(1, std::memory_order_acq_rel);
+            waiting.push(batch);
         }
         std::atomic_thread_fence(std::memory_order_seq_cst);  // partner: go_online
         const auto oldest = oldest_seen();
-        retired* last = nullptr;
-        for (retired* r = waiting_first; r && r->epoch < oldest; r = r->next) last = r;
-        if (last) {
-            ready = waiting_first;
-            waiting_first = last->next;
-            if (!waiting_first) waiting_last = nullptr;
-            last->next = nullptr;
+        while (waiting.first && waiting.first->epoch < oldest) due.push(waiting.pop());
+        if (due.first) {
+            ready = due.pop();
+            retired* last = ready;
+            for (unsigned n = 1; n < at_a_time && last->next; ++n) last = last->next;
+            if (retired* rest = std::exchange(last->next, nullptr)) {
+                rest->next_batch = due.first;
+                due.first = rest;
+                if (!due.last) due.last = rest;
+            }
         }
-        some_waiting.store(waiting_first != nullptr, std::memory_order_relaxed);
+        at_a_time = due.first ? std::min(at_a_time * 2, most_a_time) : fewest_a_time;
+        some_due.store(due.first != nullptr, std::memory_order_relaxed);
+        some_waiting.store(waiting.first || due.first, std::memory_order_relaxed);
     }
     while (ready) {
         retired* next = ready->next;
@@ -129,19 +148,26 @@ void after_grace_period(void (*then)(void*) noexcept, void* argument) noexcept {
     retire(argument, then);
 }
 
+void hold_reclamation(thread_context& t) noexcept {
+    if (!t.reader_slot) t.reader_slot = take_quiescence_slot();
+    auto& slot = *static_cast<quiescence_slot*>(t.reader_slot);
+    if (slot.depth++ == 0) go_online(slot);
+}
+
+void release_reclamation(thread_context& t) noexcept {
+    auto& slot = *static_cast<quiescence_slot*>(t.reader_slot);
+    if (--slot.depth == 0) go_offline(slot);
+}
+
 reader_scope::reader_scope() noexcept {
     thread_context& t = this_thread();
     if (t.role) return;
-    if (!t.reader_slot) t.reader_slot = take_quiescence_slot();
-    auto* slot = static_cast<quiescence_slot*>(t.reader_slot);
-    if (slot->depth++ == 0) go_online(*slot);
-    slot_ = slot;
+    hold_reclamation(t);
+    slot_ = t.reader_slot;
 }
 
 reader_scope::~reader_scope() {
-    if (!slot_) return;
-    auto* slot = static_cast<quiescence_slot*>(slot_);
-    if (--slot->depth == 0) go_offline(*slot);
+    if (slot_) release_reclamation(this_thread());
 }
 
 }  // namespace heirloom::detail

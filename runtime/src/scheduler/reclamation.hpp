@@ -11,6 +11,8 @@
 //   I2  A participant that comes online publishes with a full fence before it reads shared data.
 namespace heirloom::detail {
 
+struct thread_context;
+
 /// One participant's word; records are linked once and reused, never freed.
 struct alignas(64) quiescence_slot {
     static constexpr std::uint64_t offline = ~std::uint64_t{0};
@@ -21,6 +23,7 @@ struct alignas(64) quiescence_slot {
 };
 
 extern std::atomic<std::uint64_t> reclamation_epoch;
+extern std::atomic<bool> some_due;  // a hint, written by the collector
 
 quiescence_slot* take_quiescence_slot();
 void leave_quiescence_slot(quiescence_slot* slot) noexcept;
@@ -39,7 +42,12 @@ inline void go_offline(quiescence_slot& slot) noexcept {
     slot.seen.store(quiescence_slot::offline, std::memory_order_release);
 }
 
-/// Frees what has come of age. Called by workers now and then; does nothing if another thread is at it.
+/// For a thread that drives no worker: holds reclamation back until the release. They nest.
+void hold_reclamation(thread_context& t) noexcept;
+void release_reclamation(thread_context& t) noexcept;
+
+/// Frees some of what has come of age. Called by workers now and then, and before each process they run while `some_due`
+/// says that there is more; does nothing if another thread is at it.
 void collect() noexcept;
 /// Whether something waits to be freed.
 bool anything_retired() noexcept;

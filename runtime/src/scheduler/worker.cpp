@@ -106,6 +106,8 @@ process* worker::pick_slowly() noexcept {
     if (deferred) complete_deferred();
     note_dispatch();
     if (seeded) return pick_seeded(core, *this);
+    if (some_due.load(std::memory_order_relaxed)) [[unlikely]]
+        collect();
     process* p = levels_.pop_elevated();
     if (p) return p;
     if (countdown_ <= 0) {

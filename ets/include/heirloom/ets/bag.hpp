@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <heirloom/ets/detail/hash_rows.hpp>
+#include <heirloom/ets/detail/hash_walk.hpp>
 #include <heirloom/ets/detail/keyed_table.hpp>
 #include <heirloom/ets/detail/traversal.hpp>
 #include <heirloom/ets/hash.hpp>
@@ -352,11 +353,10 @@ private:
         const std::uint64_t seed = core_->seed();
         for (const auto& [key, value] : range) {
             entries.push_back({rows_type::hash_with(seed, key), key, value});
-            if (entries.size() % 256 == 0) heirloom::detail::safe_point(64);
+            rest_after(entries.size());
         }
         // One row a key: the objects of each together, in the order they came.
-        std::stable_sort(entries.begin(), entries.end(),
-                         [](const entry& a, const entry& b) { return a.code < b.code; });
+        sort_resting(entries, [](const entry& a, const entry& b) { return a.code < b.code; });
         std::vector<typename rows_type::ready> fresh;
         std::int64_t objects = 0;
         for (std::size_t i = 0, end = 0; i < entries.size(); i = end) {
@@ -374,7 +374,13 @@ private:
                 objects += static_cast<std::int64_t>(together.size());
                 fresh.push_back({entries[k].code, rows_type::make(entries[k].code, entries[k].key,
                                                                   std::move(together))});
+                rest_after(fresh.size());
             }
+        }
+        rows_type::arrange(fresh);
+        for (bool ready = false; !ready;) {
+            writing scope(*core_, verb);
+            ready = rows().provide_for(fresh.size(), scope.shared());
         }
         const auto keys = static_cast<std::int64_t>(fresh.size());
         std::int64_t joined = 0;

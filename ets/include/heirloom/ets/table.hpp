@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <heirloom/ets/detail/hash_rows.hpp>
+#include <heirloom/ets/detail/hash_walk.hpp>
 #include <heirloom/ets/detail/keyed_table.hpp>
 #include <heirloom/ets/hash.hpp>
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -273,13 +274,28 @@ public:
     callback_scope(const callback_scope&) = delete;
     callback_scope& operator=(const callback_scope&) = delete;
 };
-/// Entry of a table's read verb: a safe point, then the running process's pid bits; 0 on a thread that runs none. What
-/// the verb then reads under quiescence stays valid until leave_verb(), which must follow on every path.
-std::uint64_t enter_read();
+/// A table verb in progress on the calling thread.
+struct verb_entry {
+    std::uint64_t self;         // the running process's pid bits; 0 on a thread that runs none
+    std::atomic<bool>* inside;  // what leave_verb clears; null: it has more to do, or nothing
+};
+/// Entry of a table's read verb: a safe point. What the verb then reads under quiescence stays
+/// valid until leave_verb(), which must follow on every path, on any thread. Nothing in between may
+/// switch. Verbs nest; one inside another is no safe point.
+verb_entry enter_read();
 /// Entry of a write verb: the same, and throws in_table_callback(verb) inside a table callback.
-std::uint64_t enter_write(const char* verb);
-/// The end of a verb. Verbs nest.
-void leave_verb() noexcept;
+verb_entry enter_write(const char* verb);
+/// The same without the safe point.
+verb_entry enter_quietly(const char* verb);
+void leave_nested_or_foreign_verb() noexcept;
+/// The end of a verb.
+inline void leave_verb(const verb_entry& entry) noexcept {
+    // release; pairs with the watchdog's acquire: what the verb read, it has read.
+    if (entry.inside) [[likely]]
+        entry.inside->store(false, std::memory_order_release);
+    else
+        leave_nested_or_foreign_verb();
+}
 /// pid bits of the running process or 0; no safe point.
 std::uint64_t current_pid_bits() noexcept;
 bool in_callback() noexcept;

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <new>
 #include <utility>
 #include <vector>
@@ -82,6 +83,7 @@ class bucket_array {
 public:
     static constexpr std::uint32_t smallest = 8;
     static constexpr std::uint32_t largest = std::uint32_t{1} << 31;
+    static constexpr std::uint32_t buckets_a_page = huge_page / sizeof(bucket);
 
     bucket_array() {
         // In a constructor: nobody else sees it yet.
@@ -113,9 +115,12 @@ public:
     // --- By whoever may change the structure: the owner alone, or the holder of `structure` ---
 
     /// Makes sure that bucket `i` has memory. May throw bad_alloc.
-    void provide(std::uint32_t i) {
+    void provide(std::uint32_t i, pid reaper) {
         const auto s = segment_of(i);
         if (!present_[s]) add_segment(s);
+        if (i >= reached_.load(std::memory_order_relaxed))
+            reached_.store(i + 1, std::memory_order_relaxed);  // a statistic
+        if (i % buckets_a_page == buckets_a_page / 2) look_ahead(i + buckets_a_page / 2, reaper);
     }
     void set_shape(std::uint32_t buckets) noexcept {
         shape_.store(shape::of(buckets).pack(),
@@ -125,6 +130,9 @@ public:
     void trim(std::uint32_t buckets) noexcept {
         for (auto s = segment_of(buckets) + 2; s < present_.size(); ++s)
             if (present_[s]) retire_segment(std::exchange(present_[s], nullptr));
+        const auto above = segment_of(buckets) + 2;
+        if (above < present_.size() && first_of(above) < reached_.load(std::memory_order_relaxed))
+            reached_.store(first_of(above), std::memory_order_relaxed);  // as in provide()
     }
     /// Only one may change the structure of a shared table.
     bool try_lock_structure() noexcept {
@@ -157,34 +165,33 @@ public:
         free_ = b;
     }
 
+    /// Of memory in use: the pages of a large segment are the system's until they are written.
     std::size_t bytes() const noexcept {
-        return bytes_.load(std::memory_order_relaxed);
-    }  // a statistic
+        // relaxed: statistics.
+        const auto written =
+            memory_in_use(reached_.load(std::memory_order_relaxed) * sizeof(bucket));
+        return written + overflow_bytes_.load(std::memory_order_relaxed);
+    }
 
     /// Gives pages back piecemeal; true when all big pieces are gone. Requires: nobody reads any more.
     bool forget_some() noexcept {
-        constexpr std::size_t piece = std::size_t{8} << 20;
-        const auto forget = [&](segment* s) {
-            if (!s || s->forgotten >= s->bytes || s->bytes < piece) return false;
-            const auto n = std::min(piece, s->bytes - s->forgotten);
-            forget_pages(static_cast<char*>(s->memory) + s->forgotten, n);
-            s->forgotten += n;
-            return true;
-        };
-        for (auto* s : present_)
-            if (forget(s)) return false;
-        for (auto* s : overflow_)
-            if (forget(s)) return false;
-        return true;
+        constexpr std::size_t piece = 4 * huge_page;
+        for (auto* s : present_) {
+            if (!s || s->bytes < piece || s->forgotten == s->bytes) continue;
+            forget_pages(s->memory.get() + s->forgotten, piece);  // segments are powers of two
+            s->forgotten += piece;
+            return false;
+        }
+        if (overflow_.empty()) return true;
+        delete overflow_.back();
+        overflow_.pop_back();
+        return false;
     }
 
 private:
     struct segment {
         explicit segment(std::size_t n) : memory(map_zeroed(n)), bytes(n) {}
-        segment(const segment&) = delete;
-        segment& operator=(const segment&) = delete;
-        ~segment() { unmap_zeroed(memory, bytes); }
-        void* memory;
+        std::shared_ptr<char> memory;
         std::size_t bytes;
         std::size_t forgotten = 0;
     };
@@ -218,28 +225,38 @@ private:
     void add_segment(unsigned s) {
         const std::size_t n = s == 0 ? smallest : first_of(s);
         present_[s] = new segment(n * sizeof(bucket));
-        note(static_cast<std::ptrdiff_t>(present_[s]->bytes));
         // relaxed: published by set_shape(). The origin is where bucket 0 would be if this segment reached down to it.
-        origin_[s].store(reinterpret_cast<std::uintptr_t>(present_[s]->memory) -
+        origin_[s].store(reinterpret_cast<std::uintptr_t>(present_[s]->memory.get()) -
                              std::uint64_t{first_of(s)} * sizeof(bucket),
                          std::memory_order_relaxed);
     }
+    /// Bucket `i` begins a page that growth will reach soon.
+    void look_ahead(std::uint32_t i, pid reaper) noexcept {
+        const auto s = segment_of(i);
+        if (i >= largest) return;
+        try {
+            if (!present_[s]) add_segment(s);
+        } catch (const std::bad_alloc&) {
+            return;  // provide() will say so when it matters
+        }
+        const std::size_t offset = std::size_t{i - first_of(s)} * sizeof(bucket);
+        if (present_[s]->bytes >= huge_page) request_huge_page(reaper, present_[s]->memory, offset);
+    }
     void retire_segment(segment* s) noexcept {
-        note(-static_cast<std::ptrdiff_t>(s->bytes));
         heirloom::detail::retire(s, [](void* p) noexcept { delete static_cast<segment*>(p); });
     }
-    void note(std::ptrdiff_t change) noexcept {
-        // relaxed: a statistic. Changes are rare, so the RMW is no matter.
-        bytes_.fetch_add(static_cast<std::size_t>(change), std::memory_order_relaxed);
-    }
     void refill() {
-        const std::size_t n =
-            std::min<std::size_t>(std::size_t{16} << overflow_.size(), std::size_t{1} << 16);
+        // An eighth more each time: what is set aside is little beside what is used. Never so much that to write it all
+        // takes long.
+        const auto so_far = overflow_bytes_.load(std::memory_order_relaxed) / sizeof(bucket);
+        const std::size_t n = std::clamp<std::size_t>(so_far / 8, 16, 8'192);
         overflow_.reserve(overflow_.size() + 1);
         auto* s = new segment(n * sizeof(bucket));
         overflow_.push_back(s);
-        note(static_cast<std::ptrdiff_t>(s->bytes));
-        auto* b = static_cast<bucket*>(s->memory);
+        // relaxed: a statistic, written under the overflow lock or by the owner.
+        overflow_bytes_.store(overflow_bytes_.load(std::memory_order_relaxed) + s->bytes,
+                              std::memory_order_relaxed);
+        auto* b = reinterpret_cast<bucket*>(s->memory.get());
         for (std::size_t i = 0; i < n; ++i) {
             b[i].next.store(free_, std::memory_order_relaxed);  // nobody else sees it yet
             free_ = &b[i];
@@ -253,7 +270,8 @@ private:
     std::atomic<std::uint32_t> overflow_busy_{0};
     bucket* free_ = nullptr;
     std::vector<segment*> overflow_;
-    std::atomic<std::size_t> bytes_{0};
+    std::atomic<std::size_t> reached_{smallest};  // buckets of the array that have been in use
+    std::atomic<std::size_t> overflow_bytes_{0};
 };
 
 }  // namespace heirloom::ets::detail

@@ -12,7 +12,6 @@
 #include <vector>
 
 #include <heirloom/detail/activity.hpp>
-#include <heirloom/ets/detail/entry.hpp>
 #include <heirloom/ets/errors.hpp>
 #include <heirloom/ets/options.hpp>
 #include <heirloom/result.hpp>
@@ -119,10 +118,8 @@ public:
         return write_mode::refused;
     }
     /// Whoever was not let in at once: a private table's owner and plain threads are, the rest hear why.
-    void admit_reader(std::uint64_t self, const char* verb,
-                      std::optional<heirloom::detail::reader_scope>& thread) const;
-    void admit_writer(std::uint64_t self, const char* verb,
-                      std::optional<heirloom::detail::reader_scope>& thread) const;
+    void admit_reader(std::uint64_t self, const char* verb) const;
+    void admit_writer(std::uint64_t self, const char* verb) const;
 
     contents* rows() const noexcept {
         // acquire; pairs with the release in replace_contents(): whoever sees the pointer sees the object.
@@ -236,46 +233,57 @@ private:
 table_ref find_table(atom name);
 std::vector<table_ref> all_tables();
 
+/// From a verb's entry to its end: what it finds in the table stays readable, and its thread counts as
+/// inside the library (R4).
+class verb_scope {
+public:
+    explicit verb_scope(heirloom::detail::verb_entry entry) noexcept : entry_(entry) {}
+    verb_scope(const verb_scope&) = delete;
+    verb_scope& operator=(const verb_scope&) = delete;
+    ~verb_scope() { heirloom::detail::leave_verb(entry_); }
+
+    std::uint64_t self() const noexcept { return entry_.self; }
+
+private:
+    heirloom::detail::verb_entry entry_;
+};
+
 /// The scope of a read verb.
 class reading {
 public:
-    reading(const table_core& table, const char* verb) {
-        const auto self = enter_read();
-        if (!table.readers_may_enter(self)) [[unlikely]]
-            table.admit_reader(self, verb, thread_);
+    reading(const table_core& table, const char* verb) : scope_(heirloom::detail::enter_read()) {
+        if (!table.readers_may_enter(scope_.self())) [[unlikely]]
+            table.admit_reader(scope_.self(), verb);
     }
-    reading(const reading&) = delete;
-    reading& operator=(const reading&) = delete;
 
 private:
-    std::optional<heirloom::detail::reader_scope> thread_;
+    verb_scope scope_;
 };
 
 /// The scope of a write verb.
 class writing {
 public:
     struct quietly {};
-    writing(const table_core& table, const char* verb) : writing(table, verb, enter_write(verb)) {}
+    writing(const table_core& table, const char* verb)
+        : writing(table, verb, heirloom::detail::enter_write(verb)) {}
+    /// Without a safe point: for verbs that destructors use.
     writing(const table_core& table, const char* verb, quietly)
-        : writing(table, verb, enter_quietly(verb)) {}
-    writing(const writing&) = delete;
-    writing& operator=(const writing&) = delete;
+        : writing(table, verb, heirloom::detail::enter_quietly(verb)) {}
 
     /// Whether others may be writing too.
     bool shared() const noexcept { return mode_ == table_core::write_mode::shared; }
-    std::uint64_t self() const noexcept { return self_; }
+    std::uint64_t self() const noexcept { return scope_.self(); }
 
 private:
-    writing(const table_core& table, const char* verb, std::uint64_t self)
-        : self_(self), mode_(table.writer_may_enter(self)) {
+    writing(const table_core& table, const char* verb, heirloom::detail::verb_entry entry)
+        : scope_(entry), mode_(table.writer_may_enter(entry.self)) {
         if (mode_ == table_core::write_mode::refused) [[unlikely]] {
-            table.admit_writer(self, verb, thread_);
+            table.admit_writer(entry.self, verb);
             mode_ = table_core::write_mode::shared;
         }
     }
-    std::uint64_t self_;
+    verb_scope scope_;
     table_core::write_mode mode_;
-    std::optional<heirloom::detail::reader_scope> thread_;
 };
 
 template <class T>

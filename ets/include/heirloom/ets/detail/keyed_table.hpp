@@ -52,19 +52,20 @@ struct lookup_argument<Hash, K> {
     using type = typename Hash::lookup_type;
 };
 
-/// `from` with `step` applied; nothing if it does not fit.
+/// Applies `step`. False, and `number` as it was, if the sum does not fit.
 template <class N>
-constexpr std::optional<N> count_on(N from, const counter_step<N>& step) noexcept {
+constexpr bool count_on(N& number, const counter_step<N>& step) noexcept {
     N sum{};
-    const bool overflows = __builtin_add_overflow(from, step.add, &sum);
+    const bool overflows = __builtin_add_overflow(number, step.add, &sum);
     // Beyond the type is beyond the threshold too.
     if (step.threshold) {
         const bool up = !(step.add < N(0));
-        if (overflows || (up ? sum > *step.threshold : sum < *step.threshold)) return step.reset;
-    } else if (overflows) {
-        return std::nullopt;
+        number =
+            overflows || (up ? sum > *step.threshold : sum < *step.threshold) ? step.reset : sum;
+        return true;
     }
-    return sum;
+    if (!overflows) number = sum;
+    return !overflows;
 }
 
 /// What all handles share, whatever the table's type: name, owner, heir, life.
@@ -144,21 +145,12 @@ public:
         writing scope(*this->core_, "insert");
         auto& t = rows();
         const auto hash = t.hash_of(key);
-        bool spilled;
-        if constexpr (Rows::boxed) {
-            auto fresh = make(hash, std::move(key), std::move(value));  // before the place is held
-            const K& its_key = fresh->key();
-            typename Rows::place p(t, its_key, hash, scope.shared());
-            if (p.found()) return p.replace(std::move(fresh));
-            p.add(std::move(fresh));
-            spilled = p.spilled();
-        } else {
-            typename Rows::place p(t, key, hash, scope.shared());
-            if (p.found()) return p.replace(make(hash, key, value));
-            p.add(make(hash, key, value));
-            spilled = p.spilled();
+        if constexpr (Rows::value_is_word) {
+            if (t.change_word(key, hash, scope.shared(),
+                              [&](V& there) { return there = value, true; })) [[likely]]
+                return;
         }
-        t.added(scope.shared(), scope.self(), spilled);
+        insert_slowly(t, scope.shared(), scope.self(), hash, std::move(key), std::move(value));
     }
     /// Inserts the row if the key is absent; says whether it did.
     bool insert_new(K key, V value) {
@@ -267,28 +259,24 @@ public:
     V update_counter(key_argument key, std::type_identity_t<V> add)
         requires std::integral<V>
     {
-        return count(
-            key, nullptr, [](V& v) -> V& { return v; }, counter_step<V>{.add = add});
+        return count_value(key, nullptr, counter_step<V>{.add = add});
     }
     V update_counter(key_argument key, const counter_step<std::type_identity_t<V>>& step)
         requires std::integral<V>
     {
-        return count(
-            key, nullptr, [](V& v) -> V& { return v; }, step);
+        return count_value(key, nullptr, step);
     }
     /// With a value to start from when the key is absent.
     V update_counter(key_argument key, const counter_step<std::type_identity_t<V>>& step,
                      const V& initial)
         requires std::integral<V>
     {
-        return count(
-            key, &initial, [](V& v) -> V& { return v; }, step);
+        return count_value(key, &initial, step);
     }
     V update_counter(key_argument key, std::type_identity_t<V> add, const V& initial)
         requires std::integral<V>
     {
-        return count(
-            key, &initial, [](V& v) -> V& { return v; }, counter_step<V>{.add = add});
+        return count_value(key, &initial, counter_step<V>{.add = add});
     }
     /// The same for a member of the value: `update_counter(k, &V::hits, 1)`.
     template <std::integral N, class C>
@@ -422,7 +410,12 @@ private:
         const std::uint64_t seed = this->core_->seed();
         for (const auto& [key, value] : range) {
             fresh.push_back(Rows::make_ready(seed, key, value));
-            if (fresh.size() % 256 == 0) heirloom::detail::safe_point(64);
+            rest_after(fresh.size());
+        }
+        Rows::arrange(fresh);
+        for (bool ready = false; !ready;) {
+            writing scope(*this->core_, verb);
+            ready = rows().provide_for(fresh.size(), scope.shared());
         }
         writing scope(*this->core_, verb);
         return rows().insert_many(fresh, only_new, scope.shared(), scope.self());
@@ -431,6 +424,24 @@ private:
         return Rows::make(hash, std::move(key), std::move(value));
     }
 
+    [[gnu::noinline]] static void insert_slowly(Rows& t, bool shared, std::uint64_t self,
+                                                std::uint64_t hash, K key, V value) {
+        bool spilled;
+        if constexpr (Rows::boxed) {
+            auto fresh = make(hash, std::move(key), std::move(value));  // before the place is held
+            const K& its_key = fresh->key();
+            typename Rows::place p(t, its_key, hash, shared);
+            if (p.found()) return p.replace(std::move(fresh));
+            p.add(std::move(fresh));
+            spilled = p.spilled();
+        } else {
+            typename Rows::place p(t, key, hash, shared);
+            if (p.found()) return p.replace(make(hash, key, value));
+            p.add(make(hash, key, value));
+            spilled = p.spilled();
+        }
+        t.added(shared, self, spilled);
+    }
     /// Erases the row if `f` of its value has a value, and returns that.
     template <class F>
     auto remove(key_argument key, const writing& scope, F&& f)
@@ -469,9 +480,36 @@ private:
 
     template <class N>
     N counted(key_argument key, N& number, const counter_step<N>& step) const {
-        const auto sum = count_on(number, step);
-        if (!sum) throw counter_overflow("update_counter", this->to_string(), describe(key));
-        return number = *sum;
+        if (!count_on(number, step))
+            throw counter_overflow("update_counter", this->to_string(), describe(key));
+        return number;
+    }
+    [[gnu::always_inline]] V count_value(key_argument key, const V* initial,
+                                         const counter_step<V>& step) {
+        if constexpr (Rows::value_is_word) {
+            const K exact = key;
+            V result{};
+            bool fits = true;
+            writing scope(*this->core_, "update_counter");
+            auto& t = rows();
+            if (t.change_word(exact, t.hash_of(exact), scope.shared(), [&](V& value) {
+                    fits = count_on(value, step);
+                    result = value;
+                    return fits;
+                })) [[likely]] {
+                if (fits) [[likely]]
+                    return result;
+                throw_overflow(exact);
+            }
+        }
+        return count_slowly(key, initial, counter_step<V>(step));
+    }
+    [[noreturn, gnu::noinline, gnu::cold]] void throw_overflow(K key) const {
+        throw counter_overflow("update_counter", this->to_string(), describe(key));
+    }
+    [[gnu::noinline]] V count_slowly(key_argument key, const V* initial, counter_step<V> step) {
+        return count(
+            key, initial, [](V& v) -> V& { return v; }, step);
     }
     template <class Member, class N>
     N count(key_argument key, const V* initial, Member&& member, const counter_step<N>& step) {

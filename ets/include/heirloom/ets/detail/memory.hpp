@@ -2,13 +2,24 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+
+#include <heirloom/pid.hpp>
 
 namespace heirloom::ets::detail {
 
-/// Zeroed memory, aligned to a cache line; large pieces are mapped, aligned to and marked for huge pages. Throws
+inline constexpr std::size_t huge_page = std::size_t{2} << 20;
+
+/// Zeroed memory, aligned to a cache line; from the size of a huge page on it is mapped, and aligned to one. Throws
 /// std::bad_alloc.
-void* map_zeroed(std::size_t bytes);
-void unmap_zeroed(void* memory, std::size_t bytes) noexcept;
+std::shared_ptr<char> map_zeroed(std::size_t bytes);
+/// Has the reaper back the huge page at `at`, which is about to be written for the first time, on a thread where that
+/// holds nobody up: the system may take ten milliseconds to find one. Whoever is faster gets small pages, as does
+/// everybody where this does not work. Never waits.
+void request_huge_page(pid reaper, const std::shared_ptr<char>& memory, std::size_t at) noexcept;
+/// What pieces that double, each as large as all before it, take of the system's memory when their first `written`
+/// bytes have been written.
+std::size_t memory_in_use(std::size_t written) noexcept;
 /// Gives the pages of part of a mapped piece back before the piece itself goes: freeing gigabytes in one call would
 /// hold up the thread that does it.
 void forget_pages(void* memory, std::size_t bytes) noexcept;
