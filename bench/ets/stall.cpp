@@ -5,14 +5,20 @@
 
 #include <ctime>
 
+#include <pthread.h>
+
 namespace heirloom::bench {
 namespace {
 
-double thread_time() {
-    timespec time{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
+// Of whose thread: a process may move to another.
+struct thread_time {
+    pthread_t thread = pthread_self();
+    double seconds = [] {
+        timespec time{};
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+    }();
+};
 
 template <class F>
 double longest_stall(F work, std::uint64_t turns_afterwards) {
@@ -20,11 +26,12 @@ double longest_stall(F work, std::uint64_t turns_afterwards) {
     std::atomic<bool> ended{false};
     double longest = 0;
     spawn([&] {
-        double last = thread_time();
+        thread_time last;
         while (!done) {
             yield();
-            const double now = thread_time();
-            longest = std::max(longest, now - last);
+            const thread_time now;
+            if (pthread_equal(now.thread, last.thread))
+                longest = std::max(longest, now.seconds - last.seconds);
             last = now;
         }
         ended = true;

@@ -40,9 +40,12 @@ std::shared_ptr<char> map_zeroed(std::size_t bytes) {
 
 void back_huge_page(char* memory) noexcept {
 #ifdef MADV_POPULATE_WRITE
-    // Advice: where it is not taken, pages are small and faulted in one by one.
-    if (::madvise(memory, huge_page, MADV_HUGEPAGE) == 0)
-        (void)::madvise(memory, huge_page, MADV_POPULATE_WRITE);
+    constexpr int collapse =
+        25;  // MADV_COLLAPSE, from Linux 6.1 on, which older headers do not know
+    // Not MADV_HUGEPAGE: whoever touches the page before us would then look for a huge one himself. Collapsing wants
+    // something there to collapse. All is advice: where it is not taken, pages are small.
+    if (::madvise(memory, page, MADV_POPULATE_WRITE) == 0)
+        (void)::madvise(memory, huge_page, collapse);
 #else
     (void)memory;
 #endif

@@ -112,6 +112,39 @@ TEST(readers, see_whole_values_while_the_table_moves_and_its_owners_die) {
         require(receive<ets::transfer>().as<ets::set<long, triple>>() == t);
     });
 }
+TEST(readers, see_whole_values_while_strangers_fix_the_table_and_die) {
+    const auto fix_and_change = [](auto& t, long i) {
+        worker fixer;
+        fixer.run([t]() mutable { t.safe_fixtable(true); });
+        t.safe_fixtable(true);
+        grow_and_shrink(t, i);
+        t.safe_fixtable(false);
+        require(t.info()->fixed);
+        fixer.end();
+        require(!t.info()->fixed);
+    };
+    under_readers<ets::set<long, triple>>(fix_and_change);
+    under_readers<ets::ordered_set<long, std::string>>(fix_and_change);
+}
+TEST(readers, of_a_table_that_a_stranger_deletes_are_told) {
+    on_all_workers([] {
+        for (std::size_t i = 0; i < scaled(100); ++i) {
+            ets::ordered_set<long, std::string> t{{.access = ets::access::public_}};
+            for (long k = 0; k < 200; ++k) t.insert(k, version<std::string>(k));
+            std::vector<worker> readers(2);
+            for (auto& r : readers)
+                r.begin([t] {
+                    try {
+                        for (long k = 0;; k = (k + 1) % 200) require(whole(t.at(k)));
+                    } catch (const ets::no_such_table&) {
+                    }
+                });
+            worker stranger;
+            stranger.run([t]() mutable { t.delete_table(); });
+            for (auto& r : readers) r.finish();
+        }
+    });
+}
 TEST(readers, of_a_table_that_dies_are_told) {
     on_all_workers([] {
         for (std::size_t i = 0; i < scaled(100); ++i) {

@@ -5,16 +5,21 @@
 #include <cstdint>
 #include <ctime>
 
+#include <pthread.h>
+
 #include <heirloom/process.hpp>
 
 namespace heirloom::test {
 
-/// CPU time of the calling thread in microseconds: other programs on the machine do not count.
-inline std::int64_t thread_time_us() {
-    timespec time{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return time.tv_sec * 1'000'000ll + time.tv_nsec / 1'000;
-}
+/// CPU time, for other programs on the machine do not count; of whose thread, for a process may move to another.
+struct thread_time {
+    pthread_t thread = pthread_self();
+    std::int64_t us = [] {
+        timespec time{};
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+        return time.tv_sec * 1'000'000ll + time.tv_nsec / 1'000;
+    }();
+};
 
 /// The longest that a process which is always ready has to wait for its turn, on one worker, while `work` runs in the
 /// calling process and until `over()` holds, in microseconds of CPU time. Requires: a runtime of one worker.
@@ -24,11 +29,12 @@ std::int64_t longest_stall_us(F work, G over) {
     std::atomic<bool> ended{false};
     std::int64_t longest = 0;
     spawn([&] {
-        std::int64_t last = thread_time_us();
+        thread_time last;
         while (!done) {
             yield();
-            const std::int64_t now = thread_time_us();
-            longest = std::max(longest, now - last);
+            const thread_time now;
+            if (pthread_equal(now.thread, last.thread))
+                longest = std::max(longest, now.us - last.us);
             last = now;
         }
         ended = true;
