@@ -33,6 +33,11 @@ struct batch_queue {
         (last ? last->next_batch : first) = batch;
         last = batch;
     }
+    void push_front(retired* batch) noexcept {
+        batch->next_batch = first;
+        first = batch;
+        if (!last) last = batch;
+    }
     retired* pop() noexcept {
         retired* batch = first;
         first = batch->next_batch;
@@ -107,15 +112,14 @@ void collect() noexcept {
         std::atomic_thread_fence(std::memory_order_seq_cst);  // partner: go_online
         const auto oldest = oldest_seen();
         while (waiting.first && waiting.first->epoch < oldest) due.push(waiting.pop());
-        if (due.first) {
-            ready = due.pop();
-            retired* last = ready;
-            for (unsigned n = 1; n < at_a_time && last->next; ++n) last = last->next;
-            if (retired* rest = std::exchange(last->next, nullptr)) {
-                rest->next_batch = due.first;
-                due.first = rest;
-                if (!due.last) due.last = rest;
-            }
+        retired** end = &ready;
+        for (unsigned n = 0; due.first && n < at_a_time;) {
+            retired* batch = due.pop();
+            retired* last = batch;
+            for (++n; n < at_a_time && last->next; ++n) last = last->next;
+            if (retired* rest = std::exchange(last->next, nullptr)) due.push_front(rest);
+            *end = batch;
+            end = &last->next;
         }
         at_a_time = due.first ? std::min(at_a_time * 2, most_a_time) : fewest_a_time;
         some_due.store(due.first != nullptr, std::memory_order_relaxed);
