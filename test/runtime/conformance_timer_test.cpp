@@ -193,7 +193,7 @@ TEST(conformance_processes, tm_dies_with_pid_race) {
 TEST(conformance_processes, tm_name_late_binding) {
     run_everywhere(
         [](witness& w) {
-            send_after(5ms, "tm_late"_a, number{1});
+            send_after(300ms, "tm_late"_a, number{1});
             const pid first = spawn({.name = "tm_late"}, [] {});
             await_gone(first);  // its death does not cancel the timer
             register_name("tm_late"_a, self());
@@ -204,7 +204,7 @@ TEST(conformance_processes, tm_name_late_binding) {
             register_name("tm_late"_a, self());
             w.that(!receive_for<number>(0s));
             unregister_name("tm_late"_a);
-            const auto by_name = start_timer(1ms, "tm_late"_a, 7);
+            const auto by_name = start_timer(200ms, "tm_late"_a, 7);
             register_name("tm_late"_a, self());
             const auto t = receive<timeout<int>>();
             w.that(t.ref == by_name && t.value == 7);
