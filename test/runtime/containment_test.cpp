@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -27,10 +28,9 @@ TEST(spinning, process_is_named_in_a_warning_and_delays_nobody) {
         {
             runtime rt(std::move(opts));
             // Watched from outside: if all workers spin, nobody inside can help.
-            std::thread limit([&] {
-                const auto end = std::chrono::steady_clock::now() + 5s;
-                while (!over && std::chrono::steady_clock::now() < end)
-                    std::this_thread::sleep_for(1ms);
+            std::promise<void> measured;
+            std::thread limit([&over, end = measured.get_future()] {
+                (void)end.wait_for(5s);
                 over = true;
             });
             const auto delay = rt.run([&] {
@@ -54,7 +54,7 @@ TEST(spinning, process_is_named_in_a_warning_and_delays_nobody) {
                 return took;
             });
             EXPECT_LT(delay, 4s) << workers << " workers: others wait for the spinning process";
-            over = true;
+            measured.set_value();
             limit.join();
         }
         EXPECT_NE(log.text().find("the_spinner_"), std::string::npos)
@@ -71,7 +71,7 @@ TEST(blocking, calls_delay_nobody_else) {
                 all.push_back(spawn_monitor([over] {
                     const pid me = self();
                     const bool same = blocking([&] {
-                        while (!*over) std::this_thread::sleep_for(1ms);
+                        over->wait(false);
                         return self() == me;
                     });
                     if (!same || self() != me) exit("somebody_else"_a);
@@ -81,6 +81,7 @@ TEST(blocking, calls_delay_nobody_else) {
             for (int i = 0; i < 200; ++i) sync_with(echo);
             w.that(!receive_for<down>(0s));
             *over = true;
+            over->notify_all();
             for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
             send(echo, stop{});
         },

@@ -294,12 +294,12 @@ TEST(runtimes, ask_those_that_trap_first) {
 
 namespace {
 
-/// Computes for ever without a library call, until `over`; then it stays asleep, for its runtime is no more.
+/// Computes for ever without a library call, until `over`; then it waits for what never comes, for its runtime is no more.
 void hold_up(const std::shared_ptr<std::atomic<bool>>& started,
              const std::shared_ptr<std::atomic<bool>>& over) {
     *started = true;
     while (!*over) std::this_thread::yield();
-    for (;;) std::this_thread::sleep_for(1h);
+    std::promise<void>().get_future().wait();
 }
 
 }  // namespace

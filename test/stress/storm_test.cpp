@@ -358,8 +358,7 @@ TEST(storm, leaves_nothing_behind_and_loses_nothing) {
         // warm.
         levels after = levels_of(rt);
         for (int i = 0; i < 300 && (after.timers > 0 || after.blocks > before.blocks); ++i) {
-            std::this_thread::sleep_for(10ms);
-            rt.invoke([] { yield(); });
+            rt.invoke([] { sleep(10ms); });
             after = levels_of(rt);
         }
         EXPECT_EQ(after.timers, 0u) << "round " << rounds;

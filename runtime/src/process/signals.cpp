@@ -266,15 +266,11 @@ void take_dead(process& p, message* m, const exit_reason& why) noexcept {
         end_link(p, static_cast<link_entry*>(m));
         return m->type->destroy(m);
     case message_kind::link:
-        return take_link(p, static_cast<link_entry*>(m));
     case message_kind::unlink:
-        return take_unlink(p, static_cast<link_entry*>(m));
     case message_kind::monitor:
-        return add_watcher(p, static_cast<monitor_entry*>(m));
     case message_kind::demonitor:
-        return take(p, m);
     case message_kind::call_done:
-        return take_call_done(p, static_cast<call_done_message*>(m));
+        return take(p, m);
     case message_kind::down: {
         auto* e = static_cast<monitor_entry*>(m);
         if (!(e->demonitor.word & monitor_entry::given_up)) remove_monitor(p, e);
