@@ -1,0 +1,66 @@
+// Names, as verbs of the running process; the table itself is in names.cpp.
+#include "heirloom/names.hpp"
+#include "platform/inside.hpp"
+#include "process/lifecycle.hpp"
+#include "process/signals.hpp"
+#include "scheduler/runtime_core.hpp"
+
+namespace heirloom {
+
+using namespace detail;
+
+namespace detail {
+
+bool try_register_name(atom name, pid who) {
+    runtime_core* core = runtime_core::find(who.runtime_index());
+    process* p = resolve(who);
+    if (!core || !p) return false;
+    // Under this lock the exit reads which name to free, after it has said that it is exiting.
+    std::lock_guard lock(p->side_lock);
+    if (p->closed.load(std::memory_order_relaxed) || !p->lives_as(who) || p->name) return false;
+    if (core->names.insert(name, who) == name_table::outcome::taken) return false;
+    p->name = name;
+    return true;
+}
+
+}  // namespace detail
+
+void register_name(atom name, pid who) {
+    if (!name) throw bad_argument("register_name", "the name is empty");
+    if (try_register_name(name, who)) return;
+    process* p = resolve(who);
+    std::string text = "\"" + std::string(name.text()) + "\" cannot name " + to_string(who) + ": ";
+    if (!p || !is_alive(who)) throw bad_argument("register_name", text + "it is not alive");
+    if (p->name)
+        throw bad_argument("register_name",
+                           text + "it is \"" + std::string(p->name.text()) + "\" already");
+    throw bad_argument("register_name", text + "the name is taken by " + to_string(whereis(name)));
+}
+
+void unregister_name(atom name) {
+    runtime_core* core = runtime_core::current();
+    if (!core) throw not_in_process("unregister_name");
+    const pid holder = core->names.erase(name);
+    if (!holder)
+        throw bad_argument("unregister_name", "nobody is \"" + std::string(name.text()) + "\"");
+    process* p = resolve(holder);
+    std::lock_guard lock(p->side_lock);
+    if (p->lives_as(holder) && p->name == name) p->name = atom();
+}
+
+pid whereis(atom name) noexcept {
+    runtime_core* core = runtime_core::current();
+    return core ? core->names.find(name) : pid{};
+}
+
+std::vector<atom> registered() {
+    runtime_core* core = runtime_core::current();
+    return core ? core->names.all() : std::vector<atom>{};
+}
+
+std::vector<pid> processes() {
+    runtime_core* core = runtime_core::current();
+    return core ? list_processes(*core, false) : std::vector<pid>{};
+}
+
+}  // namespace heirloom

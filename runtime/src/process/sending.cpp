@@ -1,0 +1,162 @@
+// From a sender to the mailbox of its receiver, and to a worker that runs it.
+#include "deterministic/trace.hpp"
+#include "heirloom/names.hpp"
+#include "heirloom/send.hpp"
+#include "platform/inside.hpp"
+#include "process/lifecycle.hpp"
+#include "process/safe_point.hpp"
+#include "process/signals.hpp"
+#include "scheduler/runtime_core.hpp"
+
+namespace heirloom::detail {
+namespace {
+
+bool is_urgent(message_kind kind) noexcept {
+    switch (kind) {
+    case message_kind::exit:
+    case message_kind::link_exit:
+    case message_kind::inspect:
+    case message_kind::suspend:
+    case message_kind::resume:
+        return true;
+    default:
+        return false;
+    }
+}
+bool wakes_quiet(message_kind kind) noexcept {
+    return kind == message_kind::reply || is_urgent(kind);
+}
+
+enum class room : std::uint8_t { yes, no, dead };
+/// Counts a user message into a bounded mailbox.
+room reserve_room(process& p, pid to, message& m) noexcept {
+    const std::uint32_t bound = p.mailbox_bound.load(std::memory_order_relaxed);
+    if (bound == 0) return room::yes;
+    std::uint64_t counted = p.bounded.load(std::memory_order_relaxed);
+    do {
+        if ((counted >> 32) != to.generation() || !p.lives_as(to)) return room::dead;
+        if (static_cast<std::uint32_t>(counted) >= bound) return room::no;
+    } while (!p.bounded.compare_exchange_weak(counted, counted + 1, std::memory_order_relaxed));
+    m.word |= counted_in;
+    return room::yes;
+}
+
+/// Gives a message that claimed its receiver to it, and makes it runnable.
+inline void hand_over(thread_context& t, process* p, message* m, message* older) noexcept {
+    if (m->type->kind == message_kind::user && m->word == 0 && !older && p->pending.empty()) {
+        // Nothing came before it: it needs no sorting.
+        p->append_queued(m);
+    } else {
+        p->pending.append_reversed(older);
+        p->pending.append(m);
+        if (is_urgent(m->type->kind)) p->urgent.store(true, std::memory_order_relaxed);
+    }
+    if (t.role && t.role->core.index == p->id.runtime_index())
+        t.role->hand_off(p);
+    else
+        runtime_core::find(p->id.runtime_index())->inject(p);
+}
+
+inline bool post(thread_context& t, process* p, pid to, message* m) noexcept {
+    const message_kind kind = m->type->kind;
+    if (!t.role || t.role->seeded) [[unlikely]]
+        trace_send(t, to, *m);
+    const auto outcome = p ? p->inbox.push(p->generation, to, m, wakes_quiet(kind))
+                           : push_outcome{push_outcome::refused};
+    if (outcome.what == push_outcome::claimed) {
+        hand_over(t, p, m, outcome.older);
+    } else if (outcome.what == push_outcome::refused) {
+        m->type->destroy(m);
+        return false;
+    } else if (is_urgent(kind)) {
+        // release: after the push; see drain().
+        p->urgent.store(true, std::memory_order_release);
+    }
+    return true;
+}
+
+}  // namespace
+
+bool deliver(pid to, message* m) noexcept {
+    inside_scope scope;
+    return post(scope.thread(), resolve(to), to, m);
+}
+
+bool deliver(const reference& alias, message* m) noexcept {
+    m->word = alias.id;
+    return deliver(alias.owner, m);
+}
+
+bool try_send_message(pid to, message* m) noexcept {
+    inside_scope scope;
+    process* p = resolve(to);
+    if (p && reserve_room(*p, to, *m) == room::no) {
+        m->type->destroy(m);
+        return false;
+    }
+    return deliver(to, m);
+}
+
+void send_bounded(process& target, pid to, message* m) {
+    message_ptr owner(m);
+    for (;;) {
+        switch (reserve_room(target, to, *m)) {
+        case room::yes:
+            deliver(to, owner.release());
+            return;
+        case room::dead:
+            return;
+        case room::no:
+            break;
+        }
+        if (target.when_full.load(std::memory_order_relaxed) == mailbox_policy::drop_newest) {
+            target.bounded_dropped.fetch_add(1, std::memory_order_relaxed);
+            return;
+        }
+        if (target.when_full.load(std::memory_order_relaxed) == mailbox_policy::refuse)
+            throw limit_reached(
+                "mailbox",
+                "heirloom: send: the mailbox of " + to_string(to) + " holds " +
+                    std::to_string(target.mailbox_bound.load(std::memory_order_relaxed)) +
+                    " messages, its bound");
+        refuse_wait(running_process("send"), "send");
+        sleep(std::chrono::microseconds(50));
+    }
+}
+
+void send_message(pid to, message* m) {
+    inside_scope scope;
+    thread_context& t = scope.thread();
+    process* p = t.current;
+    if (!p) {
+        m->type->destroy(m);
+        throw not_in_process("send");
+    }
+    process* target = resolve(to);
+    if (target && target->mailbox_bound.load(std::memory_order_relaxed) != 0) {
+        scope.may_move();
+        return send_bounded(*target, to, m);
+    }
+    post(t, target, to, m);
+    if (may_switch(t, *p) && is_due(t, *p, 4)) {
+        scope.may_move();
+        take_turn(*p);
+    }
+}
+
+void send_message(atom name, message* m) {
+    const pid to = whereis(name);
+    if (!to) {
+        m->type->destroy(m);
+        running_process("send");
+        throw no_such_process("send", std::string(name.text()));
+    }
+    send_message(to, m);
+}
+
+void send_message(const reference& alias, message* m) {
+    m->word = alias.id;
+    send_message(alias.owner, m);
+}
+
+}  // namespace heirloom::detail
