@@ -1,9 +1,10 @@
 #include "reaper.hpp"
 
-#include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <new>
+#include <vector>
 
 #include <sched.h>
 #include <sys/mman.h>
@@ -38,6 +39,55 @@ std::shared_ptr<char> map_zeroed(std::size_t bytes) {
     });
 }
 
+namespace {
+
+// The first segments of all tables, side by side in a few reservations: a mapping for each would use up the number of
+// mappings that the system allows. Never unmapped; what is given back costs address space alone.
+class chunk_depot {
+public:
+    char* take() {
+        std::lock_guard lock(mutex_);
+        if (free_.empty()) reserve();
+        char* chunk = free_.back();
+        free_.pop_back();
+        return chunk;
+    }
+    void give_back(char* chunk) noexcept {
+        (void)::madvise(chunk, huge_page, MADV_DONTNEED);  // and zeroed by that
+        std::lock_guard lock(mutex_);
+        free_.push_back(chunk);  // has room: see reserve()
+    }
+
+private:
+    void reserve() {
+        for (std::size_t chunks = 128; chunks > 0; chunks /= 8) {
+            free_.reserve(chunks_ + chunks);
+            void* memory = ::mmap(nullptr, chunks * huge_page, PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+            if (memory == MAP_FAILED) continue;
+            (void)::madvise(memory, chunks * huge_page, MADV_NOHUGEPAGE);
+            chunks_ += chunks;
+            while (chunks > 0) free_.push_back(static_cast<char*>(memory) + --chunks * huge_page);
+            return;
+        }
+        throw std::bad_alloc();
+    }
+    std::mutex mutex_;
+    std::vector<char*> free_;
+    std::size_t chunks_ = 0;  // free or not
+};
+
+chunk_depot& chunks() {
+    static auto* depot = new chunk_depot;  // outlives every table
+    return *depot;
+}
+
+}  // namespace
+
+std::shared_ptr<char> reserve_zeroed() {
+    return std::shared_ptr<char>(chunks().take(), [](char* chunk) { chunks().give_back(chunk); });
+}
+
 void back_huge_page(char* memory) noexcept {
 #ifdef MADV_POPULATE_WRITE
     constexpr int collapse =
@@ -52,7 +102,8 @@ void back_huge_page(char* memory) noexcept {
 }
 
 std::size_t memory_in_use(std::size_t written) noexcept {
-    if (written < huge_page) return std::bit_ceil(written);
+    if (written < page) return written <= 512 ? 512 : page;
+    if (written <= huge_page) return (written + page - 1) & ~(page - 1);
     // The next huge page is asked for when half of the last one is written.
     return (written + huge_page / 2 + huge_page - 1) & ~(huge_page - 1);
 }

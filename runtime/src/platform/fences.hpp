@@ -1,5 +1,6 @@
 #pragma once
 
+#include "heirloom/detail/running.hpp"
 #include "platform/sanitizers.hpp"
 
 #include <atomic>

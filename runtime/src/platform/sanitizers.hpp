@@ -1,27 +1,8 @@
 #pragma once
 
-// Which sanitizer this translation unit is built for, and the calls it needs around a context switch.
+#include "heirloom/detail/sanitizers.hpp"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HEIRLOOM_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HEIRLOOM_ASAN 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define HEIRLOOM_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HEIRLOOM_TSAN 1
-#endif
-#endif
-#ifndef HEIRLOOM_ASAN
-#define HEIRLOOM_ASAN 0
-#endif
-#ifndef HEIRLOOM_TSAN
-#define HEIRLOOM_TSAN 0
-#endif
+// The calls that sanitizers need around a context switch.
 
 #if HEIRLOOM_ASAN
 #include <sanitizer/asan_interface.h>
@@ -32,9 +13,6 @@
 #endif
 
 namespace heirloom::detail {
-inline constexpr bool under_asan = HEIRLOOM_ASAN;
-inline constexpr bool under_tsan = HEIRLOOM_TSAN;
-
 // What goes through a queue that orders by fences, which ThreadSanitizer does not model: said before it is put in, and after it is
 // taken out.
 #if HEIRLOOM_TSAN

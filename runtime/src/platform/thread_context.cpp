@@ -25,9 +25,9 @@ struct owned_context {
 // A plain pointer is read without the guard that a thread-local object with a destructor needs.
 extern "C" {
 #if defined(__x86_64__)
-constinit thread_local thread_context* heirloom_this_thread = nullptr;
+constinit thread_local thread_words* heirloom_this_thread = nullptr;
 #else
-static constinit thread_local thread_context* heirloom_this_thread = nullptr;
+static constinit thread_local thread_words* heirloom_this_thread = nullptr;
 #endif
 }
 
@@ -38,10 +38,10 @@ static constinit thread_local thread_context* heirloom_this_thread = nullptr;
 }
 
 #if !defined(__x86_64__)
-thread_context& this_thread() noexcept {
-    thread_context* context = heirloom_this_thread;
+thread_words* known_thread() noexcept {
+    thread_words* context = heirloom_this_thread;
     asm volatile("" : "+r"(context));  // keeps calls from being merged as if the function were pure
-    return context ? *context : make_context();
+    return context;
 }
 #endif
 

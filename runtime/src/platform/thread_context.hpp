@@ -1,5 +1,6 @@
 #pragma once
 
+#include "heirloom/detail/running.hpp"
 #include "platform/sanitizers.hpp"
 
 #include <atomic>
@@ -34,9 +35,9 @@ struct block_cache {
 };
 
 /// What the library knows of an operating-system thread. One for each thread that has called it.
-struct thread_context {
+struct thread_context : thread_words {
     worker* role = nullptr;      // the worker this thread drives; null for foreign and pool threads
-    process* current = nullptr;  // whose code is running
+    process* current = nullptr;  // whose code is running; set with `running`, see set_current()
     runtime_core* core = nullptr;  // the runtime it works for
     exception_state* exceptions = nullptr;
     block_cache blocks;
@@ -49,43 +50,21 @@ struct thread_context {
 #if HEIRLOOM_TSAN
     void* native_fiber = nullptr;
 #endif
-    void* reader_slot = nullptr;      // see reclamation.hpp, for threads that drive no worker
-    bool pool_thread = false;         // runs blocking(f): waits throw
-    std::atomic<bool> inside{false};  // see inside.hpp; written by the thread, read by the watchdog
-    std::atomic<bool> revoked{false};  // the reverse
-    clockid_t cpu_clock = 0;           // of this thread's CPU time
-    stack* orphaned = nullptr;         // after a revocation: the stack its process runs on
+    void* reader_slot = nullptr;  // see reclamation.hpp, for threads that drive no worker
+    bool pool_thread = false;     // runs blocking(f): waits throw
+    clockid_t cpu_clock = 0;      // of this thread's CPU time
+    stack* orphaned = nullptr;    // after a revocation: the stack its process runs on
     bool allocations_may_fail =
         false;  // drives a deterministic run whose faults may refuse a block
 };
 
-// The calling thread's context must not be kept across a switch: a process may resume on another thread, and compilers treat
-// a thread-local's address as constant within a function.
-#if defined(__x86_64__)
-extern "C" {
-extern constinit thread_local thread_context* heirloom_this_thread
-    __attribute__((tls_model("initial-exec")));
-}
 [[gnu::noinline, gnu::cold]] thread_context& make_context() noexcept;
 
-/// Null in a thread that has not called the library yet.
-[[gnu::always_inline]] inline thread_context* known_thread() noexcept {
-    // Two loads that the compiler can neither merge nor keep across a call, which a switch is.
-    thread_context* context;
-    asm volatile("movq heirloom_this_thread@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0"
-                 : "=r"(context)
-                 :
-                 : "memory");
-    return context;
-}
+/// Not to be kept across a switch; see known_thread().
 inline thread_context& this_thread() noexcept {
-    thread_context* context = known_thread();
-    return __builtin_expect(context != nullptr, 1) ? *context : make_context();
+    thread_words* context = known_thread();
+    return __builtin_expect(context != nullptr, 1) ? static_cast<thread_context&>(*context)
+                                                   : make_context();
 }
-#else
-/// Never inlined, for that reason.
-[[gnu::noinline]] thread_context& this_thread() noexcept;
-inline thread_context* known_thread() noexcept { return &this_thread(); }
-#endif
 
 }  // namespace heirloom::detail

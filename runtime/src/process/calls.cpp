@@ -188,7 +188,7 @@ reply_message* call_and_wait(pid server, call_message* request, duration limit) 
                 resume_process(*t, s);
                 target = s->own_stack;
             } else {
-                t->current = nullptr;
+                set_current(*t, nullptr);
                 w->direct = s;
                 target = w->take_spare();
             }

@@ -334,11 +334,11 @@ thread_context* run_process(thread_context& thread, process* p) noexcept {
     if (d == disposition::finished) {
         exit_process(*p, std::move(why), by_signal);
         thread_context& now = this_thread();
-        now.current = nullptr;
+        set_current(now, nullptr);
         return &now;
     }
     thread_context& now = this_thread();  // it may have waited and come back elsewhere
-    now.current = nullptr;
+    set_current(now, nullptr);
     p->own_stack = nullptr;
     p->waits_quietly = false;
     p->wait_timer = nullptr;
@@ -377,7 +377,7 @@ thread_context* leave_running(thread_context& t, process& p, farewell then) noex
         resume_process(t, next);
         target = next->own_stack;
     } else {
-        t.current = nullptr;
+        set_current(t, nullptr);
         w->direct = next;
         target = w->take_spare();
     }

@@ -26,9 +26,14 @@ struct birth {
 /// and `request.first` in any case.
 spawned_ids give_birth(runtime_core& core, const birth& b);
 
+/// Says whose code the thread, which drives a worker, runs from now on.
+inline void set_current(thread_context& thread, process* p) noexcept {
+    thread.current = p;
+    thread.running = p;
+}
 /// Sets the thread up to continue a suspended process; the caller switches to its stack.
 inline void resume_process(thread_context& thread, process* p) noexcept {
-    thread.current = p;
+    set_current(thread, p);
     p->home = thread.role;
     p->status.store(static_cast<std::uint8_t>(process_status::running), std::memory_order_relaxed);
 }

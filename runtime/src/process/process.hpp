@@ -1,6 +1,7 @@
 #pragma once
 
 #include "heirloom/detail/activity.hpp"
+#include "heirloom/detail/running.hpp"
 #include "heirloom/exit_reason.hpp"
 #include "heirloom/process.hpp"
 #include "platform/spin_lock.hpp"
@@ -72,9 +73,8 @@ struct process_extras {
     void* at_end_argument = nullptr;
 };
 
-class alignas(64) process {
-public:
-    // --- Line 0: what senders touch -------------------------------------------------------------
+/// What senders touch, on the first line of a process.
+struct process_entrance {
     mailbox inbox;
     std::atomic<std::uint32_t> generation{0};  // of the incarnation that lives here; 0 in between
     // Senders read these with a pid that may be stale, hence atomic. 0: no bound; constant while alive.
@@ -82,13 +82,20 @@ public:
     /// Of a bounded mailbox: the generation, and below it how many user messages were counted in. One word, so that a sender
     /// with a stale pid counts nothing into the next incarnation's mailbox.
     std::atomic<std::uint64_t> bounded{0};
-    pid id;  // constant while alive
     activity* body = nullptr;
     stack* own_stack = nullptr;  // where it is suspended; null: stackless or never ran
     worker* home = nullptr;      // the worker that ran it last
     std::uint32_t slot = 0;
+};
 
-    // --- Line 1: the owner's --------------------------------------------------------------------
+class alignas(64) process : public process_entrance, public process_words {
+public:
+    // --- Line 1: the owner's; it begins with `urgent` -------------------------------------------
+    std::atomic<std::uint8_t> status{0};  // process_status, for others; advisory but for `exiting`
+    bool trapping = false;
+    std::uint8_t shields = 0;
+    bool in_exit = false;
+    bool waits_quietly = false;        // only for a reply
     message_list queue;                // user messages and calls not yet received, oldest first
     message_list pending;              // drained but not yet sorted: signals among them
     process* run_link = nullptr;       // in injection overflow or a suspension list
@@ -110,22 +117,12 @@ public:
     exit_reason lethal;  // valid when dying
 
     // --- Line 3 ---------------------------------------------------------------------------------
-    /// A signal that may be lethal is in the mailbox. Set after the push; cleared before the drain, whose exchange
-    /// orders the two. Away from line 0, so that a flood of messages does not make every safe point miss.
-    std::atomic<bool> urgent{false};
-    std::atomic<std::uint8_t> status{0};  // process_status, for others; advisory but for `exiting`
-    bool trapping = false;
     std::atomic<bool> trapping_hint{false};  // the same, for the runtime's shutdown
-    bool dying = false;                      // a lethal signal was taken
     bool started = false;
     bool system = false;
     bool server_timer_armed = false;
     heirloom::priority level = heirloom::priority::normal;
     std::atomic<mailbox_policy> when_full{mailbox_policy::refuse};  // read by senders
-    std::uint8_t shields = 0;
-    std::uint8_t callbacks = 0;  // table callbacks and guards
-    bool in_exit = false;
-    bool waits_quietly = false;  // only for a reply
     bool explaining_itself =
         false;                   // process_info(self()), or at a safe point rather than in a wait
     bool suspended = false;      // by at least one other process; see extras->suspenders
@@ -189,6 +186,8 @@ public:
         mark_ref = ref;
     }
 };
+
+static_assert(sizeof(process) == 384, "six lines; what is added must be worth a seventh");
 
 /// A user message leaves a mailbox: it makes room only if it was counted in (signals turned messages were not).
 inline void count_out(process& p, const message& m) noexcept {

@@ -27,8 +27,8 @@ void refuse_in_callback(const char* function) {
 
 namespace {
 
-// The whole of an entry, for whatever the short way does not see to.
-[[gnu::noinline]] verb_entry enter_verb_slowly(unsigned reductions) {
+// The whole of an entry.
+verb_entry enter_verb(unsigned reductions) {
     thread_context* t = &this_thread();
     process* p = t->current;
     const std::uint64_t self = p ? p->id.bits() : 0;
@@ -46,6 +46,7 @@ namespace {
         return {self, nullptr};
     }
     if (nested || !p) return {self, nullptr};
+    if (reductions == 0) --t->role->budget;  // no safe point, but work
     if (reductions != 0 && may_switch(*t, *p) && is_due(*t, *p, reductions)) {
         try {
             take_turn(*p);
@@ -58,56 +59,16 @@ namespace {
     return {self, &t->inside};
 }
 
-[[gnu::noinline, gnu::cold]] verb_entry enter_write_slowly(const char* verb, unsigned reductions) {
-    refuse_in_callback(verb);
-    return enter_verb_slowly(reductions);
-}
-
-// The short way, of a process on a worker that is in no other verb and has budget left: no call, no stack frame.
-[[gnu::always_inline]] inline bool enter_verb_quickly(unsigned reductions, verb_entry& entry) {
-    thread_context* t = known_thread();
-    if (!t || !t->current || t->inside.load(std::memory_order_relaxed)) [[unlikely]]
-        return false;
-    process& p = *t->current;
-    if (p.callbacks) [[unlikely]]  // a guard's: no table verb has us inside
-        return false;
-    set_inside(*t);
-    if (t->revoked.load(inside_order) || !t->role) [[unlikely]] {
-        clear_inside(*t);
-        return false;
-    }
-    if (reductions == 0) {
-        --t->role->budget;  // no safe point, but work
-    } else if (is_due(*t, p, reductions)) [[unlikely]] {
-        // Whether it may switch is asked only when there is reason to.
-        clear_inside(*t);
-        return false;
-    }
-    entry = {p.id.bits(), &t->inside};
-    return true;
-}
-
 }  // namespace
 
-verb_entry enter_read() {
-    verb_entry entry;
-    if (enter_verb_quickly(1, entry)) [[likely]]
-        return entry;
-    return enter_verb_slowly(1);
+verb_entry enter_read_slowly() { return enter_verb(1); }
+verb_entry enter_write_slowly(const char* verb) {
+    refuse_in_callback(verb);
+    return enter_verb(2);
 }
-
-verb_entry enter_write(const char* verb) {
-    verb_entry entry;
-    if (enter_verb_quickly(2, entry)) [[likely]]
-        return entry;
-    return enter_write_slowly(verb, 2);
-}
-
 verb_entry enter_quietly(const char* verb) {
-    verb_entry entry;
-    if (enter_verb_quickly(0, entry)) [[likely]]
-        return entry;
-    return enter_write_slowly(verb, 0);
+    refuse_in_callback(verb);
+    return enter_verb(0);
 }
 
 void leave_nested_or_foreign_verb() noexcept {

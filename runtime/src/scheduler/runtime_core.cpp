@@ -213,6 +213,7 @@ void runtime_core::thread_main(worker* w) noexcept {
     while (w) {
         set_inside(t);
         t.role = w;
+        if (!light_fence_is_full) t.budget = &w->budget;
         t.revoked.store(false, inside_order);
         w->player.store(&t, std::memory_order_release);
         go_online(*w->quiescence);
@@ -231,6 +232,7 @@ void runtime_core::thread_main(worker* w) noexcept {
         w = nullptr;
     }
     t.role = nullptr;
+    t.budget = &t.no_budget;
     t.core = nullptr;
 }
 

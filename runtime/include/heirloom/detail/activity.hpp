@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include <heirloom/clock.hpp>
+#include <heirloom/detail/running.hpp>
 #include <heirloom/exit_reason.hpp>
 #include <heirloom/message.hpp>
 #include <heirloom/monitor.hpp>
@@ -282,9 +283,19 @@ struct verb_entry {
 /// Entry of a table's read verb: a safe point. What the verb then reads under quiescence stays
 /// valid until leave_verb(), which must follow on every path, on any thread. Nothing in between may
 /// switch. Verbs nest; one inside another is no safe point.
-verb_entry enter_read();
+verb_entry enter_read_slowly();
+inline verb_entry enter_read() {
+    if (thread_words* t = enter_quickly(1)) [[likely]]
+        return {t->running->id.bits(), &t->inside};
+    return enter_read_slowly();
+}
 /// Entry of a write verb: the same, and throws in_table_callback(verb) inside a table callback.
-verb_entry enter_write(const char* verb);
+verb_entry enter_write_slowly(const char* verb);
+inline verb_entry enter_write(const char* verb) {
+    if (thread_words* t = enter_write_quickly()) [[likely]]
+        return {t->running->id.bits(), &t->inside};
+    return enter_write_slowly(verb);
+}
 /// The same without the safe point.
 verb_entry enter_quietly(const char* verb);
 void leave_nested_or_foreign_verb() noexcept;

@@ -19,7 +19,9 @@
 //
 //   I1  `shape` says how many buckets are in use. Bucket i holds the rows whose hash ends in the bits of i.
 //   I2  A segment's memory is freed only after a grace period, and its pointer stays: who computed an index from an
-//       older shape still reads memory, finds nothing there, and sees by the shape that it must look again.
+//       older shape still reads memory, finds nothing there, and sees by the shape that it must look again. Only the first
+//       segment ever moves, from a small block to a larger one: every bucket of the old block is marked `changing` before it
+//       is copied and stays so, so that whoever still looks there looks again.
 //   I3  Overflow buckets never leave the array before its end, so a reader on a stale chain reads a bucket, if of
 //       another chain, and the sequence number of the chain it came from tells it so.
 //   I4  A chain changes only while its first bucket is marked `changing`, or by one store that readers can tell (see
@@ -84,6 +86,9 @@ public:
     static constexpr std::uint32_t smallest = 8;
     static constexpr std::uint32_t largest = std::uint32_t{1} << 31;
     static constexpr std::uint32_t buckets_a_page = huge_page / sizeof(bucket);
+    /// Buckets of the first segment, which is found without a look at how many segments there are: half of what a small
+    /// table's lookup took. Its memory is the system's until it is written.
+    static constexpr std::uint32_t first_segment = buckets_a_page;
 
     bucket_array() {
         // In a constructor: nobody else sees it yet.
@@ -103,6 +108,8 @@ public:
     }
     shape current() const noexcept { return shape::unpack(packed_shape()); }
     bucket* at(std::uint32_t i) const noexcept {
+        if (i < first_segment) [[likely]]
+            return first() + i;
         const auto s = segment_of(i);
         // relaxed: published by the shape that let `i` be computed.
         return reinterpret_cast<bucket*>(origin_[s].load(std::memory_order_relaxed) +
@@ -115,9 +122,10 @@ public:
     // --- By whoever may change the structure: the owner alone, or the holder of `structure` ---
 
     /// Makes sure that bucket `i` has memory. May throw bad_alloc.
-    void provide(std::uint32_t i, pid reaper) {
+    void provide(std::uint32_t i, bool shared, pid reaper) {
         const auto s = segment_of(i);
         if (!present_[s]) add_segment(s);
+        if (s == 0 && i >= room_) enlarge(shared);
         if (i >= reached_.load(std::memory_order_relaxed))
             reached_.store(i + 1, std::memory_order_relaxed);  // a statistic
         if (i % buckets_a_page == buckets_a_page / 2) look_ahead(i + buckets_a_page / 2, reaper);
@@ -191,6 +199,8 @@ public:
 private:
     struct segment {
         explicit segment(std::size_t n) : memory(map_zeroed(n)), bytes(n) {}
+        /// The whole first segment.
+        segment() : memory(reserve_zeroed()), bytes(huge_page) {}
         std::shared_ptr<char> memory;
         std::size_t bytes;
         std::size_t forgotten = 0;
@@ -213,13 +223,58 @@ private:
         bucket_array* array_;
     };
 
-    // Segment 0 has the first 8 buckets; segment s > 0 those from 4 << s on, as many as all before it together.
+    // Segment s > 0 has the buckets from first_segment / 2 << s on, as many as all before it together.
     static constexpr unsigned segment_of(std::uint32_t i) noexcept {
-        return (31u ^ static_cast<unsigned>(std::countl_zero(i | (smallest - 1)))) -
-               2;  // one instruction and a subtraction
+        return static_cast<unsigned>(std::bit_width(i | (first_segment - 1)) -
+                                     std::bit_width(first_segment - 1));
     }
     static constexpr std::uint32_t first_of(unsigned s) noexcept {
-        return s == 0 ? 0 : (smallest / 2) << s;
+        return s == 0 ? 0 : (first_segment / 2) << s;
+    }
+
+    bucket* first() const noexcept {
+        // acquire; pairs with the release in enlarge(): whoever sees the block sees the rows in it.
+        return reinterpret_cast<bucket*>(origin_[0].load(std::memory_order_acquire));
+    }
+    /// Moves the first segment into a larger block. May throw bad_alloc, with nothing changed.
+    void enlarge(bool shared) {
+        constexpr std::uint32_t second_block = 64;  // a page
+        const std::uint32_t next = room_ < second_block ? second_block : first_segment;
+        auto* block = next == first_segment ? new segment() : new segment(next * sizeof(bucket));
+        auto* to = reinterpret_cast<bucket*>(block->memory.get());
+        bucket* from = first();
+        for (std::uint32_t i = 0; i < room_; ++i) {
+            const std::uint64_t h = lock_for_good(from[i], shared);
+            // relaxed: under the lock; nobody sees the new block yet.
+            for (unsigned w = 0; w < bucket::room; ++w)
+                to[i].word[w].store(from[i].word[w].load(std::memory_order_relaxed),
+                                    std::memory_order_relaxed);
+            to[i].next.store(from[i].next.load(std::memory_order_relaxed),
+                             std::memory_order_relaxed);
+            to[i].head.store(h, std::memory_order_relaxed);
+        }
+        origin_[0].store(reinterpret_cast<std::uintptr_t>(to),
+                         std::memory_order_release);  // pairs with first()
+        room_ = next;
+        retire_segment(std::exchange(present_[0], block));
+    }
+    /// Keeps everybody out of a bucket that is being left. Returns its head as it was.
+    static std::uint64_t lock_for_good(bucket& b, bool shared) noexcept {
+        for (unsigned round = 0;; ++round) {
+            if (round) pause_in_spin(round);
+            std::uint64_t h = b.head.load(std::memory_order_relaxed);
+            const std::uint64_t left = h | head::locked | head::changing;
+            if (!shared) {
+                // relaxed: nobody else writes, and who reads the old rows meanwhile reads what they are.
+                b.head.store(left, std::memory_order_relaxed);
+                return h;
+            }
+            // acquire; pairs with the release that unlocked it.
+            if (!(h & head::locked) &&
+                b.head.compare_exchange_weak(h, left, std::memory_order_acquire,
+                                             std::memory_order_relaxed))
+                return h;
+        }
     }
 
     void add_segment(unsigned s) {
@@ -263,9 +318,11 @@ private:
         }
     }
 
-    std::atomic<std::uint64_t> shape_{0};  // written by who may change the structure
-    std::array<std::atomic<std::uintptr_t>, 29> origin_{};
-    std::array<segment*, 29> present_{};
+    std::atomic<std::uint64_t> shape_{0};     // written by who may change the structure
+    static constexpr unsigned segments = 17;  // up to `largest`
+    std::array<std::atomic<std::uintptr_t>, segments> origin_{};
+    std::array<segment*, segments> present_{};
+    std::uint32_t room_ = smallest;  // for buckets in the first segment's block
     std::atomic<std::uint32_t> structure_{0};
     std::atomic<std::uint32_t> overflow_busy_{0};
     bucket* free_ = nullptr;

@@ -286,6 +286,54 @@ private:
     table_core::write_mode mode_;
 };
 
+/// The scope of a read verb that was let in at once; false, and nothing done, if it was not. Nothing within may throw
+/// or call the user's code.
+class quick_reading {
+public:
+    [[gnu::always_inline]] explicit quick_reading(const table_core& table) noexcept
+        : thread_(heirloom::detail::enter_quickly(1)) {
+        if (thread_ && !table.readers_may_enter(thread_->running->id.bits())) [[unlikely]] {
+            heirloom::detail::leave_quickly(thread_);
+            thread_ = nullptr;
+        }
+    }
+    quick_reading(const quick_reading&) = delete;
+    quick_reading& operator=(const quick_reading&) = delete;
+    [[gnu::always_inline]] ~quick_reading() {
+        if (thread_) heirloom::detail::leave_quickly(thread_);
+    }
+    explicit operator bool() const noexcept { return thread_ != nullptr; }
+
+private:
+    heirloom::detail::thread_words* thread_;
+};
+
+/// The same of a write verb.
+class quick_writing {
+public:
+    [[gnu::always_inline]] explicit quick_writing(const table_core& table) noexcept
+        : thread_(heirloom::detail::enter_write_quickly()) {
+        if (!thread_) [[unlikely]]
+            return;
+        mode_ = table.writer_may_enter(thread_->running->id.bits());
+        if (mode_ == table_core::write_mode::refused) [[unlikely]] {
+            heirloom::detail::leave_quickly(thread_);
+            thread_ = nullptr;
+        }
+    }
+    quick_writing(const quick_writing&) = delete;
+    quick_writing& operator=(const quick_writing&) = delete;
+    [[gnu::always_inline]] ~quick_writing() {
+        if (thread_) heirloom::detail::leave_quickly(thread_);
+    }
+    explicit operator bool() const noexcept { return thread_ != nullptr; }
+    bool shared() const noexcept { return mode_ == table_core::write_mode::shared; }
+
+private:
+    heirloom::detail::thread_words* thread_;
+    table_core::write_mode mode_ = table_core::write_mode::refused;
+};
+
 template <class T>
 std::string describe(const T& value) {
     if constexpr (heirloom::detail::printable<T>) {

@@ -35,7 +35,14 @@ struct hash_chain {
     static constexpr std::uint64_t load = slots == 6 ? 13 : slots == 3 ? 8 : slots == 2 ? 5 : 3;
 
     template <class Q>
-    static std::uint64_t hash_with(std::uint64_t seed, const Q& key) {
+    static constexpr bool calls_quietly() noexcept {
+        if constexpr (std::is_invocable_v<const Hash&, const Q&, std::uint64_t>)
+            return std::is_nothrow_invocable_v<const Hash&, const Q&, std::uint64_t>;
+        else
+            return std::is_nothrow_invocable_v<const Hash&, const Q&>;
+    }
+    template <class Q>
+    static std::uint64_t hash_with(std::uint64_t seed, const Q& key) noexcept(calls_quietly<Q>()) {
         if constexpr (std::is_invocable_v<const Hash&, const Q&, std::uint64_t>)
             return Hash()(key, seed);
         else

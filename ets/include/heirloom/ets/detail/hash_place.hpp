@@ -22,7 +22,9 @@ public:
     [[gnu::always_inline]] place(hash_rows& rows, const Q& key, std::uint64_t hash, bool shared)
         : rows_(rows), hash_(hash), shared_(shared) {
         if (shared) {
-            first_ = rows_.lock_first(hash, head_);
+            const first_locked got = rows_.lock_first(hash);
+            first_ = got.first;
+            head_ = got.head;
         } else {
             first_ = rows_.array_.of(hash, rows_.array_.packed_shape());
             head_ = first_->head.load(std::memory_order_relaxed);  // nobody else writes

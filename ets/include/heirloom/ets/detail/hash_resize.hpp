@@ -110,7 +110,7 @@ bool hash_rows<K, V, Hash, Equal>::split(bool shared) noexcept {
     const shape next = shape::of(n + 1);
     const std::uint32_t from_index = n & (next.mask >> 1);
     try {
-        array_.provide(n, this->reaper);
+        array_.provide(n, shared, this->reaper);
     } catch (const std::bad_alloc&) {
         return false;
     }

@@ -64,16 +64,56 @@ public:
     }
 
     template <class Q>
-    std::uint64_t hash_of(const Q& key) const {
+    std::uint64_t hash_of(const Q& key) const noexcept(noexcept(hash_with(0, key))) {
         return hash_with(seed_, key);
     }
 
     // --- Reading ---
 
+    /// What a short look tells.
+    enum class sight : std::uint8_t { unclear, absent, present };
+    /// Whether there is a short way, for keys that are compared as numbers: the same as read(), change_word() with nothing to
+    /// look at twice, and none of the user's code.
+    static constexpr bool is_quick = direct&& noexcept(layout::hash_with(0, std::declval<K>()));
+
     /// Calls `f` with the value of `key`; false if there is none.
     template <class Q, class F>
     bool read(const Q& key, F&& f) const {
         const std::uint64_t hash = hash_of(key);
+        if constexpr (direct) {
+            const sight found = read_quickly(key, hash, f);
+            if (found != sight::unclear) [[likely]]
+                return found == sight::present;
+        }
+        return read_patiently(key, hash, f);
+    }
+    template <class Q, class F>
+    [[gnu::always_inline]] sight read_quickly(const Q& key, std::uint64_t hash, F&& f) const {
+        const std::uint64_t shape_word = array_.packed_shape();
+        const bucket* first = array_.of(hash, shape_word);
+        const std::uint64_t before = first->head.load(std::memory_order_acquire);  // see below
+        if (before & head::changing) [[unlikely]]
+            return sight::unclear;
+        const bucket* c = first;
+        std::uint64_t h = before;
+        for (;;) {
+            if (const auto m = candidates(c, h, key, hash)) [[likely]] {
+                packed copy;
+                copy_words(copy, c, static_cast<unsigned>(std::countr_zero(m)),
+                           packed::first_value_word, words);
+                if (changed(first, before)) [[unlikely]]
+                    return sight::unclear;
+                f(copy.value());
+                return sight::present;
+            }
+            c = c->next.load(std::memory_order_acquire);  // see below
+            if (changed(first, before)) return sight::unclear;
+            if (!c) return array_.packed_shape() == shape_word ? sight::absent : sight::unclear;
+            h = c->head.load(std::memory_order_acquire);
+        }
+    }
+    template <class Q, class F>
+    [[gnu::noinline]] bool read_patiently(const Q& key, std::uint64_t hash, F&& f) const {
         for (unsigned round = 0;; ++round) {
             if (round) pause_in_spin(round);
             const std::uint64_t shape_word = array_.packed_shape();
@@ -142,7 +182,9 @@ public:
         bucket* first = nullptr;
         std::uint64_t h = 0;
         if (shared) {
-            first = lock_first(hash, h);
+            const first_locked got = lock_first(hash);
+            first = got.first;
+            h = got.head;
         } else {
             first = array_.of(hash, array_.packed_shape());
             h = first->head.load(std::memory_order_relaxed);  // nobody else writes
@@ -173,21 +215,37 @@ public:
         if (shared) first->head.store(unlocked, std::memory_order_release);  // as in place::unlock
         return c != nullptr;
     }
-    /// Locks the chain of `hash` and returns its first bucket; `h` is the head as it was.
-    bucket* lock_first(std::uint64_t hash, std::uint64_t& h) noexcept {
-        for (unsigned round = 0;; ++round) {
-            if (round) pause_in_spin(round);
-            const std::uint64_t shape_word = array_.packed_shape();
-            bucket* first = array_.of(hash, shape_word);
-            h = first->head.load(std::memory_order_relaxed);  // the lock below orders what matters
-            // acquire; pairs with the release that unlocked it: what the last holder wrote is seen.
-            if ((h & head::locked) ||
-                !first->head.compare_exchange_weak(h, h | head::locked, std::memory_order_acquire,
-                                                   std::memory_order_relaxed))
-                continue;
-            const std::uint64_t shape_now = array_.packed_shape();
-            if (shape_now == shape_word || array_.of(hash, shape_now) == first) return first;
+    /// A chain's first bucket, locked, and its head as it was.
+    struct first_locked {
+        bucket* first;
+        std::uint64_t head;
+    };
+    [[gnu::always_inline]] first_locked lock_first(std::uint64_t hash) noexcept {
+        const first_locked got = try_lock_first(hash);
+        return got.first ? got : lock_first_patiently(hash);
+    }
+    /// Null if it is locked, or not the chain any more.
+    [[gnu::always_inline]] first_locked try_lock_first(std::uint64_t hash) noexcept {
+        const std::uint64_t shape_word = array_.packed_shape();
+        bucket* first = array_.of(hash, shape_word);
+        std::uint64_t h =
+            first->head.load(std::memory_order_relaxed);  // the lock below orders what matters
+        // acquire; pairs with the release that unlocked it: what the last holder wrote is seen.
+        if ((h & head::locked) ||
+            !first->head.compare_exchange_weak(h, h | head::locked, std::memory_order_acquire,
+                                               std::memory_order_relaxed)) [[unlikely]]
+            return {nullptr, 0};
+        const std::uint64_t shape_now = array_.packed_shape();
+        if (shape_now != shape_word && array_.of(hash, shape_now) != first) [[unlikely]] {
             first->head.store(h, std::memory_order_release);  // nothing was changed
+            return {nullptr, 0};
+        }
+        return {first, h};
+    }
+    [[gnu::noinline]] first_locked lock_first_patiently(std::uint64_t hash) noexcept {
+        for (unsigned round = 1;; ++round) {
+            pause_in_spin(round);
+            if (const first_locked got = try_lock_first(hash); got.first) return got;
         }
     }
 

@@ -42,9 +42,10 @@ inline std::string describe_type(const table_type& type) {
            std::string(type.value) + ">";
 }
 
+/// By value where that is cheaper.
 template <class Hash, class K>
 struct lookup_argument {
-    using type = const K&;
+    using type = std::conditional_t<std::is_arithmetic_v<K> || std::is_enum_v<K>, K, const K&>;
 };
 template <class Hash, class K>
     requires requires { typename Hash::lookup_type; }
@@ -142,15 +143,15 @@ public:
 
     /// Inserts the row, in place of the one with that key if there is one.
     void insert(K key, V value) {
-        writing scope(*this->core_, "insert");
-        auto& t = rows();
-        const auto hash = t.hash_of(key);
-        if constexpr (Rows::value_is_word) {
-            if (t.change_word(key, hash, scope.shared(),
-                              [&](V& there) { return there = value, true; })) [[likely]]
-                return;
+        if constexpr (quick_change) {
+            if (quick_writing scope{*this->core_}) [[likely]] {
+                auto& t = rows();
+                if (t.change_word(key, t.hash_of(key), scope.shared(),
+                                  [&](V& there) { return there = value, true; })) [[likely]]
+                    return;
+            }
         }
-        insert_slowly(t, scope.shared(), scope.self(), hash, std::move(key), std::move(value));
+        insert_slowly(std::move(key), std::move(value));
     }
     /// Inserts the row if the key is absent; says whether it did.
     bool insert_new(K key, V value) {
@@ -168,11 +169,16 @@ public:
         return true;
     }
     /// A copy of the value, if the key is there.
-    std::optional<V> lookup(key_argument key) const {
-        reading scope(*this->core_, "lookup");
-        std::optional<V> found;
-        rows().read(key, [&](const V& value) { found.emplace(value); });
-        return found;
+    [[gnu::always_inline]] std::optional<V> lookup(key_argument key) const {
+        if constexpr (fits_register) {
+            const auto found = find_word(key);
+            return found.there ? std::optional<V>(found.value) : std::nullopt;
+        } else {
+            reading scope(*this->core_, "lookup");
+            std::optional<V> found;
+            rows().read(key, [&](const V& value) { found.emplace(value); });
+            return found;
+        }
     }
     /// A copy of the value. Throws no_such_key.
     V at(key_argument key) const {
@@ -369,6 +375,37 @@ protected:
     Rows& rows() const noexcept { return *static_cast<Rows*>(this->core_->rows()); }
 
 private:
+    // A value that goes through a register does so next to the word that says whether it was there: an optional would be
+    // put together in memory, byte by byte, and read back as a whole, which waits for the stores.
+    static constexpr bool fits_register = Rows::is_quick && sizeof(V) <= sizeof(std::uint64_t) &&
+                                          std::is_trivially_copyable_v<V> &&
+                                          std::is_trivially_default_constructible_v<V>;
+    struct found_word {
+        V value;
+        std::uint64_t there;
+    };
+    // Whether a row can be changed the short way: one store, and no user's code.
+    static constexpr bool quick_change = Rows::is_quick && Rows::value_is_word;
+    // The short way needs no register saved and no call: what it leaves over is called at its very end.
+    [[gnu::noinline]] found_word find_word(key_argument key) const {
+        if (quick_reading scope{*this->core_}) [[likely]] {
+            const Rows& t = rows();
+            V value;
+            const auto seen =
+                t.read_quickly(key, t.hash_of(key), [&](const V& there) { value = there; });
+            if (seen == Rows::sight::present) [[likely]]
+                return {value, true};
+            if (seen == Rows::sight::absent) return {V{}, false};
+        }
+        return find_word_slowly(key);
+    }
+    [[gnu::noinline]] found_word find_word_slowly(key_argument key) const {
+        reading scope(*this->core_, "lookup");
+        found_word found{};
+        found.there = rows().read(key, [&](const V& value) { found.value = value; });
+        return found;
+    }
+
     void require_writer(const char* verb) const { writing scope(*this->core_, verb); }
     static bool same_row(const K&, const K&) noexcept { return false; }
     template <class P>
@@ -424,23 +461,25 @@ private:
         return Rows::make(hash, std::move(key), std::move(value));
     }
 
-    [[gnu::noinline]] static void insert_slowly(Rows& t, bool shared, std::uint64_t self,
-                                                std::uint64_t hash, K key, V value) {
+    [[gnu::noinline]] void insert_slowly(K key, V value) {
+        writing scope(*this->core_, "insert");
+        auto& t = rows();
+        const auto hash = t.hash_of(key);
         bool spilled;
         if constexpr (Rows::boxed) {
             auto fresh = make(hash, std::move(key), std::move(value));  // before the place is held
             const K& its_key = fresh->key();
-            typename Rows::place p(t, its_key, hash, shared);
+            typename Rows::place p(t, its_key, hash, scope.shared());
             if (p.found()) return p.replace(std::move(fresh));
             p.add(std::move(fresh));
             spilled = p.spilled();
         } else {
-            typename Rows::place p(t, key, hash, shared);
+            typename Rows::place p(t, key, hash, scope.shared());
             if (p.found()) return p.replace(make(hash, key, value));
             p.add(make(hash, key, value));
             spilled = p.spilled();
         }
-        t.added(shared, self, spilled);
+        t.added(scope.shared(), scope.self(), spilled);
     }
     /// Erases the row if `f` of its value has a value, and returns that.
     template <class F>
@@ -486,26 +525,23 @@ private:
     }
     [[gnu::always_inline]] V count_value(key_argument key, const V* initial,
                                          const counter_step<V>& step) {
-        if constexpr (Rows::value_is_word) {
-            const K exact = key;
-            V result{};
-            bool fits = true;
-            writing scope(*this->core_, "update_counter");
-            auto& t = rows();
-            if (t.change_word(exact, t.hash_of(exact), scope.shared(), [&](V& value) {
-                    fits = count_on(value, step);
-                    result = value;
-                    return fits;
-                })) [[likely]] {
-                if (fits) [[likely]]
+        if constexpr (quick_change) {
+            if (quick_writing scope{*this->core_}) [[likely]] {
+                const K exact = key;
+                V result{};
+                bool fits = true;
+                auto& t = rows();
+                if (t.change_word(exact, t.hash_of(exact), scope.shared(),
+                                  [&](V& value) {
+                                      fits = count_on(value, step);
+                                      result = value;
+                                      return fits;
+                                  }) &&
+                    fits) [[likely]]
                     return result;
-                throw_overflow(exact);
             }
         }
         return count_slowly(key, initial, counter_step<V>(step));
-    }
-    [[noreturn, gnu::noinline, gnu::cold]] void throw_overflow(K key) const {
-        throw counter_overflow("update_counter", this->to_string(), describe(key));
     }
     [[gnu::noinline]] V count_slowly(key_argument key, const V* initial, counter_step<V> step) {
         return count(

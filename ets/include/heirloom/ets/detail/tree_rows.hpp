@@ -58,6 +58,7 @@ public:
     using typename base::small_row;
 
     static constexpr bool value_is_word = false;  // as in hash_rows
+    static constexpr bool is_quick = false;
 
     explicit tree_rows(std::uint64_t) : root_(node::make(true)) {}
     ~tree_rows() override {
