@@ -140,7 +140,9 @@ child_start child_control::start(const child_data_ptr& spec) {
     try {
         end = spec->start(spec, &watch, result.info);
     } catch (...) {
-        end.reason = caught_reason();
+        starting_ = watch.child;
+        end.reason = caught_reason();  // goes on if we are killed
+        starting_ = {};
     }
     result.process = end.process;
     result.reason = std::move(end.reason);
@@ -159,6 +161,7 @@ child_start child_control::start(const child_data_ptr& spec) {
     case start_end::kind::failed:
     case start_end::kind::timed_out:
         result.how = child_start::kind::failed;
+        outlive_orphans(*spec, result.process);  // a supervisor that was killed while it started
         break;
     }
     return result;

@@ -35,6 +35,9 @@ public:
     /// Starts a child and waits until it is up (R3). Nothing it does can end the supervisor.
     child_start start(const child_data_ptr& spec);
 
+    /// The child that was being started when this supervisor was killed; empty if none was.
+    pid interrupted_start() const noexcept { return starting_; }
+
     /// Waits for the children that a supervisor has left behind, so that its successor finds their names free and their
     /// tables gone; no longer than the grace.
     void outlive_orphans(const child_data& spec, pid supervisor);
@@ -86,6 +89,7 @@ private:
     std::string name_;  // the supervisor's, or its pid, for the reports
     duration grace_;
     bool report_progress_;
+    pid starting_;
     std::vector<orphans> orphans_;  // of children whose end is still to be handled
 };
 

@@ -28,8 +28,9 @@ result<started_child, child_error> supervision::remove(const std::string&) {
 void supervision::tell_who_is_left() noexcept {
     if (!above_) return;
     try {
-        if (auto left = running_now(); !left.empty())
-            try_send(above_, orphans{self(), std::move(left)});
+        auto left = running_now();
+        if (const pid unfinished = control_.interrupted_start()) left.push_back(unfinished);
+        if (!left.empty()) try_send(above_, orphans{self(), std::move(left)});
     } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch)
         // Its successor may find a name taken, and is tried again.
     }

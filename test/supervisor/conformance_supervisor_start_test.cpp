@@ -150,6 +150,7 @@ TEST(supervisor, survives_arguments_that_cannot_be_copied) {
 
 TEST(child_spec, that_was_moved_from_is_refused) {
     const auto body = [] {
+        trap_exit(true);  // a supervisor that does not start takes its starter along
         auto spec = child<worker>("a", self(), "a");
         const child_spec moved = std::move(spec);
         const auto says_so = [](const child_error& e) {

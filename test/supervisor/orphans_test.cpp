@@ -34,9 +34,7 @@ inline constexpr server_name<holder> plain{"orphans.plain"}, trapping{"orphans.t
     below{"orphans.below"};
 inline constexpr supervisor_name middle{"orphans.middle"}, lowest{"orphans.lowest"};
 
-supervisor::init_result lower() {
-    return {.children = {child<holder>(below, "orphans.c", true)}};
-}
+supervisor::init_result lower() { return {.children = {child<holder>(below, "orphans.c", true)}}; }
 supervisor::init_result tree(restart_strategy strategy) {
     return {.strategy = strategy,
             .intensity = {.restarts = 0},
@@ -59,7 +57,7 @@ void kill_and_wait(int kills) {
         const auto watch = monitor(victim);
         exit(victim, reason::kill);
         require_eq(down_of(watch), reason::killed);
-        while (!whereis(below) || whereis(middle) == server<supervisor>(victim)) yield();
+        while (!whereis(middle) || whereis(middle) == server<supervisor>(victim)) yield();
     }
 }
 void in_a_static_tree(restart_strategy strategy, int kills) {
@@ -82,8 +80,8 @@ TEST(orphans, are_gone_before_the_successor_of_their_supervisor_starts) {
 TEST(orphans, are_gone_before_the_successor_under_a_dynamic_supervisor) {
     const auto body = [] {
         const int kills = static_cast<int>(scaled(100));
-        auto top =
-            dynamic_supervisor::start_link({.intensity = {.restarts = kills, .within = 1h}}).value();
+        auto top = dynamic_supervisor::start_link({.intensity = {.restarts = kills, .within = 1h}})
+                       .value();
         start_child(top, child<supervisor>(middle, tree, one_for_one)).value();
         kill_and_wait(kills);
         stop(top);
@@ -93,9 +91,10 @@ TEST(orphans, are_gone_before_the_successor_under_a_dynamic_supervisor) {
 
 TEST(orphans, are_gone_before_their_supervisor_is_started_by_request) {
     const auto body = [] {
-        auto top = supervisor::start_link({.children = {child<supervisor>(middle, tree, one_for_one)
-                                                            .shutdown(brutal_kill)}})
-                       .value();
+        auto top =
+            supervisor::start_link(
+                {.children = {child<supervisor>(middle, tree, one_for_one).shutdown(brutal_kill)}})
+                .value();
         for (int i = 0; i < 50; ++i) {
             terminate_child(top, "orphans.middle").value();
             require(!whereis(plain) && !whereis(trapping) && !whereis(lowest) && !whereis(below));
