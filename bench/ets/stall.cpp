@@ -1,47 +1,17 @@
 // How long does a process that is always ready wait for its turn, on one worker, while another grows, gives away, clears
 // or deletes a table of ten million rows? The time of a run is the longest wait, in CPU time of the worker's thread, so
 // that other programs do not count. Not answered: how long the whole takes.
+#include "../../test/ets/stall.hpp"
+
 #include "measure.hpp"
-
-#include <ctime>
-
-#include <pthread.h>
 
 namespace heirloom::bench {
 namespace {
 
-// Of whose thread: a process may move to another.
-struct thread_time {
-    pthread_t thread = pthread_self();
-    double seconds = [] {
-        timespec time{};
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-    }();
-};
-
 template <class F>
 double longest_stall(F work, std::uint64_t turns_afterwards) {
-    std::atomic<bool> done{false};
-    std::atomic<bool> ended{false};
-    double longest = 0;
-    spawn([&] {
-        thread_time last;
-        while (!done) {
-            yield();
-            const thread_time now;
-            if (pthread_equal(now.thread, last.thread))
-                longest = std::max(longest, now.seconds - last.seconds);
-            last = now;
-        }
-        ended = true;
-    });
-    yield();
-    work();
-    for (std::uint64_t i = 0; i < turns_afterwards; ++i) yield();
-    done = true;
-    while (!ended) yield();
-    return longest;
+    const auto over = [n = turns_afterwards]() mutable { return n-- == 0; };
+    return static_cast<double>(test::longest_stall_us(work, over)) * 1e-6;
 }
 
 template <class Table, class Value>

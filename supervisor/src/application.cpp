@@ -80,10 +80,8 @@ result<void, application_error> application_controller::start(entry& e) {
             return {};
         }
         why = root.error().reason;
-    } catch (const detail::exit_unwind& x) {
-        why = x.why;
-    } catch (const std::exception& x) {
-        why = exit_reason::crash("", x.what());
+    } catch (...) {
+        why = detail::caught_reason();
     }
     return refused(application_failure::start_failed, e.what.name, std::move(why));
 }
@@ -92,7 +90,11 @@ result<void, application_error> application_controller::handle_call(start_one s)
     entry* e = find(s.name);
     if (e == nullptr) return refused(application_failure::unknown, s.name, "unknown_application"_a);
     if (e->root) return refused(application_failure::already_started, s.name, "already_started"_a);
-    return start(*e);
+    // As OTP's ensure_all_started: what was started for its sake goes again with it.
+    const std::size_t before = started_;
+    auto r = start(*e);
+    if (!r) stop_those_after(before);
+    return r;
 }
 
 result<void, application_error> application_controller::handle_call(stop_one s) {
@@ -125,10 +127,10 @@ void application_controller::stop_root(entry& e) {
     receive(when(watch, [](const down&) {}));
 }
 
-void application_controller::stop_all() {
+void application_controller::stop_those_after(std::size_t order) {
     std::vector<entry*> running;
     for (entry& e : all_)
-        if (e.root) running.push_back(&e);
+        if (e.root && e.order > order) running.push_back(&e);
     std::sort(running.begin(), running.end(), [](auto* a, auto* b) { return a->order > b->order; });
     for (entry* e : running) stop_root(*e);
 }

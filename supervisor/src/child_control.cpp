@@ -9,14 +9,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
-#include <exception>
 #include <initializer_list>
 #include <optional>
-#include <typeinfo>
 #include <utility>
-
-#include <cxxabi.h>
 
 namespace heirloom::detail {
 
@@ -46,14 +41,6 @@ public:
         return false;
     }
 };
-
-std::string demangled(const std::type_info& type) {
-    int status = 0;
-    char* text = abi::__cxa_demangle(type.name(), nullptr, nullptr, &status);
-    std::string name = status == 0 ? text : type.name();
-    std::free(text);
-    return name;
-}
 
 // Reports are written while a client waits for the new incarnation: one allocation a text, no streams.
 std::string joined(std::initializer_list<std::string_view> parts) {
@@ -110,6 +97,7 @@ duration shutdown_limit(const child_data& spec) noexcept {
 }
 
 std::string fault_of(const child_spec& spec, auto_shutdown_mode mode) {
+    if (spec.data() == nullptr) return "a child_spec that was moved from";
     const child_data& data = *spec.data();
     auto fault = [&](std::string_view field, const std::string& what) {
         return "child \"" + data.id + "\": " + std::string(field) + ": " + what;
@@ -151,12 +139,10 @@ child_start child_control::start(const child_data_ptr& spec) {
     start_end end{start_end::kind::failed, {}, {}, {}};
     try {
         end = spec->start(spec, &watch, result.info);
-    } catch (const exit_unwind& e) {
-        end.reason = e.why;
-    } catch (const call_failed& e) {
-        end.reason = e.reason();
-    } catch (const std::exception& e) {
-        end.reason = exit_reason::crash(demangled(typeid(e)), e.what());
+    } catch (...) {
+        starting_ = watch.child;
+        end.reason = caught_reason();  // goes on if we are killed
+        starting_ = {};
     }
     result.process = end.process;
     result.reason = std::move(end.reason);
@@ -175,9 +161,30 @@ child_start child_control::start(const child_data_ptr& spec) {
     case start_end::kind::failed:
     case start_end::kind::timed_out:
         result.how = child_start::kind::failed;
+        outlive_orphans(*spec, result.process);  // a supervisor that was killed while it started
         break;
     }
     return result;
+}
+
+void child_control::outlive_orphans(const child_data& spec, pid supervisor) {
+    if (spec.type != child_type::supervisor) return;
+    // Sent before its end was; seen by the loop, or still queued if it was we who ended it.
+    while (auto o = receive(when([&](const orphans& m) { return m.supervisor == supervisor; },
+                                 [](orphans m) { return std::optional<orphans>(std::move(m)); }),
+                            after(duration::zero(), [] { return std::optional<orphans>(); })))
+        note(*std::move(o));
+    const auto found = std::find_if(orphans_.begin(), orphans_.end(),
+                                    [&](const orphans& o) { return o.supervisor == supervisor; });
+    if (found == orphans_.end()) return;
+    const std::vector<pid> left = std::move(found->left);
+    orphans_.erase(found);
+    const time_point limit = deadline_after(grace_, "grace");
+    for (const pid p : left) {
+        const monitor_ref watch = monitor(p);
+        const duration rest = std::max(duration::zero(), limit - runtime_clock::now());
+        receive(when(watch, [](const down&) {}), after(rest, [&] { demonitor(watch, flush); }));
+    }
 }
 
 child_control::ending child_control::begin_end(const child_data& spec, pid process) {
@@ -223,6 +230,7 @@ exit_reason child_control::finish_end(const child_data& spec, ending e) {
                       after(duration::zero(), [] { return reason::no_process; }));
     }
     report_ended(spec, e, *why);
+    outlive_orphans(spec, e.process);
     return *why;
 }
 

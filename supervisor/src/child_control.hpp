@@ -12,6 +12,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 // child_control: what a supervisor does to one child, whatever its strategy: start it, end it, report it.
 namespace heirloom::detail {
@@ -32,6 +34,17 @@ public:
 
     /// Starts a child and waits until it is up (R3). Nothing it does can end the supervisor.
     child_start start(const child_data_ptr& spec);
+
+    /// The child that was being started when this supervisor was killed; empty if none was.
+    pid interrupted_start() const noexcept { return starting_; }
+
+    /// Waits for the children that a supervisor has left behind, so that its successor finds their names free and their
+    /// tables gone; no longer than the grace.
+    void outlive_orphans(const child_data& spec, pid supervisor);
+    void note(orphans o) { orphans_.push_back(std::move(o)); }
+    void forget_orphans(pid supervisor) noexcept {
+        std::erase_if(orphans_, [&](const orphans& o) { return o.supervisor == supervisor; });
+    }
 
     /// Tells a child to end, waits as long as its specification says, kills it then. Returns how it ended.
     /// Afterwards nothing of it is in the mailbox, and it is not linked.
@@ -76,6 +89,8 @@ private:
     std::string name_;  // the supervisor's, or its pid, for the reports
     duration grace_;
     bool report_progress_;
+    pid starting_;
+    std::vector<orphans> orphans_;  // of children whose end is still to be handled
 };
 
 /// The wait before the next attempt, after `last`; 0 where none is asked for.

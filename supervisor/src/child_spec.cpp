@@ -1,6 +1,7 @@
 #include "heirloom/child_spec.hpp"
 
 #include "child_control.hpp"
+#include "heirloom/errors.hpp"
 
 #include <utility>
 
@@ -10,7 +11,14 @@ child_spec& child_spec::delay(const back_off& how) { return own_extras().delay =
 child_spec& child_spec::budget(const restart_intensity& limit) {
     return own_extras().budget = limit, *this;
 }
-child_spec& child_spec::named(std::shared_ptr<const name_keeper> keeper) {
+child_spec& child_spec::named(std::shared_ptr<const name_keeper> keeper,
+                              const detail::server_identity& of) {
+    if (data_->identity != &of)
+        throw bad_argument(
+            "child_spec::name",
+            "child \"" + data_->id + "\" runs " +
+                std::string(data_->identity ? data_->identity->name : "what a function starts") +
+                ", the name is one of " + std::string(of.name));
     return own_extras().name = std::move(keeper), *this;
 }
 duration child_spec::shutdown() const noexcept { return detail::shutdown_limit(*data_); }

@@ -34,7 +34,12 @@ result<started_child, child_error> like_children::start_like(const std::any& ext
     if (!spec_)
         return refused(child_failure::bad_spec, {}, {},
                        "a child of this supervisor needs a specification");
-    child_data_ptr mine = spec_->with_extra(spec_, extra);
+    child_data_ptr mine;
+    try {
+        mine = spec_->with_extra(spec_, extra);
+    } catch (...) {  // copying the arguments is the user's code
+        return refused(child_failure::start_failed, {}, caught_reason());
+    }
     if (!mine)
         return refused(child_failure::bad_spec, {}, {},
                        "child \"" + spec_->id +
@@ -65,6 +70,13 @@ void like_children::running(pid process, restarting& r) {
     running_.emplace(process.bits(), std::move(r.spec));
 }
 
+std::vector<pid> like_children::running_now() const {
+    std::vector<pid> all;
+    all.reserve(running_.size());
+    for (const auto& [bits, spec] : running_) all.push_back(pid::from_bits(bits));
+    return all;
+}
+
 // --- A child ended by itself --------------------------------------------------------------------------------
 
 void like_children::child_ended(pid process, const exit_reason& why) {
@@ -82,6 +94,7 @@ void like_children::child_ended(pid process, const exit_reason& why) {
     }
     const bool orderly = why.is_orderly();
     if (r.spec->restart == permanent || (r.spec->restart == transient && !orderly)) {
+        control_.outlive_orphans(*r.spec, process);
         const duration wait = next_wait(*r.spec, r.last_wait);
         if (wait == duration::zero()) return attempt(std::move(r));
         control_.report_end(*r.spec, process, why, "to be restarted later");

@@ -18,9 +18,9 @@ class like_children final : public supervision {
 public:
     explicit like_children(const supervisor::init_result& what);
     explicit like_children(const dynamic_children& what);
+    ~like_children() override { tell_who_is_left(); }
 
     void stop_all() override;
-    void child_ended(pid process, const exit_reason& why) override;
     void retry(std::uint64_t serial) override;
     result<started_child, child_error> start_child(child_spec spec) override;
     result<started_child, child_error> start_like(const std::any& extra) override;
@@ -46,6 +46,8 @@ private:
         std::unique_ptr<restart_window> budget;
     };
 
+    void child_ended(pid process, const exit_reason& why) override;
+    std::vector<pid> running_now() const override;
     result<started_child, child_error> start_one(child_data_ptr spec);
     void attempt(restarting r);
     void put_off(restarting r, duration wait);

@@ -15,6 +15,7 @@ ordered_children::ordered_children(supervisor::init_result what)
       initial_(std::move(what.children)) {}
 
 ordered_children::~ordered_children() {
+    tell_who_is_left();
     while (first_ != nullptr) delete std::exchange(first_, first_->next);
 }
 
@@ -59,6 +60,13 @@ void ordered_children::set_running(child& c, pid process) {
     by_pid_.emplace(process.bits(), &c);
     ++active_;
     significant_ += c.spec->significant;
+}
+
+std::vector<pid> ordered_children::running_now() const {
+    std::vector<pid> all;
+    for (const child* c = first_; c != nullptr; c = c->next)
+        if (c->status == child_status::running) all.push_back(c->process);
+    return all;
 }
 
 void ordered_children::set_stopped(child& c) {
@@ -140,8 +148,10 @@ void ordered_children::child_ended(pid process, const exit_reason& why) {
     if (found == by_pid_.end()) return;  // a stranger, or one that we stopped
     child& c = *found->second;
     const bool orderly = why.is_orderly();
-    if (c.spec->restart == permanent || (c.spec->restart == transient && !orderly))
+    if (c.spec->restart == permanent || (c.spec->restart == transient && !orderly)) {
+        control_.outlive_orphans(*c.spec, process);
         return restart_after(c, why);
+    }
     if (!orderly) control_.report_end(*c.spec, process, why, "not restarted, it is temporary");
     ended_for_good(c);
 }
@@ -215,9 +225,9 @@ void ordered_children::restart_group(child& failed, child* begin) {
 // --- Requests -----------------------------------------------------------------------------------------------
 
 result<started_child, child_error> ordered_children::start_child(child_spec spec) {
-    if (spec.id().empty()) return refused(child_failure::bad_spec, {}, {}, "a child without an id");
     if (std::string fault = fault_of(spec, auto_shutdown_); !fault.empty())
         return refused(child_failure::bad_spec, {}, {}, std::move(fault));
+    if (spec.id().empty()) return refused(child_failure::bad_spec, {}, {}, "a child without an id");
     if (child* there = find_child(spec.id())) {
         if (there->status == child_status::running)
             return refused(child_failure::already_started, there->process);

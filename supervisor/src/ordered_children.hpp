@@ -21,7 +21,6 @@ public:
 
     void start_all() override;
     void stop_all() override;
-    void child_ended(pid process, const exit_reason& why) override;
     void retry(std::uint64_t serial) override;
     result<started_child, child_error> start_child(child_spec spec) override;
     result<started_child, child_error> terminate(const std::string& id, pid process) override;
@@ -52,6 +51,8 @@ private:
         child* next = nullptr;
     };
 
+    void child_ended(pid process, const exit_reason& why) override;
+    std::vector<pid> running_now() const override;
     child* find_child(const std::string& id);
     child* append(child_data_ptr spec);
     void forget(child& c);

@@ -8,12 +8,26 @@
 #include "heirloom/receive.hpp"
 #include "sys_state.hpp"
 
+#include <cstdlib>
 #include <exception>
 #include <new>
 #include <ostream>
 #include <sstream>
+#include <typeinfo>
+
+#include <cxxabi.h>
 
 namespace heirloom::detail {
+
+namespace {
+std::string demangled(const std::type_info& type) {
+    int status = 0;
+    char* text = abi::__cxa_demangle(type.name(), nullptr, nullptr, &status);
+    std::string name = status == 0 ? text : type.name();
+    std::free(text);
+    return name;
+}
+}  // namespace
 
 void print_request(std::ostream& out, const message* m) { out << m->type->name; }
 
@@ -213,6 +227,22 @@ exit_reason server_core::on_exit(const exit_reason& given) {
         log(std::move(event));
     }
     return why;
+}
+
+exit_reason caught_reason() {
+    try {
+        throw;
+    } catch (const kill_unwind&) {
+        throw;
+    } catch (const exit_unwind& e) {
+        return e.why;
+    } catch (const call_failed& e) {
+        return e.reason();
+    } catch (const std::exception& e) {
+        return exit_reason::crash(demangled(typeid(e)), e.what());
+    } catch (...) {
+        return exit_reason::crash(demangled(*abi::__cxa_current_exception_type()), "");
+    }
 }
 
 // --- Verbs ------------------------------------------------------------------------------------------------

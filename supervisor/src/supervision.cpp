@@ -2,9 +2,10 @@
 
 #include "heirloom/errors.hpp"
 #include "heirloom/process.hpp"
-#include "heirloom/timer.hpp"
+#include "heirloom/send.hpp"
 
-#include <algorithm>
+#include <new>
+#include <utility>
 
 namespace heirloom::detail {
 
@@ -22,6 +23,17 @@ result<started_child, child_error> supervision::restart(const std::string&) {
 }
 result<started_child, child_error> supervision::remove(const std::string&) {
     return refused(child_failure::simple_one_for_one);
+}
+
+void supervision::tell_who_is_left() noexcept {
+    if (!above_) return;
+    try {
+        auto left = running_now();
+        if (const pid unfinished = control_.interrupted_start()) left.push_back(unfinished);
+        if (!left.empty()) try_send(above_, orphans{self(), std::move(left)});
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch)
+        // Its successor may find a name taken, and is tried again.
+    }
 }
 
 bool supervision::may_restart(const child_data& spec, const exit_reason& why) {

@@ -25,7 +25,8 @@ public:
         : core_(running_server("supervisor")),
           control_(grace, report_progress),
           window_(intensity),
-          auto_shutdown_(mode) {}
+          auto_shutdown_(mode),
+          above_(core_.supervised() ? core_.parent() : pid()) {}
     virtual ~supervision() = default;
     supervision(const supervision&) = delete;
     supervision& operator=(const supervision&) = delete;
@@ -34,7 +35,11 @@ public:
     virtual void start_all() {}
     virtual void stop_all() = 0;
 
-    virtual void child_ended(pid process, const exit_reason& why) = 0;
+    void child_gone(pid process, const exit_reason& why) {
+        child_ended(process, why);
+        control_.forget_orphans(process);
+    }
+    void note(orphans o) { control_.note(std::move(o)); }
     virtual void retry(std::uint64_t serial) = 0;
 
     virtual result<started_child, child_error> start_child(child_spec spec) = 0;
@@ -48,6 +53,10 @@ public:
     virtual pid find(const server_identity* identity) = 0;
 
 protected:
+    virtual void child_ended(pid process, const exit_reason& why) = 0;
+    virtual std::vector<pid> running_now() const = 0;
+    /// For the destructor: its children have been stopped unless it was killed, or failed.
+    void tell_who_is_left() noexcept;
     /// Counts a restart. If it is one too many, reports that and ends the supervisor; false then.
     bool may_restart(const child_data& spec, const exit_reason& why);
     /// A significant child ended by itself; `others` significant ones still live.
@@ -58,6 +67,9 @@ protected:
     child_control control_;
     restart_window window_;
     auto_shutdown_mode auto_shutdown_;
+
+private:
+    pid above_;  // the supervisor that started this one; empty if somebody else did
 };
 
 }  // namespace heirloom::detail

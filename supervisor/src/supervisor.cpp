@@ -29,8 +29,8 @@ std::string fault_of(const std::vector<child_spec>& specs, auto_shutdown_mode mo
     std::unordered_set<std::string_view> ids;
     ids.reserve(specs.size());
     for (const child_spec& spec : specs) {
-        if (spec.id().empty()) return "a child without an id";
         if (std::string fault = detail::fault_of(spec, mode); !fault.empty()) return fault;
+        if (spec.id().empty()) return "a child without an id";
         if (!ids.insert(spec.id()).second) return "child \"" + spec.id() + "\": id: used twice";
     }
     return {};
@@ -138,7 +138,8 @@ detail::get_childspec_request::reply supervisor::handle_call(detail::get_childsp
     return impl_->spec_of(r.id, r.process);
 }
 pid supervisor::handle_call(detail::find_child_request r) { return impl_->find(r.identity); }
-void supervisor::handle_info(exit_signal e) { impl_->child_ended(e.from, e.reason); }
+void supervisor::handle_info(exit_signal e) { impl_->child_gone(e.from, e.reason); }
+void supervisor::handle_info(detail::orphans o) { impl_->note(std::move(o)); }
 void supervisor::handle_info(detail::retry_child r) { impl_->retry(r.serial); }
 void supervisor::stop_children() { impl_->stop_all(); }
 

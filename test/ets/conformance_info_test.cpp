@@ -10,7 +10,7 @@ namespace heirloom::test {
 namespace {
 
 TEST(conformance_ets, info_fields) {
-    on_all_workers([] {
+    const auto body = [] {
         ets::ordered_set<std::string, long> t{
             {.name = "known", .access = ets::access::public_, .heir = {self(), 1}}};
         t.insert("a", 1);
@@ -26,20 +26,22 @@ TEST(conformance_ets, info_fields) {
         check();
         worker other;
         other.run(check);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, info_missing) {
-    on_all_workers([] {
+    const auto body = [] {
         require(!ets::whereis_any("nobody").info());
         auto t = numbers::create();
         t.delete_table();
         require(!t.info());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, info_size_exact) {
-    on_all_workers([] {
+    const auto body = [] {
         auto check = [](auto t) {
             std::atomic<bool> over{false};
             std::vector<worker> readers(2);
@@ -68,11 +70,12 @@ TEST(conformance_ets, info_size_exact) {
         };
         check(numbers::create({.access = ets::access::public_}));
         check(ordered::create({.access = ets::access::public_}));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, info_busy) {
-    on_all_workers([] {
+    const auto body = [] {
         numbers t{{.name = "busy", .access = ets::access::public_}};
         std::atomic<bool> over{false};
         worker reader;
@@ -90,11 +93,12 @@ TEST(conformance_ets, info_busy) {
         t.insert(rows);
         over = true;
         reader.finish();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, conc_named_lookups) {
-    on_all_workers([] {
+    const auto body = [] {
         const atom names[] = {"c0"_a, "c1"_a, "c2"_a, "c3"_a};
         std::vector<worker> crowd(4);
         for (std::size_t w = 0; w < 4; ++w)
@@ -109,7 +113,8 @@ TEST(conformance_ets, conc_named_lookups) {
                 }
             });
         for (auto& w : crowd) w.finish();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 class file {
@@ -130,7 +135,7 @@ public:
 };
 
 TEST(conformance_ets, file_roundtrip) {
-    on_all_workers([] {
+    const auto body = [] {
         file f("roundtrip");
         const auto check = [&](auto t) {
             using table = decltype(t);
@@ -165,11 +170,12 @@ TEST(conformance_ets, file_roundtrip) {
         auto loaded =
             ets::file2tab<ets::set<atom, std::optional<std::pair<long, double>>>>(f.path).value();
         require(loaded.at("y"_a) == std::pair(1L, 2.5) && !loaded.at("x"_a));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, file_verify) {
-    on_all_workers([] {
+    const auto body = [] {
         file f("verify");
         auto t = filled<numbers>(100);
         require(bool(ets::tab2file(t, f.path)));
@@ -185,11 +191,12 @@ TEST(conformance_ets, file_verify) {
         auto bad = ets::file2tab<numbers>(f.path, {.verify = true});
         require(!bad && bad.error().why == ets::file_error::cause::checksum_error);
         require_eq(ets::file2tab<numbers>(f.path).value().size(), 100u);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, file_bad) {
-    on_all_workers([] {
+    const auto body = [] {
         file f("bad");
         const auto why = [&] { return ets::file2tab<numbers>(f.path).error().why; };
         require(why() == ets::file_error::cause::cannot_open);
@@ -206,11 +213,12 @@ TEST(conformance_ets, file_bad) {
         t.delete_table();
         require_throws<ets::no_such_table>([&] { (void)ets::tab2file(t, f.path); });
         require(!ets::tab2file(filled<numbers>(1), "/nowhere/at/all"));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, init_table) {
-    on_all_types([](auto t) {
+    const auto body = [](auto t) {
         t.insert(77, 1);
         int calls = 0;
         t.init_table([&]() -> std::optional<std::vector<std::pair<long, long>>> {
@@ -227,7 +235,8 @@ TEST(conformance_ets, init_table) {
         });
         require_eq(t.size(), 3u);
         require(!t.member(77) && t.member(3));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_types(body));
 }
 
 }  // namespace

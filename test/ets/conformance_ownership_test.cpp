@@ -10,8 +10,15 @@ namespace {
 using storage = ets::set<atom, long>;
 using numbers = ets::set<long, long>;
 
+/// A table of `owner` whose heir is `heir`.
+numbers created_for(worker& owner, const worker& heir) {
+    numbers t;
+    owner.run([&t, who = heir.id()] { t = numbers{{.heir = {who, 1}}}; });
+    return t;
+}
+
 TEST(conformance_ets, new_defaults) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = numbers::create();
         const auto info = t.info().value();
         require_eq(info.kind, ets::kind::set);
@@ -19,33 +26,36 @@ TEST(conformance_ets, new_defaults) {
         require(!info.heir && !info.named && !info.name);
         require_eq(info.owner, self());
         require_eq(info.size, 0u);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, new_bad_options) {
     // What OTP refuses at run time the types exclude; what is left is that a refused table leaves nothing behind.
-    on_all_workers([] {
+    const auto body = [] {
         storage first{{.name = "taken"}};
         const auto before = ets::all().size();
         for (int i = 0; i < 100; ++i)
             require_throws<ets::name_taken>([] { storage{{.name = "taken"}}; });
         require_eq(ets::all().size(), before);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
     EXPECT_THROW(numbers::create(), not_in_process);
 }
 
 TEST(conformance_ets, new_named_returns_name) {
-    on_all_workers([] {
+    const auto body = [] {
         storage t{{.name = "named"}};
         t.insert("a"_a, 1);
         require_eq(ets::whereis<storage>("named").at("a"_a), 1);
         require_eq(t.name(), "named"_a);
         require(t.info()->named);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, new_named_collision) {
-    on_all_workers([] {
+    const auto body = [] {
         storage t{{.name = "one"}};
         t.insert("a"_a, 1);
         const auto tables = ets::all().size();
@@ -53,11 +63,12 @@ TEST(conformance_ets, new_named_collision) {
         require_eq(ets::all().size(), tables);
         require_eq(t.at("a"_a), 1);
         require(ets::whereis<storage>("one") == t);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, ids_unique) {
-    on_all_workers([] {
+    const auto body = [] {
         std::uint64_t last = 0;
         for (int i = 0; i < 20'000; ++i) {
             auto t = numbers::create();
@@ -66,11 +77,12 @@ TEST(conformance_ets, ids_unique) {
             t.delete_table();
         }
         require_eq(ets::all().size(), 0u);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, whereis_stale) {
-    on_all_workers([] {
+    const auto body = [] {
         storage old{{.name = "again"}};
         require(ets::whereis<storage>("again") == old);
         old.delete_table();
@@ -80,21 +92,23 @@ TEST(conformance_ets, whereis_stale) {
         require_throws<ets::no_such_table>([&] { old.lookup("a"_a); });
         require(!old.info());
         require_throws<ets::wrong_table_type>([] { ets::whereis<numbers>("again"); });
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, rename_unnamed) {
-    on_all_workers([] {
+    const auto body = [] {
         numbers t{{.name = "label", .named = false}};
         require(ets::whereis_any("label").id() == 0);
         t.rename("other");
         require_eq(t.info()->name, "other"_a);
         require(ets::whereis_any("other").id() == 0);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, rename_taken) {
-    on_all_workers([] {
+    const auto body = [] {
         storage a{{.name = "a"}};
         storage b{{.name = "b"}};
         require_throws<ets::name_taken>([&] { a.rename("b"); });
@@ -104,11 +118,12 @@ TEST(conformance_ets, rename_taken) {
         require(ets::whereis<storage>("c") == a);
         require(ets::whereis<storage>("a").id() == 0);
         storage again{{.name = "a"}};
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, rename_under_load) {
-    on_all_workers([] {
+    const auto body = [] {
         numbers t{{.name = "r0", .access = ets::access::public_}};
         const pid boss = self();
         constexpr int fixers = 200;
@@ -133,11 +148,12 @@ TEST(conformance_ets, rename_under_load) {
         inserter.finish();
         require_eq(t.size(), 20'000u);
         require_eq(t.info()->fixations.size(), std::size_t{fixers});
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, name_table_random) {
-    on_all_workers([] {
+    const auto body = [] {
         // One process against a model, then many against each other on names of their own class.
         const atom names[] = {"n1"_a, "n2"_a, "n3"_a, "n4"_a};
         std::map<int, numbers> model;
@@ -191,11 +207,12 @@ TEST(conformance_ets, name_table_random) {
             });
         for (auto& w : crowd) w.finish();
         for (const atom n : names) require(ets::whereis_any(n).id() == 0);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, acc_public) {
-    on_all_workers([] {
+    const auto body = [] {
         numbers t{{.name = "open", .access = ets::access::public_}};
         worker other;
         other.run([t]() mutable {
@@ -206,11 +223,12 @@ TEST(conformance_ets, acc_public) {
         require_eq(t.name(), "renamed"_a);
         other.run([t]() mutable { t.delete_table(); });
         require(!t.info());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, acc_protected) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = numbers::create();
         t.insert(1, 1);
         worker other;
@@ -232,11 +250,12 @@ TEST(conformance_ets, acc_protected) {
         });
         require_eq(t.at(1), 1);
         require_eq(t.size(), 1u);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, acc_private) {
-    on_all_workers([] {
+    const auto body = [] {
         numbers t{{.name = "mine", .access = ets::access::private_}};
         t.insert(1, 1);
         worker other;
@@ -248,11 +267,12 @@ TEST(conformance_ets, acc_private) {
             require(t.info().has_value());
         });
         require_eq(t.at(1), 1);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, acc_read_ops) {
-    on_all_workers([] {
+    const auto body = [] {
         ets::ordered_set<long, long> t{{.access = ets::access::private_}};
         numbers s{{.access = ets::access::private_}};
         t.insert(1, 1);
@@ -283,11 +303,12 @@ TEST(conformance_ets, acc_read_ops) {
         worker other;
         other.run([=] { refused(t); });
         other.run([=] { refused(s); });
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, acc_setopts_protection) {
-    on_all_workers([] {
+    const auto body = [] {
         numbers t{{.name = "p"}};
         t.insert(1, 1);
         worker other;
@@ -304,12 +325,13 @@ TEST(conformance_ets, acc_setopts_protection) {
         });
         t.insert(1, 4);
         require_eq(t.at(1), 4);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, setopts_bad) {
     // Malformed options do not compile. Left: whoever may not change anything changes nothing.
-    on_all_workers([] {
+    const auto body = [] {
         numbers t{{.access = ets::access::public_}};
         worker other;
         other.run([t]() mutable {
@@ -320,22 +342,24 @@ TEST(conformance_ets, setopts_bad) {
         require_eq(t.info()->access, ets::access::public_);
         require(!t.info()->heir);
         require_throws<ets::bad_table_argument>([&] { t.rename(atom()); });
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, own_creator) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = numbers::create();
         require_eq(t.info()->owner, self());
         worker other;
         numbers theirs;
         other.run([&theirs] { theirs = numbers::create(); });
         require_eq(theirs.info()->owner, other.id());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, own_death_destroys) {
-    on_all_workers([] {
+    const auto body = [] {
         for (const auto& why : {reason::kill, reason::shutdown, exit_reason("crash"_a)}) {
             worker owner;
             numbers t;
@@ -350,11 +374,12 @@ TEST(conformance_ets, own_death_destroys) {
         auto normal = spawn_monitor([] { numbers t{{.name = "dies"}}; });
         receive(when(normal.ref, [](down d) { require(d.reason == reason::normal); }));
         require(ets::whereis_any("dies").id() == 0);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, own_death_order) {
-    on_all_workers([] {
+    const auto body = [] {
         for (int i = 0; i < 200; ++i) {
             trap_exit(true);
             const pid boss = self();
@@ -372,21 +397,23 @@ TEST(conformance_ets, own_death_order) {
             receive(when(owner.ref, [](down) {}));
             receive([](exit_signal) {});
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, own_not_collected) {
-    on_all_workers([] {
+    const auto body = [] {
         {
             storage t{{.name = "forgotten"}};
             t.insert("a"_a, 1);
         }
         require_eq(ets::whereis<storage>("forgotten").at("a"_a), 1);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, own_many_large) {
-    on_all_workers([] {
+    const auto body = [] {
         // One owner with many rows, one with many tables, five with tables that others have fixed.
         worker large;
         large.run([] {
@@ -417,11 +444,12 @@ TEST(conformance_ets, own_many_large) {
         for (auto& o : owners) exit(o.id(), reason::kill);
         while (!ets::all().empty()) yield();
         for (auto& f : fixers) f.run([] {});
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, heir_becomes_owner) {
-    on_all_workers([] {
+    const auto body = [] {
         const pid heir = self();
         worker owner;
         numbers t;
@@ -438,11 +466,12 @@ TEST(conformance_ets, heir_becomes_owner) {
         require_eq(t.at(1), 7);
         t.insert(1, 8);
         require_eq(t.info()->ownership_epoch, 1u);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, heir_before_signals) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         for (int i = 0; i < 300; ++i) {
             const pid heir = self();
@@ -468,11 +497,12 @@ TEST(conformance_ets, heir_before_signals) {
                     [&](exit_signal) { require(transfer_at >= 0, "exit before transfer"); });
             require_eq(transfer_at, 0);
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, heir_data) {
-    on_all_workers([] {
+    const auto body = [] {
         struct compound {
             pid who;
             std::vector<std::string> words;
@@ -495,22 +525,24 @@ TEST(conformance_ets, heir_data) {
         require(x.data.template get<compound>()->words.size() == 2 &&
                 x.data.template get<compound>()->who == heir);
         require(x.data.template get<long>() == nullptr);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, heir_none) {
-    on_all_workers([] {
+    const auto body = [] {
         worker owner;
         numbers t;
         owner.run([&t] { t = numbers::create(); });
         owner.end();
         require(!t.info());
         require(!receive_for<ets::transfer>(0ms));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, heir_already_dead) {
-    on_all_workers([] {
+    const auto body = [] {
         worker dead;
         dead.end();
         const pid heir = dead.id();
@@ -524,30 +556,29 @@ TEST(conformance_ets, heir_already_dead) {
         });
         owner.end();
         require(!t.info());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, heir_dies_first) {
-    on_all_workers([] {
+    const auto body = [] {
         worker heir;
         worker owner;
-        numbers t;
-        const pid heir_pid = heir.id();
-        owner.run([&t, heir_pid] { t = numbers{{.heir = {heir_pid, 1}}}; });
+        const numbers t = created_for(owner, heir);
         heir.end();
         require(t.info().has_value());
         owner.end();
         require(!t.info());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, heir_pid_reuse) {
-    on_all_workers([] {
+    const auto body = [] {
         worker heir;
         worker owner;
-        numbers t;
         const pid dead = heir.id();
-        owner.run([&t, dead] { t = numbers{{.heir = {dead, 1}}}; });
+        const numbers t = created_for(owner, heir);
         heir.end();
         // Until another process has the dead heir's slot.
         for (int i = 0; i < 5'000; ++i) {
@@ -566,11 +597,12 @@ TEST(conformance_ets, heir_pid_reuse) {
         }
         owner.end();  // slots are reused late; then at least nobody inherits
         require(!t.info());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, heir_is_owner) {
-    on_all_workers([] {
+    const auto body = [] {
         worker owner;
         numbers t;
         owner.run([&t] {
@@ -579,26 +611,27 @@ TEST(conformance_ets, heir_is_owner) {
         });
         owner.end();
         require(!t.info());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, heir_no_chain) {
-    on_all_workers([] {
+    const auto body = [] {
         worker heir;
         worker owner;
-        numbers t;
+        const numbers t = created_for(owner, heir);
         const pid heir_pid = heir.id();
-        owner.run([&t, heir_pid] { t = numbers{{.heir = {heir_pid, 1}}}; });
         owner.end();
         require_eq(t.info()->owner, heir_pid);
         heir.run([] { receive<ets::transfer>(); });
         heir.end();
         require(!t.info());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, heir_each_table) {
-    on_all_workers([] {
+    const auto body = [] {
         worker owner;
         const pid heir = self();
         std::vector<numbers> with;
@@ -619,11 +652,12 @@ TEST(conformance_ets, heir_each_table) {
         require_eq(seen.size(), 20u);
         for (auto& t : with) require(t.info()->owner == heir);
         for (auto& t : without) require(!t.info());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, give_away) {
-    on_all_workers([] {
+    const auto body = [] {
         numbers t{{.access = ets::access::private_}};
         t.insert(1, 1);
         worker other;
@@ -639,11 +673,12 @@ TEST(conformance_ets, give_away) {
             mine.insert(2, 2);
         });
         require_eq(t.info()->owner, other.id());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, give_away_back) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = numbers::create();
         worker other;
         const pid boss = self();
@@ -657,11 +692,12 @@ TEST(conformance_ets, give_away_back) {
             require_eq(*receive<ets::transfer>().data.get<int>(), i + 1);
         }
         require_eq(t.info()->ownership_epoch, 200u);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, give_away_keeps_heir) {
-    on_all_workers([] {
+    const auto body = [] {
         numbers t{{.heir = {self(), "back"_a}}};
         for (int i = 1; i <= 20; ++i) {
             worker other;
@@ -673,11 +709,12 @@ TEST(conformance_ets, give_away_keeps_heir) {
             require(x.from == other.id() && x.data.is("back"_a));
             require_eq(t.at(1), i);
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, give_away_errors) {
-    on_all_workers([] {
+    const auto body = [] {
         numbers t{{.access = ets::access::public_}};
         t.insert(1, 1);
         worker dead;
@@ -696,11 +733,12 @@ TEST(conformance_ets, give_away_errors) {
         require_eq(t.info()->ownership_epoch, 2u);  // there and back
         t.delete_table();
         require_throws<ets::no_such_table>([&] { (void)t.give_away(other); });
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, give_away_mid_select) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = numbers::create();
         for (long i = 0; i < 2'000; ++i) t.insert(i, i);
         worker other;
@@ -710,7 +748,8 @@ TEST(conformance_ets, give_away_mid_select) {
         for (page.next(); page; page.next()) seen.insert(page.rows().begin(), page.rows().end());
         require_eq(seen.size(), 2'000u);
         require(!t.info()->fixed);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(ownership, plain_threads_use_public_tables_only) {
@@ -746,7 +785,7 @@ TEST(ownership, a_handle_outlives_the_runtime) {
 
 TEST(ownership, two_deaths_at_once_lose_no_table_and_keep_none) {
     // Owner and heir are killed together: the table goes to the heir first or not at all, and then goes.
-    on_all_workers([] {
+    const auto body = [] {
         for (int i = 0; i < 500; ++i) {
             worker heir;
             worker owner;
@@ -760,11 +799,12 @@ TEST(ownership, two_deaths_at_once_lose_no_table_and_keep_none) {
             require(!t.info());
             require(ets::whereis_any("both").id() == 0);
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(ownership, giving_to_the_dying_loses_no_table) {
-    on_all_workers([] {
+    const auto body = [] {
         for (int i = 0; i < 500; ++i) {
             numbers t{{.heir = {self(), "back"_a}}};
             t.insert(1, i);
@@ -776,7 +816,8 @@ TEST(ownership, giving_to_the_dying_loses_no_table) {
             other.end();
             t.delete_table();
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 }  // namespace

@@ -40,28 +40,30 @@ Table open_to_all() {
 
 TEST(conformance_ets, keypos) {
     // The key is a type of its own; what makes rows equal is the key alone.
-    on_all_workers([] {
+    const auto body = [] {
         auto t = ets::set<std::pair<int, std::string>, long>::create();
         t.insert({1, "a"}, 1);
         t.insert({1, "b"}, 2);
         require_eq(t.size(), 2u);
         require_eq(t.at({1, "b"}), 2);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, key_equality_set) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = ets::set<std::variant<long, double>, int>::create();
         t.insert(1L, 1);
         t.insert(1.0, 2);
         require_eq(t.size(), 2u);
         require_eq(t.at(1L), 1);
         require_eq(t.at(1.0), 2);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, key_equality_ordered) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = ets::ordered_set<std::string, long, caseless>::create();
         t.insert("Key", 1);
         require_eq(t.at("KEY"), 1);
@@ -70,20 +72,22 @@ TEST(conformance_ets, key_equality_ordered) {
         require(!t.insert_new("key", 0));
         require_eq(t.take("key").value(), 6);
         require_eq(t.size(), 0u);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, eot_not_a_key) {
     // The end of the table is an empty optional, which is no key: `next` does not take it.
-    on_all_workers([] {
+    const auto body = [] {
         require(!numbers::create().first() && !ordered::create().last());
         static_assert(
             !std::is_invocable_v<decltype(&numbers::next), numbers&, std::optional<long>>);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, ins_single) {
-    on_all_workers([] {
+    const auto body = [] {
         auto check = [](auto t, auto key, auto first, auto second) {
             t.insert(key, first);
             t.insert(key, second);
@@ -95,7 +99,8 @@ TEST(conformance_ets, ins_single) {
         check(ordered::create(), 1L, 2L, 3L);
         check(ets::ordered_set<std::string, session>::create(), std::string("k"), session{},
               session{1, 2, "x"});
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 struct fails_to_copy {
@@ -110,7 +115,7 @@ struct fails_to_copy {
 
 TEST(conformance_ets, ins_list_bad) {
     // The bad element of C++ is one that cannot be copied: then nothing at all is inserted.
-    on_all_workers([] {
+    const auto body = [] {
         auto t = ets::set<long, fails_to_copy>::create();
         std::vector<std::pair<long, fails_to_copy>> rows(50);
         for (int i = 0; i < 50; ++i) {
@@ -121,7 +126,8 @@ TEST(conformance_ets, ins_list_bad) {
         require_throws<std::runtime_error>([&] { t.insert(rows); });
         require_eq(t.size(), 1u);
         require_eq(t.at(3).number, 1);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 template <class Table>
@@ -154,7 +160,7 @@ void list_insert_is_isolated() {
 }
 
 TEST(conformance_ets, ins_list_atomic) {
-    on_all_workers([] {
+    const auto body = [] {
         list_insert_is_isolated<numbers>();
         list_insert_is_isolated<ordered>();
         // Writers on keys of their own give the exact total.
@@ -172,11 +178,12 @@ TEST(conformance_ets, ins_list_atomic) {
         for (auto& w : writers) w.finish();
         require_eq(t.size(), 4u * (2 + 100 + 3'000));
         require_eq(t.to_vector().size(), t.size());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, ins_list_killed) {
-    on_all_workers([] {
+    const auto body = [] {
         for (int round = 0; round < 30; ++round) {
             auto t = open_to_all<texts>();
             auto writer = spawn_monitor([t]() mutable {
@@ -191,11 +198,12 @@ TEST(conformance_ets, ins_list_killed) {
             require(t.size() == 0 || t.size() == 2'000, "a part of the list");
             require_eq(t.to_vector().size(), t.size());
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, ins_new_single) {
-    on_all_workers([] {
+    const auto body = [] {
         auto check = [](auto t) {
             require(t.insert_new(1, 1));
             require(!t.insert_new(1, 2));
@@ -203,11 +211,12 @@ TEST(conformance_ets, ins_new_single) {
         };
         check(numbers::create());
         check(ordered::create());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, ins_new_list) {
-    on_all_workers([] {
+    const auto body = [] {
         auto check = [](auto t) {
             require(t.insert_new({{1, 1}, {2, 2}}));
             require(!t.insert_new({{3, 3}, {2, 9}, {4, 4}}));
@@ -218,11 +227,12 @@ TEST(conformance_ets, ins_new_list) {
         };
         check(numbers::create());
         check(ordered::create());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, ins_new_bag) {
-    on_all_workers([] {
+    const auto body = [] {
         auto check = [](auto t) {
             require(t.insert_new(1, 1));
             require(!t.insert_new(1, 2));
@@ -233,11 +243,12 @@ TEST(conformance_ets, ins_new_bag) {
         };
         check(bag::create());
         check(duplicate_bag::create());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, ins_new_races) {
-    on_all_workers([] {
+    const auto body = [] {
         auto check = [](auto t) {
             std::atomic<long> won{0};
             std::vector<worker> crowd(4);
@@ -252,11 +263,12 @@ TEST(conformance_ets, ins_new_races) {
         check(open_to_all<numbers>());
         check(open_to_all<ordered>());
         check(open_to_all<bag>());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, ins_bag) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = bag::create();
         t.insert(1, 3);
         t.insert(1, 1);
@@ -268,11 +280,12 @@ TEST(conformance_ets, ins_bag) {
         t.insert(many);
         t.insert(many);
         require_eq(t.size(), 25'003u);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, ins_dup_bag) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = duplicate_bag::create();
         for (long v : {2, 1, 2}) t.insert(1, v);
         require_eq(t.lookup(1), (std::vector<long>{2, 1, 2}));
@@ -282,11 +295,12 @@ TEST(conformance_ets, ins_dup_bag) {
         t.insert(many);
         require_eq(t.size(), 20'003u);
         require_eq(t.lookup(10).size(), 200u);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, grow_shrink_fixed) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = open_to_all<numbers>();
         std::vector<worker> crowd(3);
         for (long w = 0; w < 3; ++w)
@@ -302,11 +316,12 @@ TEST(conformance_ets, grow_shrink_fixed) {
         require_eq(t.size(), 30u);
         require_eq(t.to_vector().size(), 30u);
         require(!t.info()->fixed);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, lookup_set) {
-    on_all_workers([] {
+    const auto body = [] {
         auto check = [](auto t) {
             require(!t.lookup(1));
             for (long i = 0; i < 3'000; ++i) t.insert(i, i * i);
@@ -318,11 +333,12 @@ TEST(conformance_ets, lookup_set) {
         auto strings = texts::create();
         strings.insert("key", "value");
         require(strings.lookup(std::string_view("key!").substr(0, 3)) == "value");
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, lookup_element) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = ets::set<long, session>::create();
         t.insert(1, {7, 8, "joe"});
         require_eq(t.lookup_element(1, &session::user), "joe");
@@ -331,22 +347,24 @@ TEST(conformance_ets, lookup_element) {
         b.insert(1, {7, 8, "joe"});
         b.insert(1, {7, 9, "ann"});
         require_eq(b.lookup_element(1, &session::user), (std::vector<std::string>{"joe", "ann"}));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, lookup_element_errors) {
     // A position that is wrong does not compile.
-    on_all_workers([] {
+    const auto body = [] {
         require_throws<ets::no_such_key>(
             [] { ets::set<long, session>::create().lookup_element(1, &session::user); });
         require_throws<ets::no_such_key>(
             [] { ets::bag<long, session>::create().lookup_element(1, &session::user); });
         require_throws<ets::no_such_key>([] { numbers::create().at(1); });
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, member) {
-    on_all_workers([] {
+    const auto body = [] {
         auto check = [](auto t) {
             t.insert(1, 1);
             require(t.member(1));
@@ -359,11 +377,12 @@ TEST(conformance_ets, member) {
         check(numbers::create());
         check(ordered::create());
         check(bag::create());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, del_key) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = numbers::create();
         t.insert(1, 1);
         require(t.erase(1) && !t.erase(1));
@@ -375,7 +394,8 @@ TEST(conformance_ets, del_key) {
         require_eq(b.erase_object(2, 1), 2u);
         require_eq(b.lookup(2), (std::vector<long>{3}));
         require(!t.erase_object(2, 0));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 template <class Table>
@@ -409,14 +429,15 @@ void clearing_leaves_top_segments() {
 }
 
 TEST(conformance_ets, del_all_atomic) {
-    on_all_workers([] {
+    const auto body = [] {
         clearing_leaves_top_segments<numbers>();
         clearing_leaves_top_segments<ordered>();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, del_all_fixed) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = open_to_all<numbers>();
         for (long i = 0; i < 1'000; ++i) t.insert(i, i);
         worker fixer;
@@ -428,11 +449,12 @@ TEST(conformance_ets, del_all_fixed) {
         fixer.end();
         require(!t.info()->fixed);
         require_throws<ets::no_such_key>([&] { t.next(key); });
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, del_table_large) {
-    on_all_workers([] {
+    const auto body = [] {
         texts t{{.name = "large", .access = ets::access::public_}};
         std::vector<std::pair<std::string, std::string>> rows;
         for (int i = 0; i < 50'000; ++i) rows.emplace_back(std::to_string(i), "value");
@@ -443,11 +465,12 @@ TEST(conformance_ets, del_table_large) {
         worker other;
         other.run([] { texts{{.name = "large"}}; });
         require_throws<ets::no_such_table>([&] { t.lookup("1"); });
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, del_table_killed) {
-    on_all_workers([] {
+    const auto body = [] {
         for (int i = 0; i < 100; ++i) {
             numbers t{{.name = "doomed", .access = ets::access::public_}};
             t.insert(1, 1);
@@ -458,11 +481,12 @@ TEST(conformance_ets, del_table_killed) {
             if (t.info()) t.delete_table();
             require(ets::whereis_any("doomed").id() == 0);
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, del_table_races) {
-    on_all_workers([] {
+    const auto body = [] {
         std::atomic<bool> over{false};
         std::vector<worker> crowd(3);
         for (auto& w : crowd)
@@ -489,11 +513,12 @@ TEST(conformance_ets, del_table_races) {
         }
         over = true;
         for (auto& w : crowd) w.finish();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, take) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = numbers::create();
         t.insert(1, 5);
         require(t.take(1) == 5 && !t.take(1));
@@ -505,11 +530,12 @@ TEST(conformance_ets, take) {
         require_eq(b.take(1), (std::vector<long>{1, 1, 2}));
         require(b.take(1).empty());
         require_eq(b.size(), 0u);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, upd_element) {
-    on_all_workers([] {
+    const auto body = [] {
         auto check = [](auto t) {
             t.insert(1, session{1, 2, "joe"});
             require(t.update_element(1, &session::user, "ann"));
@@ -520,11 +546,12 @@ TEST(conformance_ets, upd_element) {
         };
         check(ets::set<long, session>::create());
         check(ets::ordered_set<long, session>::create());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, upd_counter_forms) {
-    on_all_workers([] {
+    const auto body = [] {
         auto check = [](auto t) {
             t.insert(1, 10);
             require_eq(t.update_counter(1, 5), 15);
@@ -540,11 +567,12 @@ TEST(conformance_ets, upd_counter_forms) {
         require_eq(s.update_counter(1, &session::hits, 3), 3);
         require(s.update_counters(1, ets::step(&session::hits, 1),
                                   ets::step(&session::misses, 2)) == std::tuple<long, int>(4, 2));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, upd_counter_threshold) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = numbers::create();
         t.insert(1, 10);
         require_eq(t.update_counter(1, {.add = 5, .threshold = 15, .reset = 0}), 15);
@@ -553,30 +581,33 @@ TEST(conformance_ets, upd_counter_threshold) {
         require_eq(t.update_counter(1, {.add = -1, .threshold = 0, .reset = 9}), 9);
         require_eq(t.update_counter(1, {.add = 0, .threshold = 8, .reset = 1}), 1);
         require_eq(t.at(1), 1);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, upd_counter_missing) {
-    on_all_workers([] {
+    const auto body = [] {
         require_throws<ets::no_such_key>([] { numbers::create().update_counter(1, 1); });
         require_throws<ets::no_such_key>([] { ordered::create().update_counter(1, 1); });
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, upd_counter_errors) {
     // Wrong positions, types and shapes do not compile; a list that fails changes nothing.
-    on_all_workers([] {
+    const auto body = [] {
         auto t = ets::set<long, int>::create();
         t.insert(1, 5);
         require_throws<ets::counter_overflow>([&] {
             t.update_counter(1, {{.add = 1}, {.add = std::numeric_limits<int>::max()}});
         });
         require_eq(t.at(1), 5);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, upd_counter_default) {
-    on_all_workers([] {
+    const auto body = [] {
         auto check = [](auto t) {
             require_eq(t.update_counter(1, 1, 40), 41);
             require_eq(t.update_counter(1, 1, 40), 42);
@@ -587,12 +618,13 @@ TEST(conformance_ets, upd_counter_default) {
         auto s = ets::set<std::string, session>::create();
         require_eq(s.update_counter("joe", &session::hits, {.add = 1}, session{9, 0, "joe"}), 10);
         require_eq(s.at("joe").user, "joe");
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, upd_counter_big) {
     // A counter has the range of its type; beyond it nothing is added and the caller is told.
-    on_all_workers([] {
+    const auto body = [] {
         auto t = numbers::create();
         constexpr long most = std::numeric_limits<long>::max();
         t.insert(1, most - 1);
@@ -607,7 +639,8 @@ TEST(conformance_ets, upd_counter_big) {
         u.insert(1, 0u);
         require_eq(u.update_counter(1, 3'000'000'000u), 3'000'000'000u);
         require_throws<ets::counter_overflow>([&] { u.update_counter(1, 3'000'000'000u); });
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 struct twins {
@@ -616,7 +649,7 @@ struct twins {
 };
 
 TEST(conformance_ets, upd_atomic) {
-    on_all_workers([] {
+    const auto body = [] {
         auto check = [](auto t) {
             t.insert(1, twins{});
             std::atomic<bool> over{false};
@@ -640,11 +673,12 @@ TEST(conformance_ets, upd_atomic) {
         };
         check(open_to_all<ets::set<long, twins>>());
         check(open_to_all<ets::ordered_set<long, twins>>());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, upd_fixed) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = numbers::create();
         ets::fixation fixed(t);
         t.insert(1, 1);
@@ -654,11 +688,12 @@ TEST(conformance_ets, upd_fixed) {
         require(t.update(1, [](long& v) { v *= 2; }));
         require_eq(t.at(1), 12);
         require_eq(t.size(), 1u);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(rows, what_a_callback_throws_leaves_the_row) {
-    on_all_workers([] {
+    const auto body = [] {
         auto check = [](auto t, auto value) {
             t.insert(1, value);
             require_throws<std::runtime_error>([&] {
@@ -674,11 +709,12 @@ TEST(rows, what_a_callback_throws_leaves_the_row) {
         check(numbers::create(), 5L);
         check(open_to_all<ets::set<long, std::string>>(), std::string("five"));
         check(open_to_all<ordered>(), 5L);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(rows, a_callback_reads_but_does_not_write_or_wait) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = open_to_all<numbers>();
         t.insert({{1, 1}, {2, 2}});
         t.update(1, [&](long& v) {
@@ -694,7 +730,8 @@ TEST(rows, a_callback_reads_but_does_not_write_or_wait) {
         require_throws<in_table_callback>(
             [&] { t.select_count([&](long k, long) { return t.insert(k, 0), true; }); });
         require_eq(t.size(), 2u);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 }  // namespace

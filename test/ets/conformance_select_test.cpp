@@ -8,7 +8,7 @@ namespace heirloom::test {
 namespace {
 
 TEST(conformance_ets, match_basics) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = ets::set<long, std::pair<long, std::string>>::create();
         t.insert({{1, {5, "a"}}, {2, {5, "b"}}, {3, {6, "c"}}});
         auto found = t.match([](long k, const auto& v) {
@@ -16,27 +16,30 @@ TEST(conformance_ets, match_basics) {
         });
         std::sort(found.begin(), found.end());
         require(found == std::vector<std::pair<std::string, long>>{{"a", 1}, {"b", 2}});
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, match_repeated_var) {
-    on_all_types([](auto t) {
+    const auto body = [](auto t) {
         t.insert({{1, 1}, {2, 3}, {4, 4}});
         require_eq(t.select_count([](long k, long v) { return k == v; }), 2u);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_types(body));
 }
 
 TEST(conformance_ets, match_object) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = filled<numbers>(13'000);
         require(t.select([](long, long v) { return v == -1; }).empty());
         require(t.select([](long k, long) { return k == 77; }) ==
                 std::vector<std::pair<long, long>>{{77, 770}});
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, match_model) {
-    on_all_workers([] {
+    const auto body = [] {
         std::mt19937 random(3);
         auto s = ets::set<std::string, long>::create();
         auto o = ets::ordered_set<std::string, long>::create();
@@ -60,40 +63,44 @@ TEST(conformance_ets, match_model) {
         auto rest = s.to_vector();
         std::sort(rest.begin(), rest.end());
         require(rest == o.to_vector());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, match_delete) {
-    on_all_types([](auto t) {
+    const auto of_any_type = [](auto t) {
         for (long i = 0; i < 1'000; ++i) t.insert(i, i % 7);
         require_eq(t.select_delete([](long, long v) { return v == 3; }), 143u);
         require_eq(t.size(), 857u);
         require_eq(t.select_delete(every), 857u);
         require(!t.first() && t.size() == 0);
-    });
-    on_all_workers([] {
+    };
+    EXPECT_TRUE(holds_on_all_types(of_any_type));
+    const auto of_a_duplicate_bag = [] {
         auto t = duplicate_bag::create();
         t.insert({{1, 1}, {1, 2}, {1, 1}, {2, 1}});
         require_eq(t.select_delete([](long k, long v) { return k == 1 && v == 1; }), 2u);
         require_eq(t.lookup(1), (std::vector<long>{2}));
         require_eq(t.size(), 2u);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(of_a_duplicate_bag));
 }
 
 TEST(conformance_ets, select_basics) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = filled<numbers>(30);
         auto found = t.match(ets::first_of(
             ets::clause{[](long k, long) { return k < 3; }, [](long k, long) { return k; }},
             ets::clause{[](long k, long) { return k < 5; }, [](long k, long) { return -k; }}));
         std::sort(found.begin(), found.end());
         require(found == std::vector<long>{-4, -3, 0, 1, 2});
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, select_guard_error) {
     // A predicate that fails is an error of its own here: it is code of the caller's, and the table is unchanged.
-    on_all_workers([] {
+    const auto body = [] {
         auto t = filled<numbers>(30);
         require_throws<std::out_of_range>([&] {
             t.select_delete([](long k, long) -> bool {
@@ -101,11 +108,12 @@ TEST(conformance_ets, select_guard_error) {
             });
         });
         require_eq(t.size(), 30u);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, select_limit) {
-    on_all_types([](auto t) {
+    const auto body = [](auto t) {
         for (long i = 0; i < 100; ++i) t.insert(i, i);
         require_throws<ets::bad_table_argument>([&] { t.select(every, key_only, 0); });
         std::set<long> seen;
@@ -114,11 +122,12 @@ TEST(conformance_ets, select_limit) {
             for (long k : page.rows()) require(seen.insert(k).second);
         }
         require_eq(seen.size(), 100u);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_types(body));
 }
 
 TEST(conformance_ets, select_chunk_sizes) {
-    on_all_workers([] {
+    const auto body = [] {
         auto check = [](auto t) {
             std::vector<std::size_t> sizes;
             for (auto page = t.select(every, key_only, 3'000); page; page.next())
@@ -127,11 +136,12 @@ TEST(conformance_ets, select_chunk_sizes) {
         };
         check(filled<ordered>(10'000));
         check(filled<numbers>(10'000));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, select_chunk_end) {
-    on_all_types([](auto t) {
+    const auto body = [](auto t) {
         require(!t.select(every, key_only, 5));
         for (long i = 0; i < 5; ++i) t.insert(i, i);
         auto page = t.select(every, key_only, 5);
@@ -141,11 +151,12 @@ TEST(conformance_ets, select_chunk_end) {
         page.next();
         require(!page);
         require(!t.select([](long, long) { return false; }, key_only, 5));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_types(body));
 }
 
 TEST(conformance_ets, select_cont_fixed) {
-    on_all_types([](auto t) {
+    const auto body = [](auto t) {
         for (long i = 0; i < 1'000; ++i) t.insert(i, i);
         ets::fixation fixed(t);
         std::map<long, int> seen;
@@ -158,11 +169,12 @@ TEST(conformance_ets, select_cont_fixed) {
         }
         for (long k = 0; k < 1'000; k += 2) require_eq(seen[k], 1);
         for (const auto& [k, n] : seen) require_eq(n, 1);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_types(body));
 }
 
 TEST(conformance_ets, select_cont_table_gone) {
-    on_all_workers([] {
+    const auto body = [] {
         numbers t{{.name = "goes"}};
         for (long i = 0; i < 100; ++i) t.insert(i, i);
         auto page = t.select(every, key_only, 10);
@@ -177,29 +189,32 @@ TEST(conformance_ets, select_cont_table_gone) {
             for (; far; far.next()) {
             }
         });
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, select_count) {
-    on_all_types([](auto t) {
+    const auto body = [](auto t) {
         for (long i = 0; i < 500; ++i) t.insert(i, i);
         require_eq(t.select_count([](long k, long) { return k % 5 == 0; }), 100u);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_types(body));
 }
 
 TEST(conformance_ets, select_delete) {
-    on_all_types([](auto t) {
+    const auto body = [](auto t) {
         require_eq(t.select_delete(every), 0u);
         for (long i = 0; i < 500; ++i) t.insert(i, i);
         require_eq(t.select_delete([](long, long) { return false; }), 0u);
         require_eq(t.select_delete([](long k, long) { return k % 2 == 0; }), 250u);
         require_eq(t.size(), 250u);
         require(!t.member(2) && t.member(3));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_types(body));
 }
 
 TEST(conformance_ets, select_delete_conserve) {
-    on_all_types([](auto t) {
+    const auto body = [](auto t) {
         std::atomic<long> inserted{0};
         std::atomic<long> deleted{0};
         std::vector<worker> crowd(4);
@@ -220,12 +235,13 @@ TEST(conformance_ets, select_delete_conserve) {
         require_eq(static_cast<long>(t.size()), inserted - deleted);
         require_eq(t.to_vector().size(), t.size());
         require(!t.info()->fixed);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_types(body));
 }
 
 TEST(conformance_ets, select_replace_key) {
     // The key is not the function's to choose.
-    on_all_workers([] {
+    const auto body = [] {
         auto check = [](auto t) {
             require_eq(t.select_replace([](long k, long) { return k < 10; },
                                         [](long k, long v) { return k + v; }),
@@ -234,23 +250,25 @@ TEST(conformance_ets, select_replace_key) {
         };
         check(filled<numbers>(100));
         check(filled<ordered>(100));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, select_replace_bag) {
     // A bag's select_replace does not compile: test/compile_fail. A duplicate_bag's does.
-    on_all_workers([] {
+    const auto body = [] {
         auto t = duplicate_bag::create();
         t.insert({{1, 1}, {1, 2}, {1, 1}});
         require_eq(
             t.select_replace([](long, long v) { return v == 1; }, [](long, long) { return 2; }),
             2u);
         require_eq(t.lookup(1), (std::vector<long>{2, 2, 2}));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, select_replace_cas) {
-    on_all_workers([] {
+    const auto body = [] {
         auto check = [](auto t) {
             for (long k = 0; k < 20; ++k) t.insert(k, 0);
             std::atomic<long> replaced{0};
@@ -267,22 +285,24 @@ TEST(conformance_ets, select_replace_cas) {
         };
         check(numbers::create({.access = ets::access::public_}));
         check(ordered::create({.access = ets::access::public_}));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, select_replace_next) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = filled<ordered>(100);
         long n = 0;
         for (auto k = t.first(); k; k = t.next(*k), ++n)
             t.select_replace([&](long key, long) { return key == *k; },
                              [](long, long v) { return v + 1; });
         require_eq(n, 100);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, select_reverse) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = filled<ordered>(3'000);
         auto all = t.to_vector();
         std::reverse(all.begin(), all.end());
@@ -292,11 +312,12 @@ TEST(conformance_ets, select_reverse) {
             keys.insert(keys.end(), page.rows().begin(), page.rows().end());
         require_eq(keys.size(), all.size());
         for (std::size_t i = 0; i < keys.size(); ++i) require_eq(keys[i], all[i].first);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, select_releases_fix) {
-    on_all_types([](auto t) {
+    const auto body = [](auto t) {
         for (long i = 0; i < 3'000; ++i) t.insert(i, i);
         worker walker;
         walker.begin([t] {
@@ -306,7 +327,8 @@ TEST(conformance_ets, select_releases_fix) {
         exit(walker.id(), reason::kill);
         walker.end();
         require(!t.info()->fixed);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_types(body));
 }
 
 }  // namespace

@@ -8,17 +8,18 @@ namespace heirloom::test {
 namespace {
 
 TEST(conformance_ets, first_next) {
-    on_all_types([](auto t) {
+    const auto body = [](auto t) {
         require(!t.first());
         for (long n : {1L, 2L, 100L, 3'000L}) {
             while (static_cast<long>(t.size()) < n) t.insert(static_cast<long>(t.size()), 1);
             require_eq(walked(t).size(), static_cast<std::size_t>(n));
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_types(body));
 }
 
 TEST(conformance_ets, next_missing_set) {
-    on_all_workers([] {
+    const auto body = [] {
         auto check = [](auto t) {
             t.insert(1, 1);
             require_throws<ets::no_such_key>([&] { t.next(2); });
@@ -31,19 +32,21 @@ TEST(conformance_ets, next_missing_set) {
         };
         check(numbers::create());
         check(bag::create());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, prev_last_set) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = filled<numbers>(500);
         require(t.first() == t.last());
         for (long k = 0; k < 500; ++k) require(t.next(k) == t.prev(k));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, ordered_order) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = ordered::create();
         std::vector<long> keys;
         for (long i = 0; i < 3'000; ++i) keys.push_back(i * 7919 % 10'007 - 5'000);
@@ -64,11 +67,12 @@ TEST(conformance_ets, ordered_order) {
         std::reverse(keys.begin(), keys.end());
         require(down == keys);
         require_eq(t.next(-1'000'000).value(), keys.back());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, first_next_stable) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = filled<numbers>(500);
         std::vector<worker> readers(3);
         for (auto& r : readers)
@@ -81,7 +85,8 @@ TEST(conformance_ets, first_next_stable) {
                     }
             });
         for (auto& r : readers) r.finish();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 /// Goes through `t` by first and next while others insert and erase keys from 1000 on; the 1000 before stay.
@@ -121,18 +126,20 @@ void walk_beside_changes(Table t, bool fixed) {
 }
 
 TEST(conformance_ets, traverse_unsafe) {
-    on_all_workers([] { walk_beside_changes(filled<numbers>(1'000), false); });
+    const auto body = [] { walk_beside_changes(filled<numbers>(1'000), false); };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, fix_complete) {
-    on_all_workers([] {
+    const auto body = [] {
         walk_beside_changes(filled<numbers>(1'000), true);
         walk_beside_changes(filled<bag>(1'000), true);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, fix_counted) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = numbers::create();
         worker other;
         t.safe_fixtable(true);
@@ -145,11 +152,12 @@ TEST(conformance_ets, fix_counted) {
         require_eq(t.info()->fixations.size(), 1u);
         other.run([t]() mutable { require(t.safe_fixtable(false)); });
         require(!t.info()->fixed);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, fix_foreign_unfix) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = numbers::create();
         t.safe_fixtable(true);
         worker other;
@@ -157,11 +165,12 @@ TEST(conformance_ets, fix_foreign_unfix) {
         require(t.info()->fixed);
         t.safe_fixtable(false);
         require(!t.safe_fixtable(false));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, fix_death_releases) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = numbers::create();
         for (int i = 0; i < 100; ++i) {
             worker other;
@@ -175,19 +184,21 @@ TEST(conformance_ets, fix_death_releases) {
             other.end();
             require(!t.info()->fixed);
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, fix_errors) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = numbers::create();
         t.delete_table();
         require_throws<ets::no_such_table>([&] { t.safe_fixtable(true); });
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, fix_info) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = numbers::create();
         require(!t.info()->fixed && t.info()->fixations.empty());
         t.safe_fixtable(true);
@@ -199,11 +210,12 @@ TEST(conformance_ets, fix_info) {
         require(info.fixations.size() == 1 && info.fixations[0].process == self() &&
                 info.fixations[0].count == 2);
         require(info.fixed_since_wall > std::chrono::system_clock::now() - 1min);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, fix_race) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = filled<numbers>(1'000);
         std::vector<worker> crowd(3);
         for (long w = 0; w < 3; ++w)
@@ -220,11 +232,12 @@ TEST(conformance_ets, fix_race) {
         for (auto& w : crowd) w.finish();
         require_eq(t.size(), 1'000u);
         require(!t.info()->fixed);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, slot) {
-    on_all_workers([] {
+    const auto body = [] {
         auto check = [](auto t) {
             std::size_t n = 0;
             std::size_t i = 0;
@@ -238,32 +251,35 @@ TEST(conformance_ets, slot) {
         for (long i = 0; i < 700; ++i) require_eq(o.slot(static_cast<std::size_t>(i))->first, i);
         require(!o.slot(700));
         require_throws<ets::bad_table_argument>([&] { o.slot(701); });
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_ets, fold_fixes) {
-    on_all_types([](auto t) {
+    const auto body = [](auto t) {
         for (long i = 0; i < 200; ++i) t.insert(i, 1);
         require_eq(t.fold(0L, [](long, long v, long a) { return a + v; }), 200);
         require_throws<std::runtime_error>(
             [&] { t.fold(0L, [](long, long, long) -> long { throw std::runtime_error("no"); }); });
         require(!t.info()->fixed);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_types(body));
 }
 
 TEST(conformance_ets, tab2list) {
-    on_all_types([](auto t) {
+    const auto body = [](auto t) {
         require(t.to_vector().empty());
         for (long i = 0; i < 2'000; ++i) t.insert(i, i);
         auto all = t.to_vector();
         std::sort(all.begin(), all.end());
         require_eq(all.size(), 2'000u);
         for (long i = 0; i < 2'000; ++i) require_eq(all[static_cast<std::size_t>(i)].first, i);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_types(body));
 }
 
 TEST(conformance_ets, ordered_concurrent) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = filled<ordered>(1'000);
         std::atomic<bool> over{false};
         std::vector<worker> writers(2);
@@ -312,7 +328,8 @@ TEST(conformance_ets, ordered_concurrent) {
         }
         over = true;
         for (auto& w : writers) w.finish();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 }  // namespace

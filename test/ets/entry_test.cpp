@@ -14,39 +14,41 @@ namespace {
 
 /// `use(table)` is the last that a process asks of the library before it computes until another one has run.
 template <class F>
-void delays_nobody(F use) {
+testing::AssertionResult delays_nobody(F use) {
     runtime rt({.workers = 1, .log = no_log()});
     std::atomic<bool> other_ran{false};
-    bool gave_up = false;
-    rt.invoke([&] {
+    const auto body = [&] {
         auto t = ets::set<long, std::string>::create({.access = ets::access::public_});
         t.insert(1, "one");
         spawn([&] { other_ran = true; });
         use(t);
         const auto begin = std::chrono::steady_clock::now();
-        while (!other_ran && !gave_up) gave_up = std::chrono::steady_clock::now() - begin > 20s;
-    });
-    EXPECT_FALSE(gave_up);
+        while (!other_ran)
+            require(std::chrono::steady_clock::now() - begin < 20s, "the other process waits");
+    };
+    return holds_inside(rt, body);
 }
 
 TEST(entry, computing_after_a_lookup_delays_nobody) {
-    delays_nobody([](auto& t) { (void)t.lookup(1); });
+    EXPECT_TRUE(delays_nobody([](auto& t) { (void)t.lookup(1); }));
 }
 TEST(entry, computing_after_a_write_delays_nobody) {
-    delays_nobody([](auto& t) { t.insert(1, "uno"); });
+    EXPECT_TRUE(delays_nobody([](auto& t) { t.insert(1, "uno"); }));
 }
 TEST(entry, computing_after_an_erase_delays_nobody) {
-    delays_nobody([](auto& t) { t.erase(1); });
+    EXPECT_TRUE(delays_nobody([](auto& t) { t.erase(1); }));
 }
 TEST(entry, computing_after_a_refused_verb_delays_nobody) {
-    delays_nobody([](auto& t) { require_throws<ets::no_such_key>([&] { (void)t.next(2); }); });
-    delays_nobody([](auto& t) {
+    EXPECT_TRUE(
+        delays_nobody([](auto& t) { require_throws<ets::no_such_key>([&] { (void)t.next(2); }); }));
+    EXPECT_TRUE(delays_nobody([](auto& t) {
         t.delete_table();
         require_throws<ets::no_such_table>([&] { (void)t.lookup(1); });
-    });
+    }));
 }
 TEST(entry, computing_after_nested_verbs_delays_nobody) {
-    delays_nobody([](auto& t) { t.visit(1, [&](const std::string&) { (void)t.member(1); }); });
+    EXPECT_TRUE(
+        delays_nobody([](auto& t) { t.visit(1, [&](const std::string&) { (void)t.member(1); }); }));
 }
 
 // A value that tells when the last copy of it is gone.
@@ -65,10 +67,10 @@ private:
 
 /// A reader, started by `begin(read)`, stands in a row while its owner erases it and others retire much.
 template <class F>
-void keeps_what_it_reads(F begin) {
+testing::AssertionResult keeps_what_it_reads(F begin) {
     for (unsigned workers : {1u, 2u}) {
         runtime rt({.workers = workers, .log = no_log()});
-        rt.invoke([&] {
+        const auto body = [&] {
             auto alive = std::make_shared<std::atomic<int>>(0);
             ets::set<long, counted> t{{.access = ets::access::public_}};
             auto other = ets::set<long, std::string>::create();
@@ -104,19 +106,22 @@ void keeps_what_it_reads(F begin) {
             }
             require_eq(alive->load(), 0);
             stage = 5;
-        });
+        };
+        if (const auto one = holds_inside(rt, body); !one)
+            return testing::AssertionFailure() << "on " << workers << " workers: " << one.message();
     }
+    return testing::AssertionSuccess();
 }
 
 TEST(entry, of_a_process_in_blocking_holds_reclamation_back) {
-    keeps_what_it_reads([](auto read) { spawn([read] { blocking(read); }); });
+    EXPECT_TRUE(keeps_what_it_reads([](auto read) { spawn([read] { blocking(read); }); }));
 }
 TEST(entry, of_a_plain_thread_holds_reclamation_back) {
     std::thread reader;
-    keeps_what_it_reads([&](auto read) {
+    EXPECT_TRUE(keeps_what_it_reads([&](auto read) {
         if (reader.joinable()) reader.join();
         reader = std::thread(read);
-    });
+    }));
     reader.join();
 }
 

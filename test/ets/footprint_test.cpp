@@ -22,7 +22,7 @@ namespace {
 
 TEST(footprint, of_a_row_of_two_words_is_at_most_40_bytes_and_80_while_growing) {
     runtime rt({.workers = 1, .log = no_log()});
-    rt.invoke([] {
+    const auto body = [] {
         constexpr long rows = 1'000'000;
         [[maybe_unused]] const std::size_t before = resident_bytes();
         auto t = ets::set<long, long>::create();
@@ -44,7 +44,8 @@ TEST(footprint, of_a_row_of_two_words_is_at_most_40_bytes_and_80_while_growing) 
             require(given < bytes + bytes / 16 + (std::size_t{4} << 20),
                     std::to_string(given) + " bytes are resident");
         }
-    });
+    };
+    EXPECT_TRUE(holds_inside(rt, body));
 }
 
 // Five milliseconds is the promise; what the sanitizers add to every access is not ours.
@@ -58,11 +59,11 @@ struct wide {
 };
 
 template <class Table>
-void stalls_nobody() {
+testing::AssertionResult stalls_nobody() {
     using V = typename Table::mapped_type;
     const auto value = [](long n) { return V{n}; };
     runtime rt({.workers = 1, .log = no_log()});
-    rt.invoke([&] {
+    const auto body = [&] {
         const auto check = [](const char* what, std::int64_t us) {
             std::printf("%-10s %6lld us\n", what, static_cast<long long>(us));
             require(us <= longest_allowed_us, what);
@@ -92,13 +93,14 @@ void stalls_nobody() {
         t = Table::create();
         for (long i = 0; i < stall_rows; ++i) t.insert(i, value(i));
         check("deleted", longest_stall_us([&] { t.delete_table(); }, after_a_while));
-    });
+    };
+    return holds_inside(rt, body);
 }
 
 // The change itself is one step; all that goes before it leaves room for others.
 TEST(footprint, a_bulk_insert_gives_others_their_turns) {
     runtime rt({.workers = 1, .log = no_log()});
-    rt.invoke([] {
+    const auto body = [] {
         auto t = ets::set<long, long>::create({.access = ets::access::public_});
         std::vector<std::pair<long, long>> rows;
         for (long i = 0; i < stall_rows; ++i) rows.emplace_back(i, i);
@@ -114,13 +116,16 @@ TEST(footprint, a_bulk_insert_gives_others_their_turns) {
         exit(counter.pid, reason::kill);
         receive(when(counter.ref, [](down) {}));
         require_eq(t.size(), rows.size());
-    });
+    };
+    EXPECT_TRUE(holds_inside(rt, body));
 }
 
-TEST(footprint, a_large_set_stalls_nobody) { stalls_nobody<ets::set<long, long>>(); }
-TEST(footprint, a_large_set_of_boxed_rows_stalls_nobody) { stalls_nobody<ets::set<long, wide>>(); }
+TEST(footprint, a_large_set_stalls_nobody) { EXPECT_TRUE((stalls_nobody<ets::set<long, long>>())); }
+TEST(footprint, a_large_set_of_boxed_rows_stalls_nobody) {
+    EXPECT_TRUE((stalls_nobody<ets::set<long, wide>>()));
+}
 TEST(footprint, a_large_ordered_set_stalls_nobody) {
-    stalls_nobody<ets::ordered_set<long, wide>>();
+    EXPECT_TRUE((stalls_nobody<ets::ordered_set<long, wide>>()));
 }
 
 }  // namespace

@@ -207,8 +207,8 @@ std::vector<event> run_history(Table t, std::vector<worker>& crowd, unsigned see
 }
 
 template <class Table>
-void histories_are_linearizable(meaning m = meaning::one_value) {
-    on_all_workers([m] {
+testing::AssertionResult histories_are_linearizable(meaning m = meaning::one_value) {
+    const auto body = [m] {
         std::vector<worker> crowd(4);
         for (unsigned seed = 0; seed < scaled(1'000); ++seed) {
             auto t = Table::create({.access = ets::access::public_});
@@ -216,22 +216,27 @@ void histories_are_linearizable(meaning m = meaning::one_value) {
                     "no order explains history " + std::to_string(seed));
             t.delete_table();
         }
-    });
+    };
+    return holds_on_all_workers(body);
 }
 
-TEST(linearizability, of_a_set_in_place) { histories_are_linearizable<ets::set<long, long>>(); }
-TEST(linearizability, of_a_boxed_set) { histories_are_linearizable<ets::set<long, wide>>(); }
+TEST(linearizability, of_a_set_in_place) {
+    EXPECT_TRUE((histories_are_linearizable<ets::set<long, long>>()));
+}
+TEST(linearizability, of_a_boxed_set) {
+    EXPECT_TRUE((histories_are_linearizable<ets::set<long, wide>>()));
+}
 TEST(linearizability, of_an_ordered_set) {
-    histories_are_linearizable<ets::ordered_set<long, long>>();
+    EXPECT_TRUE((histories_are_linearizable<ets::ordered_set<long, long>>()));
 }
 TEST(linearizability, of_a_boxed_ordered_set) {
-    histories_are_linearizable<ets::ordered_set<long, wide>>();
+    EXPECT_TRUE((histories_are_linearizable<ets::ordered_set<long, wide>>()));
 }
 TEST(linearizability, of_a_bag) {
-    histories_are_linearizable<ets::bag<long, long>>(meaning::different_values);
+    EXPECT_TRUE((histories_are_linearizable<ets::bag<long, long>>(meaning::different_values)));
 }
 TEST(linearizability, of_a_duplicate_bag) {
-    histories_are_linearizable<ets::duplicate_bag<long, long>>(meaning::all_values);
+    EXPECT_TRUE((histories_are_linearizable<ets::duplicate_bag<long, long>>(meaning::all_values)));
 }
 
 TEST(linearizability, the_check_finds_a_lost_update) {

@@ -157,24 +157,29 @@ void agrees_with_a_model(ets::access access, long keys, int operations, unsigned
 }
 
 template <class Table>
-void agrees() {
-    on_all_workers([] {
+testing::AssertionResult agrees() {
+    const auto body = [] {
         for (const auto access : {ets::access::public_, ets::access::protected_})
             for (long keys : {3L, 40L, 3'000L})
                 agrees_with_a_model<Table>(access, keys, static_cast<int>(scaled(20'000)),
                                            static_cast<unsigned>(keys));
-    });
+    };
+    return holds_on_all_workers(body);
 }
 
-TEST(model, a_set_of_words_agrees) { agrees<ets::set<long, long>>(); }
-TEST(model, a_set_of_rows_in_place_agrees) { agrees<ets::set<int, three>>(); }
-TEST(model, a_set_of_strings_agrees) { agrees<ets::set<std::string, std::string>>(); }
-TEST(model, an_ordered_set_of_words_agrees) { agrees<ets::ordered_set<long, long>>(); }
+TEST(model, a_set_of_words_agrees) { EXPECT_TRUE((agrees<ets::set<long, long>>())); }
+TEST(model, a_set_of_rows_in_place_agrees) { EXPECT_TRUE((agrees<ets::set<int, three>>())); }
+TEST(model, a_set_of_strings_agrees) {
+    EXPECT_TRUE((agrees<ets::set<std::string, std::string>>()));
+}
+TEST(model, an_ordered_set_of_words_agrees) {
+    EXPECT_TRUE((agrees<ets::ordered_set<long, long>>()));
+}
 TEST(model, an_ordered_set_with_boxed_values_agrees) {
-    agrees<ets::ordered_set<int, std::string>>();
+    EXPECT_TRUE((agrees<ets::ordered_set<int, std::string>>()));
 }
 TEST(model, an_ordered_set_of_strings_agrees) {
-    agrees<ets::ordered_set<std::string, std::string>>();
+    EXPECT_TRUE((agrees<ets::ordered_set<std::string, std::string>>()));
 }
 
 /// Every key has one of three hashes.
@@ -184,11 +189,12 @@ struct bad_hash {
     }
 };
 TEST(model, a_set_whose_keys_collide_agrees) {
-    on_all_workers([] {
+    const auto body = [] {
         agrees_with_a_model<ets::set<long, long, bad_hash>>(ets::access::public_, 200, 5'000, 1);
         agrees_with_a_model<ets::set<long, std::string, bad_hash>>(ets::access::protected_, 200,
                                                                    5'000, 2);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 }  // namespace

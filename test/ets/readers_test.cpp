@@ -30,11 +30,11 @@ V version(long n) {
         return n;
 }
 
-/// `disturb(table)` is called again and again while readers check that every value they see is whole.
+/// Readers see whole values only while `disturb(table)` is called again and again.
 template <class Table, class F>
-void under_readers(F disturb) {
+testing::AssertionResult readers_see_whole_values(F disturb) {
     using V = typename Table::mapped_type;
-    on_all_workers([disturb] {
+    const auto body = [disturb] {
         Table t{{.name = "read", .access = ets::access::protected_, .heir = {self(), "back"_a}}};
         for (long k = 0; k < 500; ++k) t.insert(k, version<V>(k));
         std::atomic<bool> over{false};
@@ -63,7 +63,8 @@ void under_readers(F disturb) {
         }
         over = true;
         for (auto& r : readers) r.finish();
-    });
+    };
+    return holds_on_all_workers(body);
 }
 
 template <class Table>
@@ -75,13 +76,14 @@ void grow_and_shrink(Table& t, long i) {
 }
 
 TEST(readers, see_whole_values_while_a_set_grows_and_shrinks) {
-    under_readers<ets::set<long, triple>>([](auto& t, long i) { grow_and_shrink(t, i); });
-    under_readers<ets::set<long, std::string>>([](auto& t, long i) { grow_and_shrink(t, i); });
+    const auto change = [](auto& t, long i) { grow_and_shrink(t, i); };
+    EXPECT_TRUE((readers_see_whole_values<ets::set<long, triple>>(change)));
+    EXPECT_TRUE((readers_see_whole_values<ets::set<long, std::string>>(change)));
 }
 TEST(readers, see_whole_values_while_an_ordered_set_grows_and_shrinks) {
-    under_readers<ets::ordered_set<long, triple>>([](auto& t, long i) { grow_and_shrink(t, i); });
-    under_readers<ets::ordered_set<long, std::string>>(
-        [](auto& t, long i) { grow_and_shrink(t, i); });
+    const auto change = [](auto& t, long i) { grow_and_shrink(t, i); };
+    EXPECT_TRUE((readers_see_whole_values<ets::ordered_set<long, triple>>(change)));
+    EXPECT_TRUE((readers_see_whole_values<ets::ordered_set<long, std::string>>(change)));
 }
 TEST(readers, see_whole_values_while_a_table_is_cleared) {
     const auto clear_and_fill = [](auto& t, long i) {
@@ -89,19 +91,20 @@ TEST(readers, see_whole_values_while_a_table_is_cleared) {
         t.clear();
         for (long k = 0; k < 300; ++k) t.insert(k, version<V>(k + i));
     };
-    under_readers<ets::set<long, std::string>>(clear_and_fill);
-    under_readers<ets::ordered_set<long, std::string>>(clear_and_fill);
+    EXPECT_TRUE((readers_see_whole_values<ets::set<long, std::string>>(clear_and_fill)));
+    EXPECT_TRUE((readers_see_whole_values<ets::ordered_set<long, std::string>>(clear_and_fill)));
 }
 TEST(readers, are_refused_or_right_while_access_narrows_and_widens) {
-    under_readers<ets::set<long, triple>>([](auto& t, long i) {
+    const auto change = [](auto& t, long i) {
         constexpr ets::access round[] = {ets::access::private_, ets::access::public_,
                                          ets::access::protected_};
         t.setopts({.access = round[i % 3]});
         for (long k = 0; k < 200; ++k) t.insert(k, version<triple>(k + i));
-    });
+    };
+    EXPECT_TRUE((readers_see_whole_values<ets::set<long, triple>>(change)));
 }
 TEST(readers, see_whole_values_while_the_table_moves_and_its_owners_die) {
-    under_readers<ets::set<long, triple>>([](auto& t, long i) {
+    const auto change = [](auto& t, long i) {
         worker next;
         require(bool(t.give_away(next.id(), i)));
         next.run([i] {
@@ -110,7 +113,8 @@ TEST(readers, see_whole_values_while_the_table_moves_and_its_owners_die) {
         });
         next.end();
         require(receive<ets::transfer>().as<ets::set<long, triple>>() == t);
-    });
+    };
+    EXPECT_TRUE((readers_see_whole_values<ets::set<long, triple>>(change)));
 }
 TEST(readers, see_whole_values_while_strangers_fix_the_table_and_die) {
     const auto fix_and_change = [](auto& t, long i) {
@@ -123,11 +127,11 @@ TEST(readers, see_whole_values_while_strangers_fix_the_table_and_die) {
         fixer.end();
         require(!t.info()->fixed);
     };
-    under_readers<ets::set<long, triple>>(fix_and_change);
-    under_readers<ets::ordered_set<long, std::string>>(fix_and_change);
+    EXPECT_TRUE((readers_see_whole_values<ets::set<long, triple>>(fix_and_change)));
+    EXPECT_TRUE((readers_see_whole_values<ets::ordered_set<long, std::string>>(fix_and_change)));
 }
 TEST(readers, of_a_table_that_a_stranger_deletes_are_told) {
-    on_all_workers([] {
+    const auto body = [] {
         for (std::size_t i = 0; i < scaled(100); ++i) {
             ets::ordered_set<long, std::string> t{{.access = ets::access::public_}};
             for (long k = 0; k < 200; ++k) t.insert(k, version<std::string>(k));
@@ -143,10 +147,11 @@ TEST(readers, of_a_table_that_a_stranger_deletes_are_told) {
             stranger.run([t]() mutable { t.delete_table(); });
             for (auto& r : readers) r.finish();
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 TEST(readers, of_a_table_that_dies_are_told) {
-    on_all_workers([] {
+    const auto body = [] {
         for (std::size_t i = 0; i < scaled(100); ++i) {
             using table = ets::set<long, std::string>;
             worker owner;
@@ -166,11 +171,12 @@ TEST(readers, of_a_table_that_dies_are_told) {
             owner.end();
             reader.finish();
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(writers, of_a_public_table_that_narrows_lose_nothing) {
-    on_all_workers([] {
+    const auto body = [] {
         for (std::size_t i = 0; i < scaled(40); ++i) {
             ets::set<long, long> t{{.access = ets::access::public_}};
             t.insert(1, 0);
@@ -193,7 +199,8 @@ TEST(writers, of_a_public_table_that_narrows_lose_nothing) {
             for (auto& s : strangers) s.finish();
             require_eq(t.at(1), added + mine);
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 }  // namespace

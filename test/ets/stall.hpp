@@ -9,6 +9,7 @@
 
 #include <heirloom/process.hpp>
 
+// For the tests, and for bench/ets/stall.cpp, which does the same with ten million rows.
 namespace heirloom::test {
 
 /// CPU time, for other programs on the machine do not count; of whose thread, for a process may move to another.

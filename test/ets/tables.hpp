@@ -35,15 +35,16 @@ std::set<long> walked(const Table& t) {
         require(seen.insert(*k).second, "a key was met twice");
     return seen;
 }
-/// Runs `check` on an empty table of every type.
+/// `check` holds on an empty table of every type.
 template <class F>
-void on_all_types(F check) {
-    on_all_workers([check] {
+[[nodiscard]] testing::AssertionResult holds_on_all_types(F check) {
+    const auto body = [check] {
         check(numbers::create({.access = ets::access::public_}));
         check(ordered::create({.access = ets::access::public_}));
         check(bag::create({.access = ets::access::public_}));
         check(duplicate_bag::create({.access = ets::access::public_}));
-    });
+    };
+    return holds_on_all_workers(body);
 }
 
 }  // namespace heirloom::test

@@ -114,7 +114,7 @@ outcome ask(pid server, request r, duration limit = forever) {
 }  // namespace
 
 TEST(call, is_answered) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid server = start_server();
         for (int i = 0; i < w.times(500, 20); ++i) {
             const auto o = ask(server, {what::answer, i});
@@ -125,11 +125,12 @@ TEST(call, is_answered) {
             for (int i = 0; i < 5; ++i) w.equal(ask(server, {kind, i}).n, i + 1);
         for (int i = 0; i < 5; ++i) w.equal(receive<number>().n, i);
         send(server, stop{});
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(call, sees_what_the_server_sent_before_the_answer) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // R13: it is in the mailbox when the call returns.
         const pid server = start_server();
         for (int i = 0; i < w.times(200, 20); ++i) {
@@ -138,11 +139,12 @@ TEST(call, sees_what_the_server_sent_before_the_answer) {
             w.that(n && n->n == i, "sent before the reply, seen before it");
         }
         send(server, stop{});
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(call, of_a_server_that_ends_fails_with_its_reason) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const auto failed_with = [&](what wanted) {
             const pid server = start_server();
             const auto o = ask(server, {wanted, 0});
@@ -172,48 +174,49 @@ TEST(call, of_a_server_that_ends_fails_with_its_reason) {
         }
         await_gone(server);
         w.equal(token.use_count(), 1L);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(call, whose_answer_is_dropped_is_told_so) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid server = start_server();
         w.equal(ask(server, {what::drop, 0}).why, reason::no_reply);
         w.equal(ask(server, {what::answer, 1}).n, 2);
         send(server, stop{});
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(call, times_out_and_the_late_answer_never_arrives) {
-    run_everywhere(
-        [](witness& w) {
-            const pid server = start_server();
-            for (int i = 0; i < 5; ++i) {
-                const auto start = runtime_clock::now();
-                const auto o = ask(server, {what::answer_when_told, i}, 1ms);
-                w.that(o.kind == outcome::timed_out);
-                w.that(runtime_clock::now() - start >= 1ms, "not early");
-                send(server, go{});
-                // The next call gets its own answer, not the late one.
-                w.equal(ask(server, {what::answer, 100 + i}).n, 101 + i);
-            }
-            const auto now = ask(server, {what::answer_when_told, 0}, 0s);
-            w.that(now.kind == outcome::timed_out, "a limit of 0 does not wait");
+    const auto body = [](witness& w) {
+        const pid server = start_server();
+        for (int i = 0; i < 5; ++i) {
+            const auto start = runtime_clock::now();
+            const auto o = ask(server, {what::answer_when_told, i}, 1ms);
+            w.that(o.kind == outcome::timed_out);
+            w.that(runtime_clock::now() - start >= 1ms, "not early");
             send(server, go{});
-            bool refused = false;
-            try {
-                (void)ask(server, {what::answer, 0}, -1s);
-            } catch (const bad_argument&) {
-                refused = true;
-            }
-            w.that(refused);
-            send(server, stop{});
-        },
-        costly());
+            // The next call gets its own answer, not the late one.
+            w.equal(ask(server, {what::answer, 100 + i}).n, 101 + i);
+        }
+        const auto now = ask(server, {what::answer_when_told, 0}, 0s);
+        w.that(now.kind == outcome::timed_out, "a limit of 0 does not wait");
+        send(server, go{});
+        bool refused = false;
+        try {
+            (void)ask(server, {what::answer, 0}, -1s);
+        } catch (const bad_argument&) {
+            refused = true;
+        }
+        w.that(refused);
+        send(server, stop{});
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(call, is_interrupted_by_a_kill) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         const pid server = start_server();
         for (int i = 0; i < w.times(100, 10); ++i) {
@@ -230,103 +233,98 @@ TEST(call, is_interrupted_by_a_kill) {
         }
         w.equal(ask(server, {what::answer, 1}).n, 2);
         exit(server, reason::kill);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(call, is_not_woken_by_other_messages) {
-    run_everywhere(
-        [](witness& w) {
-            const pid server = start_server();
-            const pid main = self();
-            const pid pest = spawn([main] {
-                for (int n = 0;; ++n) {
-                    send(main, number{n});
-                    if (n % 4 == 0) yield();
-                }
-            });
-            for (int i = 0; i < w.times(100, 10); ++i)
-                w.equal(ask(server, {what::answer, i}).n, i + 1);
-            exit(pest, reason::kill);
-            await_gone(pest);
-            int next = 0;
-            while (auto n = receive_for<number>(0s)) w.equal(n->n, next++);
-            send(server, stop{});
-        },
-        costly());
+    const auto body = [](witness& w) {
+        const pid server = start_server();
+        const pid main = self();
+        const pid pest = spawn([main] {
+            for (int n = 0;; ++n) {
+                send(main, number{n});
+                if (n % 4 == 0) yield();
+            }
+        });
+        for (int i = 0; i < w.times(100, 10); ++i) w.equal(ask(server, {what::answer, i}).n, i + 1);
+        exit(pest, reason::kill);
+        await_gone(pest);
+        int next = 0;
+        while (auto n = receive_for<number>(0s)) w.equal(n->n, next++);
+        send(server, stop{});
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(call, in_a_chain_and_in_a_circle_that_times_out) {
-    run_everywhere(
-        [](witness& w) {
-            // Servers made of processes that call the next one before they answer.
-            struct link_of_chain final : detail::activity {
-                pid next;
-                duration limit = 10s;
-                explicit link_of_chain(pid n) : next(n) {}
-                detail::disposition run() override {
-                    while (detail::message* m = detail::next_message()) {
-                        if (m->type->kind != detail::message_kind::call) {
-                            if (m->type == &detail::user_type<pid>)
-                                next = static_cast<detail::typed_message<pid>*>(m)->payload;
-                            else if (m->type == &detail::user_type<number>)
-                                limit = std::chrono::milliseconds(
-                                    static_cast<detail::typed_message<number>*>(m)->payload.n);
-                            m->type->destroy(m);
-                            continue;
-                        }
-                        auto* call = static_cast<detail::typed_call<request>*>(m);
-                        const int n = call->payload.n;
-                        const auto o =
-                            next ? ask(next, {what::answer, n}, limit) : outcome{outcome::value, n};
-                        if (o.kind == outcome::value)
-                            detail::answer_call(call, detail::new_reply<int>(o.n + 1));
-                        else
-                            detail::fail_call(call, o.kind == outcome::timed_out ? reason::timeout
-                                                                                 : o.why);
+    const auto body = [](witness& w) {
+        // Servers made of processes that call the next one before they answer.
+        struct link_of_chain final : detail::activity {
+            pid next;
+            duration limit = 10s;
+            explicit link_of_chain(pid n) : next(n) {}
+            detail::disposition run() override {
+                while (detail::message* m = detail::next_message()) {
+                    if (m->type->kind != detail::message_kind::call) {
+                        if (m->type == &detail::user_type<pid>)
+                            next = static_cast<detail::typed_message<pid>*>(m)->payload;
+                        else if (m->type == &detail::user_type<number>)
+                            limit = std::chrono::milliseconds(
+                                static_cast<detail::typed_message<number>*>(m)->payload.n);
+                        m->type->destroy(m);
+                        continue;
                     }
-                    return detail::disposition::idle;
+                    auto* call = static_cast<detail::typed_call<request>*>(m);
+                    const int n = call->payload.n;
+                    const auto o =
+                        next ? ask(next, {what::answer, n}, limit) : outcome{outcome::value, n};
+                    if (o.kind == outcome::value)
+                        detail::answer_call(call, detail::new_reply<int>(o.n + 1));
+                    else
+                        detail::fail_call(call,
+                                          o.kind == outcome::timed_out ? reason::timeout : o.why);
                 }
-            };
-            std::vector<pid> chain;
-            for (int i = 0; i < 10; ++i)
-                chain.push_back(detail::spawn_activity({},
-                                                       new link_of_chain(i ? chain.back() : pid()),
-                                                       {.entry = "link"})
-                                    .process);
-            for (int i = 0; i < 20; ++i) w.equal(ask(chain.back(), {what::answer, i}).n, i + 10);
-            for (pid p : chain) send(p, number{5});
-            send(chain.front(), chain.back());
-            const auto o = ask(chain.back(), {what::answer, 0});
-            w.that(o.kind == outcome::failed, "a circle of calls ends by its limits");
-            send(chain.front(), pid());
-            for (pid p : chain) send(p, number{10'000});
-            w.equal(ask(chain.back(), {what::answer, 7}).n, 17);
-            for (pid p : chain) exit(p, reason::kill);
-        },
-        costly());
+                return detail::disposition::idle;
+            }
+        };
+        std::vector<pid> chain;
+        for (int i = 0; i < 10; ++i)
+            chain.push_back(detail::spawn_activity({}, new link_of_chain(i ? chain.back() : pid()),
+                                                   {.entry = "link"})
+                                .process);
+        for (int i = 0; i < 20; ++i) w.equal(ask(chain.back(), {what::answer, i}).n, i + 10);
+        for (pid p : chain) send(p, number{5});
+        send(chain.front(), chain.back());
+        const auto o = ask(chain.back(), {what::answer, 0});
+        w.that(o.kind == outcome::failed, "a circle of calls ends by its limits");
+        send(chain.front(), pid());
+        for (pid p : chain) send(p, number{10'000});
+        w.equal(ask(chain.back(), {what::answer, 7}).n, 17);
+        for (pid p : chain) exit(p, reason::kill);
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(conformance_processes, rc_huge_queue_call) {
     // A request and its reply cost the same whatever has piled up in the caller's mailbox.
-    run_everywhere(
-        [](witness& w) {
-            const pid server = start_server();
-            const auto best_of = [&] {
-                auto best = std::chrono::steady_clock::duration::max();
-                for (int round = 0; round < 7; ++round) {
-                    const auto start = std::chrono::steady_clock::now();
-                    for (int i = 0; i < 200; ++i) w.equal(ask(server, {what::answer, i}).n, i + 1);
-                    best = std::min(best, std::chrono::steady_clock::now() - start);
-                }
-                return best;
-            };
-            const auto empty = best_of();
-            const int count = static_cast<int>(scaled(500'000));
-            for (int i = 0; i < count; ++i) send(self(), number{i});
-            const auto full = best_of();
-            w.that(full < 10 * empty,
-                   "less than 10 times slower with 500,000 messages in the mailbox");
-            for (int i = 0; i < count; ++i) w.equal(receive<number>().n, i);
-        },
-        {.workers = {1, 2}, .seeds = 0});
+    const auto body = [](witness& w) {
+        const pid server = start_server();
+        const auto best_of = [&] {
+            auto best = std::chrono::steady_clock::duration::max();
+            for (int round = 0; round < 7; ++round) {
+                const auto start = std::chrono::steady_clock::now();
+                for (int i = 0; i < 200; ++i) w.equal(ask(server, {what::answer, i}).n, i + 1);
+                best = std::min(best, std::chrono::steady_clock::now() - start);
+            }
+            return best;
+        };
+        const auto empty = best_of();
+        const int count = static_cast<int>(scaled(500'000));
+        for (int i = 0; i < count; ++i) send(self(), number{i});
+        const auto full = best_of();
+        w.that(full < 10 * empty, "less than 10 times slower with 500,000 messages in the mailbox");
+        for (int i = 0; i < count; ++i) w.equal(receive<number>().n, i);
+    };
+    EXPECT_TRUE(holds_everywhere(body, {.workers = {1, 2}, .seeds = 0}));
 }

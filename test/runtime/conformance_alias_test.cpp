@@ -31,7 +31,7 @@ void send_through(pid boss) {
 }  // namespace
 
 TEST(conformance_processes, al_explicit) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid peer = spawn(send_through, self());
         const alias_ref mine = alias();
         send(peer, mine);
@@ -51,22 +51,24 @@ TEST(conformance_processes, al_explicit) {
         w.equal(receive<number>().n, 7);
         send(alias_ref{}, number{8});
         w.that(!receive_for<number>(0s));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, al_explicit_of_a_dead_process) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         auto [owner, watch] = spawn_monitor([boss = self()] { send(boss, alias()); });
         const auto through = receive<alias_ref>();
         reason_of(watch);
         send(through, number{1});
         w.that(!receive_for<number>(0s));
         w.that(!unalias(through), "somebody else's");
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, al_monitor_explicit) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         {
             const pid peer = spawn(send_through, self());
             const monitor_ref ref = monitor(peer, alias_mode::explicit_unalias);
@@ -90,11 +92,12 @@ TEST(conformance_processes, al_monitor_explicit) {
             // Firing does not end the alias; it ends by unalias.
             w.that(unalias(ref));
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, al_monitor_demonitor) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         {
             const pid peer = spawn(send_through, self());
             const monitor_ref ref = monitor(peer, alias_mode::demonitor);
@@ -118,11 +121,12 @@ TEST(conformance_processes, al_monitor_demonitor) {
             send(ref, number{3});
             w.that(!receive_for<number>(0s), "the down ends the alias");
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, al_monitor_reply_demonitor) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         {
             const pid peer = spawn(send_through, self());
             const monitor_ref ref = monitor(peer, alias_mode::reply_demonitor);
@@ -154,11 +158,12 @@ TEST(conformance_processes, al_monitor_reply_demonitor) {
             w.that(!receive_for<number>(0s), "demonitor ends the alias");
             send(peer, stop{});
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, al_monitor_reply_demonitor_races_with_the_death) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // A reply and the end that follows it at once: the reply, and never a down.
         for (int i = 0; i < w.times(200, 5); ++i) {
             const pid peer = spawn([] {
@@ -171,11 +176,12 @@ TEST(conformance_processes, al_monitor_reply_demonitor_races_with_the_death) {
             await_gone(peer);
             w.that(!receive_for<down>(0s), "no down after the reply");
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, al_down_suppressed) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         for (const exit_reason& why : {exit_reason("simple"_a), exit_reason("compound"_a, "x"_a)}) {
             for (int i = 0; i < w.times(100, 3); ++i) {
                 const pid target = spawn([why] { exit(why); });
@@ -185,11 +191,12 @@ TEST(conformance_processes, al_down_suppressed) {
                 w.that(!receive_for<down>(0s), "no down after demonitor with flush");
             }
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, al_dead_target) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const monitor_ref ref = monitor(dead_pid(), alias_mode::explicit_unalias);
         w.equal(reason_of(ref), reason::no_process);
         send(ref, number{1});
@@ -201,5 +208,6 @@ TEST(conformance_processes, al_dead_target) {
         reason_of(gone);
         send(gone, number{3});
         w.that(!receive_for<number>(0s), "the down has ended this alias");
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }

@@ -16,7 +16,7 @@ using namespace heirloom::test;
 using namespace std::chrono_literals;
 
 TEST(conformance_processes, ex_normal_ignored) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid target = spawn(answer_pings);
         const monitor_ref watch = monitor(target);
         exit(target, reason::normal);
@@ -25,11 +25,12 @@ TEST(conformance_processes, ex_normal_ignored) {
         w.that(!receive_for<down>(w.a_while()));
         send(target, stop{});
         reason_of(watch);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_normal_trapped) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         const pid target = spawn([main] {
             trap_exit(true);
@@ -42,11 +43,12 @@ TEST(conformance_processes, ex_normal_trapped) {
         const auto e = receive<exit_signal>();
         w.equal(e.from, main);
         w.equal(e.reason, reason::normal);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_self_normal) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         auto [target, watch] = spawn_monitor([main] {
             exit(self(), reason::normal);
@@ -54,11 +56,12 @@ TEST(conformance_processes, ex_self_normal) {
         });
         w.equal(reason_of(watch), reason::normal);
         w.that(!receive_for<done>(0s), "it ended at the signal");
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_self_abnormal) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         auto [target, watch] = spawn_monitor([main] {
             exit(self(), "odd"_a);
@@ -66,11 +69,12 @@ TEST(conformance_processes, ex_self_abnormal) {
         });
         w.equal(reason_of(watch), exit_reason("odd"_a));
         w.that(!receive_for<done>(0s), "it ended at the signal");
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_self_uncatchable) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         auto [target, watch] = spawn_monitor([main] {
             try {
@@ -99,11 +103,12 @@ TEST(conformance_processes, ex_self_uncatchable) {
             yield();
         });
         w.equal(reason_of(watch3), reason::normal);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_self_trapping) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         trap_exit(true);
         const auto large = std::make_shared<const std::string>(10'000, 'x');
         for (int i = 0; i < w.times(200, 5); ++i) {
@@ -114,11 +119,12 @@ TEST(conformance_processes, ex_self_trapping) {
             w.equal(e->from, self());
             w.that(e->reason.value<std::shared_ptr<const std::string>>() != nullptr);
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_kill_untrappable) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         trap_exit(true);
         const pid main = self();
         const pid target = spawn_link([main] {
@@ -132,11 +138,12 @@ TEST(conformance_processes, ex_kill_untrappable) {
         w.equal(reason_of(watch), reason::killed);
         w.equal(receive<exit_signal>().reason, reason::killed);
         w.that(!receive_for<done>(0s), "no exit signal `kill` is queued");
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_kill_self) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         for (const bool trapping : {false, true}) {
             auto [target, watch] = spawn_monitor([trapping] {
                 trap_exit(trapping);
@@ -151,11 +158,12 @@ TEST(conformance_processes, ex_kill_self) {
         const auto e = receive<exit_signal>();
         w.equal(e.from, says_kill);
         w.equal(e.reason, reason::kill);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_killed_is_ordinary) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         trap_exit(true);
         for (const int length : {1, 2, 9, 10}) {
             // A chain of linked processes, each made by the one before it; the last reports itself.
@@ -177,11 +185,12 @@ TEST(conformance_processes, ex_killed_is_ordinary) {
             w.equal(e.from, first);
             w.equal(e.reason, reason::killed);
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_first_wins) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         for (int i = 0; i < w.times(100, 5); ++i) {
             const pid target = spawn([] { receive([](stop) {}); });
             const monitor_ref watch = monitor(target);
@@ -202,11 +211,12 @@ TEST(conformance_processes, ex_first_wins) {
             exit(fresh, reason::kill);
             w.equal(reason_of(watch3), exit_reason("first"_a));
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_in_timed_receive) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         for (int i = 0; i < w.times(200, 10); ++i) {
             // The signal is sent about when the receive times out, from a timer of the same length.
@@ -223,11 +233,12 @@ TEST(conformance_processes, ex_in_timed_receive) {
             w.equal(reason_of(watch), exit_reason("odd"_a));
             w.that(!receive_for<done>(0s), "the second receive never returns");
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_no_code_after) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // From the first safe point after the signal on, only destructors run.
         const pid main = self();
         struct reporter {
@@ -255,11 +266,12 @@ TEST(conformance_processes, ex_no_code_after) {
             while (receive_for<done>(0s)) {
             }
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_link_abnormal_cascades) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // A tree of linked processes: all end with the one reason.
         struct tree {
             static void grow(int depth, pid boss) {
@@ -288,11 +300,12 @@ TEST(conformance_processes, ex_link_abnormal_cascades) {
             if (p != self() && p != alone) await_gone(p);
         sync_with(alone);
         w.that(is_alive(alone), "a linked process that ends normally ends nobody");
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_trap_message) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         trap_exit(true);
         for (const exit_reason& why : {reason::normal, exit_reason("odd"_a), reason::shutdown}) {
             send(self(), number{1});
@@ -320,11 +333,12 @@ TEST(conformance_processes, ex_trap_message) {
         receive([&](number) { order += "n"; }, [&](exit_signal) { order += "e"; });
         receive([&](number) { order += "n"; }, [&](exit_signal) { order += "e"; });
         w.equal(order, "en");
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_trap_flag_return) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         w.that(!trap_exit(false), "off by default");
         w.that(!trap_exit(true));
         w.that(trap_exit(true));
@@ -334,11 +348,12 @@ TEST(conformance_processes, ex_trap_flag_return) {
         trap_exit(true);
         exit(self(), "odd"_a);
         w.equal(receive<exit_signal>().reason, exit_reason("odd"_a));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_trap_flag_timing) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         trap_exit(true);
         const pid peer = spawn_link([] { exit("odd"_a); });
         await_gone(peer);
@@ -356,11 +371,12 @@ TEST(conformance_processes, ex_trap_flag_timing) {
             exit(target, "odd"_a);
             receive<done>();
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_resources_first) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         for (int i = 0; i < w.times(200, 10); ++i) {
             const pid holder = spawn({.name = "ex_resources"}, [] { receive([](stop) {}); });
             const timer_ref late = send_after(1h, holder, done{});
@@ -381,11 +397,12 @@ TEST(conformance_processes, ex_resources_first) {
             w.that(!whereis("ex_resources"_a), "its name is free when the exit signal is here");
             trap_exit(false);
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_resources_before_no_process) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // A negative answer about a process comes after its name was freed, too.
         for (int i = 0; i < w.times(200, 10); ++i) {
             const pid holder = spawn({.name = "ex_before"}, [] {});
@@ -393,11 +410,12 @@ TEST(conformance_processes, ex_resources_before_no_process) {
             }
             w.that(!whereis("ex_before"_a), "the name is free when `no_process` is here");
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_alive_exiting) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         struct talks_while_ending {
             pid to;
@@ -421,11 +439,12 @@ TEST(conformance_processes, ex_alive_exiting) {
         w.that(!is_alive(target));
         w.that(is_alive(self()));
         w.that(!is_alive(pid()));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_monitor_kills_monitorer) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         trap_exit(true);
         for (int i = 0; i < w.times(100, 5); ++i) {
             const pid a = spawn_link([] {
@@ -437,11 +456,12 @@ TEST(conformance_processes, ex_monitor_kills_monitorer) {
             w.equal(e.from, a);
             w.equal(e.reason, exit_reason("foo"_a));
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_rethrow_class) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         struct noisy {
             ~noisy() {
                 try {
@@ -480,11 +500,12 @@ TEST(conformance_processes, ex_rethrow_class) {
                                         }).ref);
         w.that(as_throw.is_crash());
         w.equal(as_throw.exception_type(), std::string_view("int"));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ex_reason_kinds) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // Each kind of failure has a reason that one can tell from the others.
         const auto why = [](auto f) { return reason_of(spawn_monitor(f).ref); };
         w.equal(why([] { sleep(-1s); }).exception_type(),
@@ -503,5 +524,6 @@ TEST(conformance_processes, ex_reason_kinds) {
         spawn_link([] { sleep(-1s); });
         w.equal(receive<exit_signal>().reason.exception_type(),
                 std::string_view("heirloom::bad_argument"));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }

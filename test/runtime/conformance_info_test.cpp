@@ -25,7 +25,7 @@ void wait_for_stop() { receive<stop>(); }
 }  // namespace
 
 TEST(conformance_processes, pi_queue) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid target = spawn([] {
             receive<stop>();
             receive(when([](const number& n) { return n.n == 3; }, [](number) {}));
@@ -53,53 +53,54 @@ TEST(conformance_processes, pi_queue) {
         await_gone(target);
         w.that(!process_info(target), "nothing is known of the dead");
         w.that(!process_info(pid()));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, pi_queue_consistent) {
-    run_everywhere(
-        [](witness& w) {
-            const pid main = self();
-            std::vector<pid> flooders;
-            for (int i = 0; i < 2; ++i)
-                flooders.push_back(spawn([main] {
-                    for (int n = 0; n < 1'000; ++n) {
-                        send(main, number{n});
-                        demonitor(monitor(main));
-                        if (n % 8 == 0) yield();
-                    }
-                    receive<stop>();
-                }));
-            for (int i = 0; i < w.times(50, 5); ++i) {
-                const auto info = process_info(main);
-                w.that(info.has_value());
-                w.equal(info->message_queue_len, info->messages.size());
-                yield();
-            }
-            for (pid p : flooders) exit(p, reason::kill);
-            for (pid p : flooders) await_gone(p);
+    const auto body = [](witness& w) {
+        const pid main = self();
+        std::vector<pid> flooders;
+        for (int i = 0; i < 2; ++i)
+            flooders.push_back(spawn([main] {
+                for (int n = 0; n < 1'000; ++n) {
+                    send(main, number{n});
+                    demonitor(monitor(main));
+                    if (n % 8 == 0) yield();
+                }
+                receive<stop>();
+            }));
+        for (int i = 0; i < w.times(50, 5); ++i) {
             const auto info = process_info(main);
-            std::size_t left = 0;
-            while (receive_for<number>(0s)) ++left;
-            w.equal(left, info->message_queue_len);
-            w.that(process_info(main)->monitored_by.empty(), "the dead watch nobody");
-        },
-        costly());
+            w.that(info.has_value());
+            w.equal(info->message_queue_len, info->messages.size());
+            yield();
+        }
+        for (pid p : flooders) exit(p, reason::kill);
+        for (pid p : flooders) await_gone(p);
+        const auto info = process_info(main);
+        std::size_t left = 0;
+        while (receive_for<number>(0s)) ++left;
+        w.equal(left, info->message_queue_len);
+        w.that(process_info(main)->monitored_by.empty(), "the dead watch nobody");
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(conformance_processes, pi_self_signal) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         send(self(), number{1});
         const auto info = process_info(self());
         w.equal(info->message_queue_len, std::size_t{1});
         w.that(info->status == process_status::running, "running, for oneself");
         receive<number>();
         w.equal(process_info(self())->message_queue_len, std::size_t{0});
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, pi_status) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid waiting = spawn(wait_for_stop);
         sync_with(spawn(answer_pings));
         auto info = process_info(waiting);
@@ -114,11 +115,12 @@ TEST(conformance_processes, pi_status) {
         resume(waiting);
         send(waiting, stop{});
         await_gone(waiting);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, pi_stable) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         const pid peer = spawn_link([main] {
             trap_exit(true);
@@ -145,11 +147,12 @@ TEST(conformance_processes, pi_stable) {
         });
         for (int i = 0; i < 10; ++i) w.that(process_info(busy).has_value());
         exit(busy, reason::kill);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, pi_stable_in_a_cycle) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // Many that ask each other in a ring, at once.
         const pid main = self();
         const int count = 10;
@@ -166,11 +169,12 @@ TEST(conformance_processes, pi_stable_in_a_cycle) {
         for (int i = 0; i < count; ++i) receive<done>();
         for (pid p : ring) send(p, stop{});
         w.that(true);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, pi_and_death_race) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         for (int i = 0; i < w.times(300, 10); ++i) {
             const pid target = spawn([] { exit("gone"_a); });
             if (i % 2) yield();
@@ -179,11 +183,12 @@ TEST(conformance_processes, pi_and_death_race) {
             await_gone(target);
             w.that(!process_info(target));
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, pi_flags_badarg) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         w.that(set_priority(priority::high) == priority::normal, "the old value");
         w.that(process_info(self())->priority == priority::high);
         w.that(set_priority(priority::low) == priority::high);
@@ -191,11 +196,12 @@ TEST(conformance_processes, pi_flags_badarg) {
         w.that(!trap_exit(true));
         w.that(process_info(self())->trap_exit);
         w.that(trap_exit(false));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ln_list) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         trap_exit(true);
         w.that(process_info(self())->links.empty());
         std::vector<pid> peers;
@@ -217,11 +223,12 @@ TEST(conformance_processes, ln_list) {
         for (pid p : peers) send(p, stop{});
         for (pid p : peers) await_gone(p);
         w.that(process_info(self())->links.empty(), "an end removes the link");
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, mo_lists) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         std::vector<pid> targets;
         for (int i = 0; i < 10; ++i) targets.push_back(spawn(wait_for_stop));
         std::vector<monitor_ref> refs;
@@ -255,30 +262,30 @@ TEST(conformance_processes, mo_lists) {
         await_gone(owner.pid);
         w.that(process_info(targets[0])->monitored_by.empty(), "the dead watch nobody");
         for (pid p : targets) send(p, stop{});
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, mo_unidirectional_lists) {
-    run_everywhere(
-        [](witness& w) {
-            // Killed owners leave nothing at their target, however many and whenever.
-            const pid target = spawn(answer_pings);
-            for (int i = 0; i < w.times(50, 5); ++i) {
-                const pid owner = spawn([target] {
-                    for (;;) (void)monitor(target);
-                });
-                sleep(10us);
-                exit(owner, reason::kill);
-                await_gone(owner);
-            }
-            w.that(process_info(target)->monitored_by.empty());
-            send(target, stop{});
-        },
-        costly());
+    const auto body = [](witness& w) {
+        // Killed owners leave nothing at their target, however many and whenever.
+        const pid target = spawn(answer_pings);
+        for (int i = 0; i < w.times(50, 5); ++i) {
+            const pid owner = spawn([target] {
+                for (;;) (void)monitor(target);
+            });
+            sleep(10us);
+            exit(owner, reason::kill);
+            await_gone(owner);
+        }
+        w.that(process_info(target)->monitored_by.empty());
+        send(target, stop{});
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(conformance_processes, sc_suspend) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         const pid counter = spawn([main] {
             for (int n = 0;; ++n)
@@ -333,11 +340,12 @@ TEST(conformance_processes, sc_suspend) {
             ++refused;
         }
         w.equal(refused, 3);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, sc_suspend_ends_with_the_suspender) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // As in OTP: what a dead process has suspended runs again.
         const pid target = spawn(answer_pings);
         auto suspender = spawn_monitor([target] { suspend(target); });
@@ -346,161 +354,156 @@ TEST(conformance_processes, sc_suspend_ends_with_the_suspender) {
         sync_with(target);
         send(target, stop{});
         w.that(true);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, sc_progress_during_service) {
-    run_everywhere(
-        [](witness& w) {
-            const auto progress = std::make_shared<std::atomic<long>>(0);
-            const pid busy = spawn([progress] {
-                for (;;) {
-                    ++*progress;
-                    yield();
-                }
-            });
-            long last = -1;
-            int grown = 0;
-            for (int i = 0; i < w.times(500, 50); ++i) {
-                w.that(process_info(busy).has_value());
-                const long n = *progress;
-                grown += n > last;
-                last = n;
+    const auto body = [](witness& w) {
+        const auto progress = std::make_shared<std::atomic<long>>(0);
+        const pid busy = spawn([progress] {
+            for (;;) {
+                ++*progress;
+                yield();
             }
-            w.that(grown > 0 && last > 0, "it gets on while it answers");
-            const long before = *progress;
-            while (*progress == before) yield();
-            exit(busy, reason::kill);
-        },
-        costly());
+        });
+        long last = -1;
+        int grown = 0;
+        for (int i = 0; i < w.times(500, 50); ++i) {
+            w.that(process_info(busy).has_value());
+            const long n = *progress;
+            grown += n > last;
+            last = n;
+        }
+        w.that(grown > 0 && last > 0, "it gets on while it answers");
+        const long before = *progress;
+        while (*progress == before) yield();
+        exit(busy, reason::kill);
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(conformance_processes, sc_migrate) {
-    run_everywhere(
-        [](witness& w) {
-            // Moved between workers it loses no message, no timer and no order.
-            const pid main = self();
-            const pid sender = spawn([main] {
-                for (int n = 0; n < 200; ++n) {
-                    send(main, number{n});
-                    if (n % 16 == 0) yield();
-                }
-            });
-            const timer_ref late = send_after(1ms, main, done{});
+    const auto body = [](witness& w) {
+        // Moved between workers it loses no message, no timer and no order.
+        const pid main = self();
+        const pid sender = spawn([main] {
             for (int n = 0; n < 200; ++n) {
-                if (n % 40 == 0) migrate(w);
-                w.equal(receive<number>().n, n);
+                send(main, number{n});
+                if (n % 16 == 0) yield();
             }
-            receive<done>();
-            w.that(!read_timer(late));
-            await_gone(sender);
-        },
-        costly());
+        });
+        const timer_ref late = send_after(1ms, main, done{});
+        for (int n = 0; n < 200; ++n) {
+            if (n % 40 == 0) migrate(w);
+            w.equal(receive<number>().n, n);
+        }
+        receive<done>();
+        w.that(!read_timer(late));
+        await_gone(sender);
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(conformance_processes, sc_low_normal) {
-    run_everywhere(
-        [](witness& w) {
-            // Low is not starved by normal, and gets less.
-            const auto low = std::make_shared<std::atomic<long>>(0);
-            const auto normal = std::make_shared<std::atomic<long>>(0);
-            const auto burn = [](const std::shared_ptr<std::atomic<long>>& count) {
-                for (;;) {
-                    ++*count;
-                    yield();
-                }
-            };
-            std::vector<pid> all;
-            for (int i = 0; i < 4; ++i) {
-                all.push_back(spawn({.priority = priority::low}, burn, low));
-                all.push_back(spawn(burn, normal));
+    const auto body = [](witness& w) {
+        // Low is not starved by normal, and gets less.
+        const auto low = std::make_shared<std::atomic<long>>(0);
+        const auto normal = std::make_shared<std::atomic<long>>(0);
+        const auto burn = [](const std::shared_ptr<std::atomic<long>>& count) {
+            for (;;) {
+                ++*count;
+                yield();
             }
-            set_priority(priority::high);
-            while (*normal < 5'000)
-                sleep(1ms);  // a part-time high process leaves the rest to the others
-            const double ratio = static_cast<double>(*low) / static_cast<double>(*normal);
-            w.that(ratio > 0.02, "low is not starved");
-            w.that(ratio < 0.5, "low gets less than normal");
-            for (pid p : all) exit(p, reason::kill);
-        },
-        {.workers = {1}, .seeds = 0});
+        };
+        std::vector<pid> all;
+        for (int i = 0; i < 4; ++i) {
+            all.push_back(spawn({.priority = priority::low}, burn, low));
+            all.push_back(spawn(burn, normal));
+        }
+        set_priority(priority::high);
+        while (*normal < 5'000)
+            sleep(1ms);  // a part-time high process leaves the rest to the others
+        const double ratio = static_cast<double>(*low) / static_cast<double>(*normal);
+        w.that(ratio > 0.02, "low is not starved");
+        w.that(ratio < 0.5, "low gets less than normal");
+        for (pid p : all) exit(p, reason::kill);
+    };
+    EXPECT_TRUE(holds_everywhere(body, {.workers = {1}, .seeds = 0}));
 }
 
 TEST(conformance_processes, sc_high_max) {
-    run_everywhere(
-        [](witness& w) {
-            // While one of a higher level can run, no lower one does; what it leaves, the others get.
-            const auto log = std::make_shared<std::vector<priority>>();
-            const auto note = [log](priority level) {
-                for (int i = 0; i < 50; ++i) {
-                    log->push_back(level);
-                    yield();
-                }
-            };
-            set_priority(priority::max);
-            std::vector<spawned> all;
-            for (const priority level : {priority::low, priority::normal, priority::high})
-                for (int i = 0; i < 2; ++i)
-                    all.push_back(spawn_monitor({.priority = level}, note, level));
-            for (int i = 0; i < 20; ++i) yield();
-            w.that(log->empty(), "max runs before all others");
-            for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
-            w.equal(log->size(), std::size_t{300});
-            const auto first_lower = std::find_if(log->begin(), log->end(),
-                                                  [](priority p) { return p < priority::high; });
-            w.that(std::find(first_lower, log->end(), priority::high) == log->end(),
-                   "high runs before normal and low");
-        },
-        {.workers = {1}, .seeds = seeds()});
+    const auto body = [](witness& w) {
+        // While one of a higher level can run, no lower one does; what it leaves, the others get.
+        const auto log = std::make_shared<std::vector<priority>>();
+        const auto note = [log](priority level) {
+            for (int i = 0; i < 50; ++i) {
+                log->push_back(level);
+                yield();
+            }
+        };
+        set_priority(priority::max);
+        std::vector<spawned> all;
+        for (const priority level : {priority::low, priority::normal, priority::high})
+            for (int i = 0; i < 2; ++i)
+                all.push_back(spawn_monitor({.priority = level}, note, level));
+        for (int i = 0; i < 20; ++i) yield();
+        w.that(log->empty(), "max runs before all others");
+        for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
+        w.equal(log->size(), std::size_t{300});
+        const auto first_lower =
+            std::find_if(log->begin(), log->end(), [](priority p) { return p < priority::high; });
+        w.that(std::find(first_lower, log->end(), priority::high) == log->end(),
+               "high runs before normal and low");
+    };
+    EXPECT_TRUE(holds_everywhere(body, {.workers = {1}, .seeds = seeds()}));
 }
 
 TEST(conformance_processes, sc_high_max_leaves_the_rest_to_others) {
-    run_everywhere(
-        [](witness& w) {
-            // A high process that waits between its turns, and one that never does: on more workers the others still run.
-            const auto over = std::make_shared<std::atomic<bool>>(false);
-            const pid part_time = spawn({.priority = priority::high}, [over] {
-                while (!*over) sleep(1ms);
+    const auto body = [](witness& w) {
+        // A high process that waits between its turns, and one that never does: on more workers the others still run.
+        const auto over = std::make_shared<std::atomic<bool>>(false);
+        const pid part_time = spawn({.priority = priority::high}, [over] {
+            while (!*over) sleep(1ms);
+        });
+        pid greedy;
+        if (w.workers() > 1)
+            greedy = spawn({.priority = priority::max}, [over] {
+                while (!*over) yield();
             });
-            pid greedy;
-            if (w.workers() > 1)
-                greedy = spawn({.priority = priority::max}, [over] {
-                    while (!*over) yield();
-                });
-            const pid echo = spawn(answer_pings);
-            for (int i = 0; i < 200; ++i) sync_with(echo);
-            *over = true;
-            await_gone(part_time);
-            if (greedy) await_gone(greedy);
-            send(echo, stop{});
-        },
-        {.workers = {1, 2, 4}, .seeds = 0});
+        const pid echo = spawn(answer_pings);
+        for (int i = 0; i < 200; ++i) sync_with(echo);
+        *over = true;
+        await_gone(part_time);
+        if (greedy) await_gone(greedy);
+        send(echo, stop{});
+    };
+    EXPECT_TRUE(holds_everywhere(body, {.workers = {1, 2, 4}, .seeds = 0}));
 }
 
 TEST(conformance_processes, sc_priority_inversion) {
-    run_everywhere(
-        [](witness& w) {
-            // High ones ask a low one that has work of its own, while other high ones keep the workers busy.
-            const pid low = spawn({.priority = priority::low}, answer_pings);
-            const auto over = std::make_shared<std::atomic<bool>>(false);
-            const auto busy = [over] {
-                while (!*over) yield();
-            };
-            std::vector<pid> all;
-            for (unsigned i = 0; i + 1 < w.workers(); ++i)
-                all.push_back(spawn({.priority = priority::high}, busy));
-            set_priority(priority::high);
-            for (int i = 0; i < 100; ++i) w.that(process_info(low).has_value());
-            w.that(is_alive(low));
-            *over = true;
-            for (pid p : all) await_gone(p);
-            exit(low, reason::kill);
-        },
-        {.workers = {2, 4}, .seeds = 0});
+    const auto body = [](witness& w) {
+        // High ones ask a low one that has work of its own, while other high ones keep the workers busy.
+        const pid low = spawn({.priority = priority::low}, answer_pings);
+        const auto over = std::make_shared<std::atomic<bool>>(false);
+        const auto busy = [over] {
+            while (!*over) yield();
+        };
+        std::vector<pid> all;
+        for (unsigned i = 0; i + 1 < w.workers(); ++i)
+            all.push_back(spawn({.priority = priority::high}, busy));
+        set_priority(priority::high);
+        for (int i = 0; i < 100; ++i) w.that(process_info(low).has_value());
+        w.that(is_alive(low));
+        *over = true;
+        for (pid p : all) await_gone(p);
+        exit(low, reason::kill);
+    };
+    EXPECT_TRUE(holds_everywhere(body, {.workers = {2, 4}, .seeds = 0}));
 }
 
 TEST(conformance_processes, sc_hibernate) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         const auto token = std::make_shared<const int>(1);
         // The stack is unwound, and the function runs when a message is there.
@@ -556,5 +559,6 @@ TEST(conformance_processes, sc_hibernate) {
             w.equal(receive<number>().n, i);
         }
         await_gone(many);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }

@@ -8,8 +8,29 @@ using namespace heirloom;
 using namespace heirloom::test;
 using namespace std::chrono_literals;
 
+namespace {
+
+/// Links `to`, and exits with "over" when it is told to stop.
+auto linked_until_stopped(pid to) {
+    return [to] {
+        link(to);
+        receive([](stop) {});
+        exit("over"_a);
+    };
+}
+
+/// Ends the peer that we are linked to: one exit signal says so, and no second one follows.
+void end_of_link_comes_once(witness& w, pid peer, std::string_view otherwise) {
+    send(peer, stop{});
+    w.equal(receive<exit_signal>().reason, exit_reason("over"_a));
+    await_gone(peer);
+    w.that(!receive_for<exit_signal>(0s), otherwise);
+}
+
+}  // namespace
+
 TEST(conformance_processes, ln_bidirectional) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // Whoever links, either side's death is seen by the other, and either side may end the link.
         trap_exit(true);
         const pid main = self();
@@ -50,11 +71,12 @@ TEST(conformance_processes, ln_bidirectional) {
             w.equal(e.from, peer);
             w.equal(e.reason, exit_reason("over"_a));
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ln_bidirectional_downwards) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // The end of the one that linked reaches the other as well.
         const pid peer = spawn([] { receive([](stop) {}); });
         const monitor_ref watch = monitor(peer);
@@ -63,11 +85,12 @@ TEST(conformance_processes, ln_bidirectional_downwards) {
             exit("linker"_a);
         });
         w.equal(reason_of(watch), exit_reason("linker"_a));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ln_idempotent) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         trap_exit(true);
         {
             const pid peer = spawn([] {
@@ -83,44 +106,28 @@ TEST(conformance_processes, ln_idempotent) {
             w.that(!receive_for<exit_signal>(0s), "link, link, unlink leaves no link");
         }
         {
-            const pid main = self();
-            const pid peer = spawn_link([main] {
-                link(main);
-                receive([](stop) {});
-                exit("over"_a);
-            });
+            const pid peer = spawn_link(linked_until_stopped(self()));
             link(peer);
-            send(peer, stop{});
-            w.equal(receive<exit_signal>().reason, exit_reason("over"_a));
-            const monitor_ref watch = monitor(peer);
-            reason_of(watch);
-            await_gone(peer);
-            w.that(!receive_for<exit_signal>(0s), "one exit signal only");
+            end_of_link_comes_once(w, peer, "one exit signal only");
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ln_idempotent_when_both_link_at_once) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         trap_exit(true);
-        const pid main = self();
         for (int i = 0; i < w.times(200, 4); ++i) {
-            const pid peer = spawn([main] {
-                link(main);
-                receive([](stop) {});
-                exit("over"_a);
-            });
+            const pid peer = spawn(linked_until_stopped(self()));
             link(peer);
-            send(peer, stop{});
-            w.equal(receive<exit_signal>().reason, exit_reason("over"_a));
-            await_gone(peer);
-            w.that(!receive_for<exit_signal>(0s), "one exit signal for two crossing links");
+            end_of_link_comes_once(w, peer, "one exit signal for two crossing links");
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ln_dead_nontrapping) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         bool refused = false;
         try {
             link(dead_pid());
@@ -130,22 +137,24 @@ TEST(conformance_processes, ln_dead_nontrapping) {
         w.that(refused, "link to a dead process throws no_such_process");
         trap_exit(true);
         w.that(!receive_for<exit_signal>(0s), "no signal follows");
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ln_dead_trapping) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         trap_exit(true);
         const pid gone = dead_pid();
         link(gone);
         const auto e = receive<exit_signal>();
         w.equal(e.from, gone);
         w.equal(e.reason, reason::no_process);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ln_dying_race) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // The trapping caller gets one exit signal with the true reason or no_process.
         trap_exit(true);
         for (int i = 0; i < w.times(300, 5); ++i) {
@@ -174,11 +183,12 @@ TEST(conformance_processes, ln_dying_race) {
             w.that(why == exit_reason("bye"_a) || why == exit_reason("refused"_a),
                    "dies of the link or is refused");
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ln_stale_reason) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // P unlinks us and ends; we link afterwards. What we see is never the earlier link's.
         trap_exit(true);
         const pid main = self();
@@ -197,11 +207,12 @@ TEST(conformance_processes, ln_stale_reason) {
             await_gone(peer);
             w.that(!receive_for<exit_signal>(0s), "one exit signal only");
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ln_unlink_stops) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         trap_exit(true);
         for (int i = 0; i < w.times(50, 3); ++i) {
             const pid peer = spawn_link([] {
@@ -226,11 +237,12 @@ TEST(conformance_processes, ln_unlink_stops) {
             send(peer, stop{});
             w.equal(reason_of(watch), exit_reason("bang"_a));
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ln_unlink_races_with_the_death) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // After unlink has returned nothing more arrives; what arrived before stays.
         trap_exit(true);
         for (int i = 0; i < w.times(300, 5); ++i) {
@@ -240,11 +252,12 @@ TEST(conformance_processes, ln_unlink_races_with_the_death) {
             await_gone(peer);
             w.that(!receive_for<exit_signal>(0s), "no exit signal after unlink returned");
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, ln_unlink_none) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid alive = spawn([] { receive([](stop) {}); });
         unlink(alive);
         unlink(alive);
@@ -253,5 +266,6 @@ TEST(conformance_processes, ln_unlink_none) {
         unlink(pid());
         w.that(is_alive(alive));
         sync_with(spawn(answer_pings));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }

@@ -23,7 +23,7 @@ void end_as_told() {
 }  // namespace
 
 TEST(conformance_processes, mo_basic) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         for (const exit_reason& why :
              {reason::normal, exit_reason("odd"_a), exit_reason("shutdown"_a, "x"_a)}) {
             const pid target = spawn(end_as_told);
@@ -40,11 +40,12 @@ TEST(conformance_processes, mo_basic) {
         const auto why = reason_of(spawn_monitor([] { throw std::runtime_error("broken"); }).ref);
         w.that(why.is_crash());
         w.equal(why.what(), std::string_view("broken"));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, mo_dead) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         for (const pid gone : {dead_pid(), pid(), pid::make(200, 17, 3)}) {
             const monitor_ref ref = monitor(gone);
             const auto d = receive<down>();
@@ -53,11 +54,12 @@ TEST(conformance_processes, mo_dead) {
             w.equal(d.reason, reason::no_process);
             w.that(!receive_for<down>(0s), "one down only");
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, mo_race) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         for (int i = 0; i < w.times(500, 10); ++i) {
             const pid target = spawn([] { exit("gone"_a); });
             const monitor_ref ref = monitor(target);
@@ -67,11 +69,12 @@ TEST(conformance_processes, mo_race) {
                    "true reason or no_process");
             w.that(!receive_for<down>(0s), "exactly one down");
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, mo_named) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid target = spawn({.name = "mo_named"}, end_as_told);
         const monitor_ref ref = monitor("mo_named"_a);
         send(target, exit_reason("odd"_a));
@@ -85,11 +88,12 @@ TEST(conformance_processes, mo_named) {
         w.equal(d2.ref, none);
         w.equal(d2.name, "mo_named"_a);
         w.equal(d2.reason, reason::no_process);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, mo_named_race) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         for (int i = 0; i < w.times(200, 5); ++i) {
             const pid target = spawn({.name = "mo_named_race"}, [] { exit("gone"_a); });
             const monitor_ref ref = monitor("mo_named_race"_a);
@@ -99,11 +103,12 @@ TEST(conformance_processes, mo_named_race) {
             w.that(d.reason == exit_reason("gone"_a) || d.reason == reason::no_process);
             await_end(target);
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, mo_named_resolves_once) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid first = spawn({.name = "mo_resolves"}, end_as_told);
         const monitor_ref ref = monitor("mo_resolves"_a);
         unregister_name("mo_resolves"_a);
@@ -115,11 +120,12 @@ TEST(conformance_processes, mo_named_resolves_once) {
         const auto d = receive<down>();
         w.equal(d.ref, ref);
         w.equal(d.reason, exit_reason("first"_a));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, mo_unidirectional) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid target = spawn(answer_pings);
         auto [owner, watch] = spawn_monitor([target] {
             (void)monitor(target);
@@ -129,11 +135,12 @@ TEST(conformance_processes, mo_unidirectional) {
         sync_with(target);
         w.that(is_alive(target), "the owner's death does not touch the target");
         send(target, stop{});
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, mo_multiple) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // Beyond the small number that is kept as a list, too.
         const int count = 40;
         const pid target = spawn(end_as_told);
@@ -153,11 +160,12 @@ TEST(conformance_processes, mo_multiple) {
         w.that(!fired.contains(refs[3]) && !fired.contains(refs[20]), "those removed are silent");
         await_gone(target);
         w.that(!receive_for<down>(0s), "no more");
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, mo_self) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         register_name("mo_self"_a, self());
         const monitor_ref by_pid = monitor(self());
         const monitor_ref by_name = monitor("mo_self"_a);
@@ -169,11 +177,12 @@ TEST(conformance_processes, mo_self) {
         w.equal(reason_of(watch), reason::normal);
         w.that(!receive_for<down>(0s), "a monitor of oneself never fires");
         unregister_name("mo_self"_a);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, mo_demonitor) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid target = spawn(end_as_told);
         const monitor_ref ref = monitor(target);
         w.that(demonitor(ref), "it was there");
@@ -182,11 +191,12 @@ TEST(conformance_processes, mo_demonitor) {
         await_gone(target);
         w.that(!receive_for<down>(0s), "no down after demonitor");
         w.that(!demonitor(monitor_ref{}), "an empty ref is harmless");
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, mo_demonitor_no_late) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         for (int i = 0; i < w.times(300, 10); ++i) {
             const pid target = spawn([] { receive([](stop) {}); });
             const monitor_ref ref = monitor(target);
@@ -197,11 +207,12 @@ TEST(conformance_processes, mo_demonitor_no_late) {
             w.that(!receive_for<down>(0s), "none arrives later");
         }
         w.that(!receive_for<down>(w.a_while()), "none arrives much later");
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, mo_demonitor_keeps_queued) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid target = spawn(end_as_told);
         const monitor_ref first = monitor(target);
         const monitor_ref second = monitor(target);
@@ -213,11 +224,12 @@ TEST(conformance_processes, mo_demonitor_keeps_queued) {
         w.equal(reason_of(first), exit_reason("over"_a));
         w.that(!demonitor(second, flush), "it has fired");
         w.that(!receive_for<down>(0s), "flush took the second");
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, mo_demonitor_by_target) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid target = spawn([] {
             const auto ref = receive<monitor_ref>();
             if (demonitor(ref)) exit("it_worked"_a);
@@ -226,11 +238,12 @@ TEST(conformance_processes, mo_demonitor_by_target) {
         const monitor_ref ref = monitor(target);
         send(target, ref);
         w.equal(reason_of(ref), reason::normal);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, mo_alias_demonitor_ok) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const alias_ref only_alias = alias();
         monitor_ref as_monitor;
         as_monitor.owner = only_alias.owner;
@@ -242,5 +255,6 @@ TEST(conformance_processes, mo_alias_demonitor_ok) {
         send(fired, number{1});
         w.equal(receive<number>().n, 1);
         w.that(!demonitor(fired, flush));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }

@@ -29,7 +29,7 @@ bool refused(F f) {
 }  // namespace
 
 TEST(conformance_processes, rg_register) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         w.that(!whereis("rg_a"_a));
         const pid target = spawn(answer_pings);
         register_name("rg_a"_a, target);
@@ -43,11 +43,12 @@ TEST(conformance_processes, rg_register) {
         w.equal(whereis(atom::intern(std::string("rg") + "_a")), target);
         const pid born_with_it = spawn({.name = "rg_c"}, answer_pings);
         w.equal(whereis("rg_c"_a), born_with_it);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, rg_errors) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid a = spawn(answer_pings);
         const pid b = spawn(answer_pings);
         register_name("rg_a"_a, a);
@@ -63,11 +64,12 @@ TEST(conformance_processes, rg_errors) {
         register_name("rg_b"_a, b);
         w.equal(whereis("rg_b"_a), b);
         w.that(!whereis(atom()));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, rg_unregister) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid a = spawn(answer_pings);
         const pid b = spawn(answer_pings);
         register_name("rg_a"_a, a);
@@ -85,11 +87,12 @@ TEST(conformance_processes, rg_unregister) {
         send(a, stop{});
         reason_of(watch);
         w.equal(whereis("rg_a"_a), b);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, rg_auto) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         for (int i = 0; i < w.times(1'000, 20); ++i) {
             const pid p = spawn([] { receive<stop>(); });
             register_name("rg_auto"_a, p);
@@ -110,11 +113,12 @@ TEST(conformance_processes, rg_auto) {
                 exit(p, reason::kill);
             }
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, rg_auto_never_outlives_its_holder) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // Named from outside while it dies: either refused, or freed.
         for (int i = 0; i < w.times(500, 20); ++i) {
             const pid p = spawn([] {});
@@ -122,11 +126,12 @@ TEST(conformance_processes, rg_auto_never_outlives_its_holder) {
             await_gone(p);
             w.that(!whereis("rg_dying"_a), named ? "the name of the dead is free" : "never given");
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, rg_lookup_race) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // Senders by name while the name comes and goes: a message reaches the holder or the sender hears the name is free.
         const pid main = self();
         const int count = w.times(500, 30);
@@ -151,34 +156,34 @@ TEST(conformance_processes, rg_lookup_race) {
         int arrived = 0;
         while (receive_for<number>(0s)) ++arrived;
         w.equal(arrived, receive<std::vector<int>>().front());
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, rg_list) {
-    run_everywhere(
-        [](witness& w) {
-            std::vector<atom> expected;
-            std::vector<pid> holders;
-            for (int i = 0; i < 100; ++i) {
-                expected.push_back(atom::intern("rg_list_" + std::to_string(i)));
-                holders.push_back(spawn({.name = expected.back()}, answer_pings));
+    const auto body = [](witness& w) {
+        std::vector<atom> expected;
+        std::vector<pid> holders;
+        for (int i = 0; i < 100; ++i) {
+            expected.push_back(atom::intern("rg_list_" + std::to_string(i)));
+            holders.push_back(spawn({.name = expected.back()}, answer_pings));
+        }
+        const auto sorted = [](std::vector<atom> names) {
+            std::sort(names.begin(), names.end());
+            return names;
+        };
+        w.equal(sorted(registered()), sorted(expected));
+        for (int i = 0; i < 50; ++i) {
+            if (i % 2)
+                unregister_name(expected.front());
+            else {
+                exit(holders.front(), reason::kill);
+                await_gone(holders.front());
             }
-            const auto sorted = [](std::vector<atom> names) {
-                std::sort(names.begin(), names.end());
-                return names;
-            };
-            w.equal(sorted(registered()), sorted(expected));
-            for (int i = 0; i < 50; ++i) {
-                if (i % 2)
-                    unregister_name(expected.front());
-                else {
-                    exit(holders.front(), reason::kill);
-                    await_gone(holders.front());
-                }
-                expected.erase(expected.begin());
-                holders.erase(holders.begin());
-            }
-            w.equal(sorted(registered()), sorted(expected));
-        },
-        costly());
+            expected.erase(expected.begin());
+            holders.erase(holders.begin());
+        }
+        w.equal(sorted(registered()), sorted(expected));
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }

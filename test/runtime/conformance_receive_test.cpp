@@ -30,7 +30,7 @@ std::vector<int> drain_numbers() {
 }  // namespace
 
 TEST(conformance_processes, rc_selective) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         for (int i = 1; i <= 5; ++i) {
             send(self(), number{i});
             if (i == 2) send(self(), token{1});
@@ -51,11 +51,12 @@ TEST(conformance_processes, rc_selective) {
                                  [](number n) { return n.n; })),
                     wanted);
         w.that(drain_numbers().empty());
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, rc_selective_among_arrivals) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // The same while messages come in from outside.
         const pid main = self();
         spawn([main] {
@@ -66,11 +67,12 @@ TEST(conformance_processes, rc_selective_among_arrivals) {
         });
         for (int i = 9; i < 100; i += 10) w.equal(receive<token>().n, i);
         for (int i = 0; i < 100; ++i) w.equal(receive<number>().n, i);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, rc_handlers_take_by_value_const_and_move) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         send(self(), std::vector{1, 2, 3});
         send(self(), std::vector{4, 5});
         send(self(), std::vector{6});
@@ -79,22 +81,15 @@ TEST(conformance_processes, rc_handlers_take_by_value_const_and_move) {
         w.equal(receive([](std::vector<int>&& v) { return v.size(); }), std::size_t{1});
         send(self(), std::make_unique<int>(7));
         w.equal(*receive<std::unique_ptr<int>>(), 7);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, rc_block_and_wake) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // No wake-up is lost, however the send meets the park.
         const pid main = self();
-        const pid echo = spawn([] {
-            for (bool more = true; more;)
-                more = receive(
-                    [](ping p) {
-                        send(p.from, pong{self()});
-                        return true;
-                    },
-                    [](stop) { return false; });
-        });
+        const pid echo = spawn(answer_pings);
         for (int i = 0; i < w.times(2'000, 50); ++i) {
             send(echo, ping{main});
             receive<pong>();
@@ -112,32 +107,32 @@ TEST(conformance_processes, rc_block_and_wake) {
             w.equal(receive<number>().n, i);
         }
         w.that(is_alive(picky));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, rc_nonmatching_keeps_deadline) {
-    run_everywhere(
-        [](witness& w) {
-            const pid main = self();
-            const pid pest = spawn([main] {
-                for (;;) {
-                    send(main, other{0});
-                    receive([](stop) { exit(reason::normal); }, after(500us, [] {}));
-                }
-            });
-            const auto start = runtime_clock::now();
-            const auto limit = 20ms;
-            w.that(!receive_for<token>(limit));
-            const auto took = runtime_clock::now() - start;
-            w.that(took >= limit, "not early");
-            w.that(took < limit + 5s, "arrivals do not restart the limit");
-            send(pest, stop{});
-        },
-        costly());
+    const auto body = [](witness& w) {
+        const pid main = self();
+        const pid pest = spawn([main] {
+            for (;;) {
+                send(main, other{0});
+                receive([](stop) { exit(reason::normal); }, after(500us, [] {}));
+            }
+        });
+        const auto start = runtime_clock::now();
+        const auto limit = 20ms;
+        w.that(!receive_for<token>(limit));
+        const auto took = runtime_clock::now() - start;
+        w.that(took >= limit, "not early");
+        w.that(took < limit + 5s, "arrivals do not restart the limit");
+        send(pest, stop{});
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(conformance_processes, rc_after_zero) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         w.that(!receive_for<number>(0s));
         for (int i = 0; i < 3; ++i) send(self(), other{i});
         send(self(), number{7});
@@ -148,11 +143,12 @@ TEST(conformance_processes, rc_after_zero) {
         receive(after(0s, [] {}));
         w.that(runtime_clock::now() - start < 1s);
         for (int i = 0; i < 3; ++i) w.equal(receive<other>().n, i);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, rc_after_not_early) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         for (const auto limit : {1us, 100us, 1000us, 7001us}) {
             const auto start = runtime_clock::now();
             receive([](number) {}, after(limit, [] {}));
@@ -167,34 +163,34 @@ TEST(conformance_processes, rc_after_not_early) {
             const auto took = runtime_clock::now() - start;
             w.that(took >= 60s && took <= 60s + 60ms, "60 s, at most a thousandth late");
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, rc_after_range) {
-    run_everywhere(
-        [](witness& w) {
-            const pid main = self();
-            std::vector<spawned> waiters;
-            const int count = static_cast<int>(scaled(w.deterministic() ? 64 : 2048));
-            for (int i = 0; i < count; ++i)
-                waiters.push_back(spawn_monitor([main, i] {
-                    const auto limit =
-                        i % 3 == 0   ? duration(std::chrono::milliseconds(0xffff'ffffll))
-                        : i % 3 == 1 ? duration::max()
-                                     : heirloom::detail::to_duration(std::chrono::hours::max());
-                    receive([](go) {}, after(limit, [main] { send(main, done{}); }));
-                }));
-            w.that(!receive_for<done>(w.a_while()), "none is over at once");
-            w.that(!receive_for<down>(0s), "none has failed");
-            for (const auto& s : waiters) send(s.pid, go{});
-            for (int i = 0; i < count; ++i) w.equal(receive<down>().reason, reason::normal);
-            w.that(!receive_for<done>(0s));
-        },
-        costly());
+    const auto body = [](witness& w) {
+        const pid main = self();
+        std::vector<spawned> waiters;
+        const int count = static_cast<int>(scaled(w.deterministic() ? 64 : 2048));
+        for (int i = 0; i < count; ++i)
+            waiters.push_back(spawn_monitor([main, i] {
+                const auto limit = i % 3 == 0 ? duration(std::chrono::milliseconds(0xffff'ffffll))
+                                   : i % 3 == 1
+                                       ? duration::max()
+                                       : heirloom::detail::to_duration(std::chrono::hours::max());
+                receive([](go) {}, after(limit, [main] { send(main, done{}); }));
+            }));
+        w.that(!receive_for<done>(w.a_while()), "none is over at once");
+        w.that(!receive_for<down>(0s), "none has failed");
+        for (const auto& s : waiters) send(s.pid, go{});
+        for (int i = 0; i < count; ++i) w.equal(receive<down>().reason, reason::normal);
+        w.that(!receive_for<done>(0s));
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(conformance_processes, rc_after_invalid) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         int refused = 0;
         send(self(), number{1});
         try {
@@ -214,11 +210,12 @@ TEST(conformance_processes, rc_after_invalid) {
         }
         w.equal(refused, 3);
         w.equal(receive<number>().n, 1);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, rc_error_resets_scan) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         for (int i = 1; i <= 5; ++i) send(self(), number{i});
         for (int bad = 1; bad <= 5; ++bad) {
             bool thrown = false;
@@ -251,11 +248,12 @@ TEST(conformance_processes, rc_error_resets_scan) {
         w.equal(drain_numbers(), (std::vector{1, 3}));
         // After a failed guard one may wait again: no callback is left open.
         w.that(!receive_for<number>(1us));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, rc_guard_may_not_wait) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         send(self(), number{1});
         int refused = 0;
         for (int what = 0; what < 3; ++what) try {
@@ -272,11 +270,12 @@ TEST(conformance_processes, rc_guard_may_not_wait) {
             }
         w.equal(refused, 3);
         w.equal(receive<number>().n, 1);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, rc_nested_ref) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // A fresh ref sent to oneself is found again, whatever the code in between does.
         struct nested {
             static void code(witness& witness_, int depth, bool throws) {
@@ -308,86 +307,84 @@ TEST(conformance_processes, rc_nested_ref) {
             receive([](other o) { return o.n + receive([](number n) { return n.n; }); });
         w.equal(sum, 3);
         w.equal(receive<number>().n, 3);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, rc_mixed_signals) {
-    run_everywhere(
-        [](witness& w) {
-            // Flooded with messages and ignored exit signals while it waits for a down, the client still gets on.
-            const pid main = self();
-            auto client = spawn_monitor([main] {
-                for (int i = 0; i < 20; ++i) {
-                    auto [child, watch] = spawn_monitor([] { receive([](go) {}); });
-                    send(child, go{});
-                    reason_of(watch);
+    const auto body = [](witness& w) {
+        // Flooded with messages and ignored exit signals while it waits for a down, the client still gets on.
+        const pid main = self();
+        auto client = spawn_monitor([main] {
+            for (int i = 0; i < 20; ++i) {
+                auto [child, watch] = spawn_monitor([] { receive([](go) {}); });
+                send(child, go{});
+                reason_of(watch);
+            }
+            send(main, done{});
+            receive([](ping p) { send(p.from, pong{self()}); });
+        });
+        std::vector<pid> flooders;
+        for (int i = 0; i < 3; ++i)
+            flooders.push_back(spawn([to = client.pid] {
+                for (int n = 0;; ++n) {
+                    send(to, other{n});
+                    exit(to, reason::normal);
+                    // As fast as one core can take in: nothing slows senders down when a mailbox grows.
+                    if (n % 16 == 0) sleep(20us);
                 }
-                send(main, done{});
-                receive([](ping p) { send(p.from, pong{self()}); });
-            });
-            std::vector<pid> flooders;
-            for (int i = 0; i < 3; ++i)
-                flooders.push_back(spawn([to = client.pid] {
-                    for (int n = 0;; ++n) {
-                        send(to, other{n});
-                        exit(to, reason::normal);
-                        // As fast as one core can take in: nothing slows senders down when a mailbox grows.
-                        if (n % 16 == 0) sleep(20us);
-                    }
-                }));
-            receive<done>();
-            sync_with(client.pid);
-            for (pid p : flooders) exit(p, reason::kill);
-            w.equal(reason_of(client.ref), reason::normal);
-        },
-        costly());
+            }));
+        receive<done>();
+        sync_with(client.pid);
+        for (pid p : flooders) exit(p, reason::kill);
+        w.equal(reason_of(client.ref), reason::normal);
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(conformance_processes, rc_huge_queue) {
-    run_everywhere(
-        [](witness& w) {
-            const pid main = self();
-            const int count = static_cast<int>(scaled(500'000));
-            const pid echo = spawn(answer_pings);
-            const auto round_trips = [&] {
-                const auto start = std::chrono::steady_clock::now();
-                for (int i = 0; i < 200; ++i) {
-                    send(echo, ping{main});
-                    receive<pong>();
-                }
-                return std::chrono::steady_clock::now() - start;
-            };
-            (void)round_trips();
-            const auto empty = round_trips();
-            for (int i = 0; i < count; ++i) send(main, other{i});
-            send(main, token{1});
-            w.equal(receive<token>().n, 1);
-            w.that(empty.count() > 0);
-            int n = 0;
-            while (auto o = receive_for<other>(0s)) w.equal(o->n, n++);
-            w.equal(n, count);
-        },
-        {.workers = {2}, .seeds = 0});
+    const auto body = [](witness& w) {
+        const pid main = self();
+        const int count = static_cast<int>(scaled(500'000));
+        const pid echo = spawn(answer_pings);
+        const auto round_trips = [&] {
+            const auto start = std::chrono::steady_clock::now();
+            for (int i = 0; i < 200; ++i) {
+                send(echo, ping{main});
+                receive<pong>();
+            }
+            return std::chrono::steady_clock::now() - start;
+        };
+        (void)round_trips();
+        const auto empty = round_trips();
+        for (int i = 0; i < count; ++i) send(main, other{i});
+        send(main, token{1});
+        w.equal(receive<token>().n, 1);
+        w.that(empty.count() > 0);
+        int n = 0;
+        while (auto o = receive_for<other>(0s)) w.equal(o->n, n++);
+        w.equal(n, count);
+    };
+    EXPECT_TRUE(holds_everywhere(body, {.workers = {2}, .seeds = 0}));
 }
 
 TEST(conformance_processes, rc_many_timers) {
-    run_everywhere(
-        [](witness& w) {
-            const int count = static_cast<int>(scaled(w.deterministic() ? 500 : 10'000));
-            const auto end =
-                runtime_clock::now() + (w.deterministic() ? duration(1s) : duration(100ms));
-            for (int i = 0; i < count; ++i)
-                (void)spawn_monitor([end] {
-                    const auto left = end - runtime_clock::now();
-                    receive([](go) {}, after(left > 0ns ? left : duration(0), [] {}));
-                });
-            for (int i = 0; i < count; ++i) w.equal(receive<down>().reason, reason::normal);
-        },
-        {.seeds = std::min<std::size_t>(5, seeds())});
+    const auto body = [](witness& w) {
+        const int count = static_cast<int>(scaled(w.deterministic() ? 500 : 10'000));
+        const auto end =
+            runtime_clock::now() + (w.deterministic() ? duration(1s) : duration(100ms));
+        for (int i = 0; i < count; ++i)
+            (void)spawn_monitor([end] {
+                const auto left = end - runtime_clock::now();
+                receive([](go) {}, after(left > 0ns ? left : duration(0), [] {}));
+            });
+        for (int i = 0; i < count; ++i) w.equal(receive<down>().reason, reason::normal);
+    };
+    EXPECT_TRUE(holds_everywhere(body, {.seeds = std::min<std::size_t>(5, seeds())}));
 }
 
 TEST(conformance_processes, rc_marker_skips_what_is_older_than_the_reference) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // Waiting for a young reference does not look at old messages, whatever was taken out in between.
         const pid main = self();
         for (int i = 0; i < 5; ++i) send(main, number{i});
@@ -416,5 +413,6 @@ TEST(conformance_processes, rc_marker_skips_what_is_older_than_the_reference) {
         auto [third, third_watch] = spawn_monitor([] {});
         w.equal(reason_of(third_watch), reason::normal);
         w.that(!receive_for<down>(0s));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }

@@ -13,7 +13,7 @@ using namespace heirloom::test;
 using namespace std::chrono_literals;
 
 TEST(conformance_processes, sg_pair_fifo) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         const int count = w.times(1000, 50);
         const int senders = 4;
@@ -30,11 +30,12 @@ TEST(conformance_processes, sg_pair_fifo) {
             const int s = n / 1'000'000;
             w.equal(n % 1'000'000, next[static_cast<std::size_t>(s)]++);
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, sg_causal) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // What OTP does not promise and we do: A sends to B, then to C, and C then to B; B sees A's first.
         const pid main = self();
         for (int i = 0; i < w.times(200, 10); ++i) {
@@ -53,11 +54,12 @@ TEST(conformance_processes, sg_causal) {
             });
             w.equal(receive<number>().n, 12);
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, sg_msg_vs_exit) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         for (int i = 0; i < w.times(300, 10); ++i) {
             const pid target = spawn([main] {
@@ -72,11 +74,12 @@ TEST(conformance_processes, sg_msg_vs_exit) {
             while (auto n = receive_for<number>(0s)) w.equal(n->n, ++seen);
             w.that(seen <= 3, "nothing sent after the signal is seen");
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, sg_addressing_one_channel) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         const int count = w.times(1000, 40);
         register_name("sg_main"_a, main);
@@ -108,11 +111,12 @@ TEST(conformance_processes, sg_addressing_one_channel) {
         w.equal(reason_of(watch), reason::normal);
         unregister_name("sg_main"_a);
         unalias(by_alias);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, sg_spawn_vs_signals) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         for (int i = 0; i < w.times(200, 10); ++i) {
             const pid child = spawn([main] {
@@ -139,11 +143,12 @@ TEST(conformance_processes, sg_spawn_vs_signals) {
                 w.equal(receive<number>().n, 12);
             }
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, sg_to_dead_pid) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid gone = dead_pid();
         for (int i = 0; i < 10; ++i) send(gone, number{i});
         send(pid(), number{1});
@@ -155,11 +160,12 @@ TEST(conformance_processes, sg_to_dead_pid) {
         const auto token = std::make_shared<const int>(1);
         send(gone, token);
         w.equal(token.use_count(), 1L);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, sg_to_missing_name) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         bool refused = false;
         try {
             send("sg_nobody"_a, number{1});
@@ -176,38 +182,39 @@ TEST(conformance_processes, sg_to_missing_name) {
             refused = true;
         }
         w.that(refused, "a name that was freed");
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, sg_self) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         for (int i = 0; i < 50; ++i) {
             send(self(), number{i});
             const auto n = receive_for<number>(0s);
             w.that(n && n->n == i, "it is in the queue when send returns");
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, sg_alive_after_signals) {
-    run_everywhere(
-        [](witness& w) {
-            const int count = static_cast<int>(scaled(w.deterministic() ? 10 : 100));
-            const int messages = static_cast<int>(scaled(w.deterministic() ? 50 : 5'000));
-            std::vector<spawned> all;
-            for (int i = 0; i < count; ++i)
-                all.push_back(spawn_monitor([] {
-                    receive<go>();
-                    for (;;) receive([](number) {});
-                }));
-            for (const auto& s : all)
-                for (int i = 0; i < messages; ++i) send(s.pid, number{i});
-            for (const auto& s : all) send(s.pid, go{});
-            for (std::size_t i = 0; i < all.size(); ++i)
-                exit(all[i].pid, i % 2 ? reason::kill : exit_reason("told"_a));
-            for (std::size_t i = 0; i < all.size(); ++i)
-                w.equal(reason_of(all[i].ref), i % 2 ? reason::killed : exit_reason("told"_a));
-            for (const auto& s : all) w.that(!is_alive(s.pid));
-        },
-        costly());
+    const auto body = [](witness& w) {
+        const int count = static_cast<int>(scaled(w.deterministic() ? 10 : 100));
+        const int messages = static_cast<int>(scaled(w.deterministic() ? 50 : 5'000));
+        std::vector<spawned> all;
+        for (int i = 0; i < count; ++i)
+            all.push_back(spawn_monitor([] {
+                receive<go>();
+                for (;;) receive([](number) {});
+            }));
+        for (const auto& s : all)
+            for (int i = 0; i < messages; ++i) send(s.pid, number{i});
+        for (const auto& s : all) send(s.pid, go{});
+        for (std::size_t i = 0; i < all.size(); ++i)
+            exit(all[i].pid, i % 2 ? reason::kill : exit_reason("told"_a));
+        for (std::size_t i = 0; i < all.size(); ++i)
+            w.equal(reason_of(all[i].ref), i % 2 ? reason::killed : exit_reason("told"_a));
+        for (const auto& s : all) w.that(!is_alive(s.pid));
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }

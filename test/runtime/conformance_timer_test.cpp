@@ -16,35 +16,33 @@ using namespace heirloom::test;
 using namespace std::chrono_literals;
 
 TEST(conformance_processes, tm_order) {
-    run_everywhere(
-        [](witness& w) {
-            for (const int n : {103, 101, 100, 102})
-                send_after(std::chrono::milliseconds(n - 80), self(), number{n});
-            for (const int n : {100, 101, 102, 103}) w.equal(receive<number>().n, n);
-            send_after(0s, self(), number{1});
-            w.equal(receive<number>().n, 1);
-        },
-        costly());
+    const auto body = [](witness& w) {
+        for (const int n : {103, 101, 100, 102})
+            send_after(std::chrono::milliseconds(n - 80), self(), number{n});
+        for (const int n : {100, 101, 102, 103}) w.equal(receive<number>().n, n);
+        send_after(0s, self(), number{1});
+        w.equal(receive<number>().n, 1);
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(conformance_processes, tm_order_of_many) {
-    run_everywhere(
-        [](witness& w) {
-            std::vector<int> delays(200);
-            for (std::size_t i = 0; i < delays.size(); ++i)
-                delays[i] = static_cast<int>((i * 7919) % delays.size());
-            const auto start = runtime_clock::now() + 20ms;
-            for (int d : delays) send_at(start + d * 50us, self(), number{d});
-            for (int i = 0; i < static_cast<int>(delays.size()); ++i) {
-                w.equal(receive<number>().n, i);
-                w.that(runtime_clock::now() >= start + i * 50us, "not early");
-            }
-        },
-        costly());
+    const auto body = [](witness& w) {
+        std::vector<int> delays(200);
+        for (std::size_t i = 0; i < delays.size(); ++i)
+            delays[i] = static_cast<int>((i * 7919) % delays.size());
+        const auto start = runtime_clock::now() + 20ms;
+        for (int d : delays) send_at(start + d * 50us, self(), number{d});
+        for (int i = 0; i < static_cast<int>(delays.size()); ++i) {
+            w.equal(receive<number>().n, i);
+            w.that(runtime_clock::now() >= start + i * 50us, "not early");
+        }
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(conformance_processes, tm_start_timer_carries_its_ref) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const timer_ref first = start_timer(2ms, self(), 1);
         const timer_ref second = start_timer(1ms, self(), 2);
         w.that(first != second);
@@ -53,11 +51,12 @@ TEST(conformance_processes, tm_start_timer_carries_its_ref) {
         const auto t = receive<timeout<int>>();
         w.equal(t.value, 1);
         w.that(t.ref == first);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, tm_cross_thread) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // Read and cancelled by another process, wherever it runs; a moved owner loses nothing.
         const pid main = self();
         const pid helper = spawn([main] {
@@ -93,11 +92,12 @@ TEST(conformance_processes, tm_cross_thread) {
             w.that(static_cast<bool>(owner));
             receive<done>();
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, tm_race_exactly_one) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // Cancelled at the instant they expire: each either tells the time left or sends its message.
         const int count = w.times(300, 40);
         for (const bool by_other : {false, true}) {
@@ -128,57 +128,54 @@ TEST(conformance_processes, tm_race_exactly_one) {
             for (std::size_t i = 0; i < stopped.size(); ++i)
                 w.equal(arrived[i], stopped[i] ? 0 : 1);
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, tm_abs) {
-    run_everywhere(
-        [](witness& w) {
-            const auto end =
-                runtime_clock::now() + (w.deterministic() ? duration(1s) : duration(20ms));
-            for (int i = 0; i < 310; ++i) send_at(end, self(), number{i});
-            std::vector<bool> seen(310);
-            for (int i = 0; i < 310; ++i) {
-                seen[static_cast<std::size_t>(receive<number>().n)] = true;
-                w.that(runtime_clock::now() >= end, "not early");
-            }
-            w.that(runtime_clock::now() <=
-                       end + (w.deterministic() ? duration(200ms) : duration(10s)),
-                   "in time");
-            w.equal(std::count(seen.begin(), seen.end(), true), 310);
-            // A time that has passed is now.
-            send_at(runtime_clock::now() - 1s, self(), done{});
-            receive<done>();
-        },
-        costly());
+    const auto body = [](witness& w) {
+        const auto end = runtime_clock::now() + (w.deterministic() ? duration(1s) : duration(20ms));
+        for (int i = 0; i < 310; ++i) send_at(end, self(), number{i});
+        std::vector<bool> seen(310);
+        for (int i = 0; i < 310; ++i) {
+            seen[static_cast<std::size_t>(receive<number>().n)] = true;
+            w.that(runtime_clock::now() >= end, "not early");
+        }
+        w.that(runtime_clock::now() <= end + (w.deterministic() ? duration(200ms) : duration(10s)),
+               "in time");
+        w.equal(std::count(seen.begin(), seen.end(), true), 310);
+        // A time that has passed is now.
+        send_at(runtime_clock::now() - 1s, self(), done{});
+        receive<done>();
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(conformance_processes, tm_dies_with_pid) {
-    run_everywhere(
-        [](witness& w) {
-            const auto token = std::make_shared<const int>(1);
-            for (int round = 0; round < w.times(20, 2); ++round) {
-                const pid target = spawn([] { receive<stop>(); });
-                const monitor_ref watch = monitor(target);
-                std::vector<timer_ref> timers;
-                for (int i = 0; i < 300; ++i) timers.push_back(send_after(1h, target, token));
-                w.equal(token.use_count(), 301L);
-                send(target, stop{});
-                reason_of(watch);
-                for (const auto& t : timers) w.that(!read_timer(t), "gone with its target");
-                w.equal(token.use_count(), 1L);
-                // Aimed at the dead: starts, and is gone.
-                const timer_ref late = send_after(1h, target, token);
-                w.that(!read_timer(late));
-                w.that(!cancel(late));
-                w.equal(token.use_count(), 1L);
-            }
-        },
-        costly());
+    const auto body = [](witness& w) {
+        const auto token = std::make_shared<const int>(1);
+        for (int round = 0; round < w.times(20, 2); ++round) {
+            const pid target = spawn([] { receive<stop>(); });
+            const monitor_ref watch = monitor(target);
+            std::vector<timer_ref> timers;
+            for (int i = 0; i < 300; ++i) timers.push_back(send_after(1h, target, token));
+            w.equal(token.use_count(), 301L);
+            send(target, stop{});
+            reason_of(watch);
+            for (const auto& t : timers) w.that(!read_timer(t), "gone with its target");
+            w.equal(token.use_count(), 1L);
+            // Aimed at the dead: starts, and is gone.
+            const timer_ref late = send_after(1h, target, token);
+            w.that(!read_timer(late));
+            w.that(!cancel(late));
+            w.equal(token.use_count(), 1L);
+        }
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(conformance_processes, tm_dies_with_pid_race) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const auto token = std::make_shared<const int>(1);
         for (int i = 0; i < w.times(300, 10); ++i) {
             const pid target = spawn([] {});
@@ -187,34 +184,34 @@ TEST(conformance_processes, tm_dies_with_pid_race) {
             w.that(!read_timer(t), "gone with its target, whichever came first");
         }
         w.equal(token.use_count(), 1L);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, tm_name_late_binding) {
-    run_everywhere(
-        [](witness& w) {
-            send_after(300ms, "tm_late"_a, number{1});
-            const pid first = spawn({.name = "tm_late"}, [] {});
-            await_gone(first);  // its death does not cancel the timer
-            register_name("tm_late"_a, self());
-            w.equal(receive<number>().n, 1);
-            unregister_name("tm_late"_a);
-            send_after(1ms, "tm_late"_a, number{2});
-            w.that(!receive_for<number>(w.a_while()), "nobody has the name: dropped");
-            register_name("tm_late"_a, self());
-            w.that(!receive_for<number>(0s));
-            unregister_name("tm_late"_a);
-            const auto by_name = start_timer(200ms, "tm_late"_a, 7);
-            register_name("tm_late"_a, self());
-            const auto t = receive<timeout<int>>();
-            w.that(t.ref == by_name && t.value == 7);
-            unregister_name("tm_late"_a);
-        },
-        costly());
+    const auto body = [](witness& w) {
+        send_after(300ms, "tm_late"_a, number{1});
+        const pid first = spawn({.name = "tm_late"}, [] {});
+        await_gone(first);  // its death does not cancel the timer
+        register_name("tm_late"_a, self());
+        w.equal(receive<number>().n, 1);
+        unregister_name("tm_late"_a);
+        send_after(1ms, "tm_late"_a, number{2});
+        w.that(!receive_for<number>(w.a_while()), "nobody has the name: dropped");
+        register_name("tm_late"_a, self());
+        w.that(!receive_for<number>(0s));
+        unregister_name("tm_late"_a);
+        const auto by_name = start_timer(200ms, "tm_late"_a, 7);
+        register_name("tm_late"_a, self());
+        const auto t = receive<timeout<int>>();
+        w.that(t.ref == by_name && t.value == 7);
+        unregister_name("tm_late"_a);
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(conformance_processes, tm_big) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         for (const auto limit :
              {std::chrono::milliseconds(1ll << 31), std::chrono::milliseconds(1ll << 33)}) {
             const timer_ref t = send_after(limit, self(), done{});
@@ -227,11 +224,12 @@ TEST(conformance_processes, tm_big) {
         w.that(read_timer(never).has_value());
         w.that(!receive_for<done>(0s));
         w.that(cancel(never).has_value());
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, tm_badarg) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         int refused = 0;
         try {
             send_after(-1ms, self(), done{});
@@ -248,25 +246,25 @@ TEST(conformance_processes, tm_badarg) {
         w.that(!read_timer(timer_ref{}));
         w.that(!cancel(timer_ref{77, 999, 12345}), "a ref that never was");
         w.that(!receive_for<done>(0s));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, tm_zero_in_timeout) {
-    run_everywhere(
-        [](witness& w) {
-            const auto start = runtime_clock::now();
-            send_after(5ms, self(), done{});
-            send_after(1ms, self(), number{3});
-            while (const int n = receive<number>().n)
-                for (int i = 0; i < 3; ++i) send_after(0s, self(), number{i == 0 ? n - 1 : 0});
-            receive<done>();
-            w.that(runtime_clock::now() - start < 1s);
-        },
-        costly());
+    const auto body = [](witness& w) {
+        const auto start = runtime_clock::now();
+        send_after(5ms, self(), done{});
+        send_after(1ms, self(), number{3});
+        while (const int n = receive<number>().n)
+            for (int i = 0; i < 3; ++i) send_after(0s, self(), number{i == 0 ? n - 1 : 0});
+        receive<done>();
+        w.that(runtime_clock::now() - start < 1s);
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(conformance_processes, tm_mod_sleep) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const auto start = runtime_clock::now();
         sleep(2ms);
         w.that(runtime_clock::now() - start >= 2ms);
@@ -291,41 +289,40 @@ TEST(conformance_processes, tm_mod_sleep) {
             exit(sleeper, "odd"_a);
             w.equal(reason_of(watch), exit_reason("odd"_a));
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(conformance_processes, tm_no_early_no_lost) {
-    run_everywhere(
-        [](witness& w) {
-            // Random timers under load: none early, none lost.
-            const pid main = self();
-            const int processes_count = 20;
-            const int timers = w.times(200, 20);
-            std::vector<pid> load;
-            for (int i = 0; i < 4; ++i)
-                load.push_back(spawn([] {
-                    for (;;) {
-                        for (int n = 0; n < 1000; ++n) asm volatile("");
-                        yield();
-                    }
-                }));
-            for (int p = 0; p < processes_count; ++p)
-                spawn([=] {
-                    std::minstd_rand random(static_cast<unsigned>(p + 1));
-                    int early = 0;
-                    for (int i = 0; i < timers; ++i) {
-                        const auto delay = std::chrono::microseconds(random() % 2000);
-                        const auto end = runtime_clock::now() + delay;
-                        const timer_ref t = start_timer(delay, self(), i);
-                        receive(
-                            when(t, [&](timeout<int>) { early += runtime_clock::now() < end; }));
-                    }
-                    send(main, number{early});
-                });
-            int early = 0;
-            for (int p = 0; p < processes_count; ++p) early += receive<number>().n;
-            w.equal(early, 0);
-            for (pid p : load) exit(p, reason::kill);
-        },
-        costly());
+    const auto body = [](witness& w) {
+        // Random timers under load: none early, none lost.
+        const pid main = self();
+        const int processes_count = 20;
+        const int timers = w.times(200, 20);
+        std::vector<pid> load;
+        for (int i = 0; i < 4; ++i)
+            load.push_back(spawn([] {
+                for (;;) {
+                    for (int n = 0; n < 1000; ++n) asm volatile("");
+                    yield();
+                }
+            }));
+        for (int p = 0; p < processes_count; ++p)
+            spawn([=] {
+                std::minstd_rand random(static_cast<unsigned>(p + 1));
+                int early = 0;
+                for (int i = 0; i < timers; ++i) {
+                    const auto delay = std::chrono::microseconds(random() % 2000);
+                    const auto end = runtime_clock::now() + delay;
+                    const timer_ref t = start_timer(delay, self(), i);
+                    receive(when(t, [&](timeout<int>) { early += runtime_clock::now() < end; }));
+                }
+                send(main, number{early});
+            });
+        int early = 0;
+        for (int p = 0; p < processes_count; ++p) early += receive<number>().n;
+        w.equal(early, 0);
+        for (pid p : load) exit(p, reason::kill);
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }

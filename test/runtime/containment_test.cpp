@@ -63,79 +63,77 @@ TEST(spinning, process_is_named_in_a_warning_and_delays_nobody) {
 }
 
 TEST(blocking, calls_delay_nobody_else) {
-    run_everywhere(
-        [](witness& w) {
-            const auto over = std::make_shared<std::atomic<bool>>(false);
-            std::vector<spawned> all;
-            for (int i = 0; i < 64; ++i)
-                all.push_back(spawn_monitor([over] {
-                    const pid me = self();
-                    const bool same = blocking([&] {
-                        over->wait(false);
-                        return self() == me;
-                    });
-                    if (!same || self() != me) exit("somebody_else"_a);
-                }));
-            // All of them block; the others get on.
-            const pid echo = spawn(answer_pings);
-            for (int i = 0; i < 200; ++i) sync_with(echo);
-            w.that(!receive_for<down>(0s));
-            *over = true;
-            over->notify_all();
-            for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
-            send(echo, stop{});
-        },
-        threads_only());
+    const auto body = [](witness& w) {
+        const auto over = std::make_shared<std::atomic<bool>>(false);
+        std::vector<spawned> all;
+        for (int i = 0; i < 64; ++i)
+            all.push_back(spawn_monitor([over] {
+                const pid me = self();
+                const bool same = blocking([&] {
+                    over->wait(false);
+                    return self() == me;
+                });
+                if (!same || self() != me) exit("somebody_else"_a);
+            }));
+        // All of them block; the others get on.
+        const pid echo = spawn(answer_pings);
+        for (int i = 0; i < 200; ++i) sync_with(echo);
+        w.that(!receive_for<down>(0s));
+        *over = true;
+        over->notify_all();
+        for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
+        send(echo, stop{});
+    };
+    EXPECT_TRUE(holds_everywhere(body, threads_only()));
 }
 
 TEST(blocking, works_as_the_process_and_refuses_to_wait) {
-    run_everywhere(
-        [](witness& w) {
-            const pid me = self();
-            const pid other = spawn(answer_pings);
-            const int n = blocking([&] {
-                int wrong = 0;
-                wrong += self() != me;
-                wrong += !in_process();
-                wrong += !try_send(me, number{5});
-                for (int what = 0; what < 5; ++what) try {
-                        switch (what) {
-                        case 0:
-                            receive<go>();
-                            break;
-                        case 1:
-                            (void)receive_for<go>(1ms);
-                            break;
-                        case 2:
-                            sleep(1ms);
-                            break;
-                        case 3:
-                            blocking([] {});
-                            break;
-                        case 4:
-                            (void)process_info(other);
-                            break;
-                        }
-                        ++wrong;
-                    } catch (const cannot_wait&) {
+    const auto body = [](witness& w) {
+        const pid me = self();
+        const pid other = spawn(answer_pings);
+        const int n = blocking([&] {
+            int wrong = 0;
+            wrong += self() != me;
+            wrong += !in_process();
+            wrong += !try_send(me, number{5});
+            for (int what = 0; what < 5; ++what) try {
+                    switch (what) {
+                    case 0:
+                        receive<go>();
+                        break;
+                    case 1:
+                        (void)receive_for<go>(1ms);
+                        break;
+                    case 2:
+                        sleep(1ms);
+                        break;
+                    case 3:
+                        blocking([] {});
+                        break;
+                    case 4:
+                        (void)process_info(other);
+                        break;
                     }
-                return wrong;
-            });
-            w.equal(n, 0);
-            w.equal(receive<number>().n, 5);
-        },
-        threads_only());
+                    ++wrong;
+                } catch (const cannot_wait&) {
+                }
+            return wrong;
+        });
+        w.equal(n, 0);
+        w.equal(receive<number>().n, 5);
+    };
+    EXPECT_TRUE(holds_everywhere(body, threads_only()));
 }
 
 TEST(blocking, beyond_its_threads_waits_its_turn) {
-    run_everywhere(
-        [](witness& w) {
-            const auto ran = std::make_shared<std::atomic<int>>(0);
-            std::vector<spawned> all;
-            for (int i = 0; i < 50; ++i)
-                all.push_back(spawn_monitor([ran] { blocking([&] { ++*ran; }); }));
-            for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
-            w.equal(ran->load(), 50);
-        },
-        {.seeds = 0, .adjust = [](options& o) { o.blocking_threads = 2; }});
+    const auto body = [](witness& w) {
+        const auto ran = std::make_shared<std::atomic<int>>(0);
+        std::vector<spawned> all;
+        for (int i = 0; i < 50; ++i)
+            all.push_back(spawn_monitor([ran] { blocking([&] { ++*ran; }); }));
+        for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
+        w.equal(ran->load(), 50);
+    };
+    EXPECT_TRUE(
+        holds_everywhere(body, {.seeds = 0, .adjust = [](options& o) { o.blocking_threads = 2; }}));
 }

@@ -40,23 +40,26 @@ bool passes_through(const std::vector<void*>& stack, void (*function)(int)) {
     });
 }
 
+/// What `body` logs in a runtime of this kind.
+captured_log log_of(const setting& how, const std::function<void()>& body) {
+    captured_log log;
+    options opts{.workers = how.workers};
+    opts.deterministic.seed = how.seed;
+    opts.log = log.sink();
+    runtime(std::move(opts)).run(body);
+    return log;
+}
+
 /// The one crash that was logged, once the sink has it.
 log_event the_crash(const std::function<void()>& body, const setting& how,
                     const spawn_options& spawned_with = {}) {
-    captured_log log;
-    {
-        options opts{.workers = how.workers};
-        opts.deterministic.seed = how.seed;
-        opts.log = log.sink();
-        runtime rt(std::move(opts));
-        rt.run([&] {
-            auto crasher = spawn_monitor(spawned_with, [&body] { body(); });
-            for (int i = 1; i <= 3; ++i) send(crasher.pid, number{i});
-            send(crasher.pid, std::string("the last one"));
-            send(crasher.pid, go{});
-            (void)reason_of(crasher.ref);
-        });
-    }
+    const auto log = log_of(how, [&] {
+        auto crasher = spawn_monitor(spawned_with, [&body] { body(); });
+        for (int i = 1; i <= 3; ++i) send(crasher.pid, number{i});
+        send(crasher.pid, std::string("the last one"));
+        send(crasher.pid, go{});
+        (void)reason_of(crasher.ref);
+    });
     const auto crashes = log.events("crash");
     EXPECT_EQ(crashes.size(), 1u) << how.text() << "\n" << log.text();
     return crashes.empty() ? log_event{} : crashes.front();
@@ -64,16 +67,16 @@ log_event the_crash(const std::function<void()>& body, const setting& how,
 
 const setting settings[] = {{1, {}}, {2, {}}, {3, 11}};
 
+void crashes_when_told() {
+    receive<go>();
+    calls_what_throws(7);
+}
+
 }  // namespace
 
 TEST(crash_report, says_who_and_why) {
     for (const auto& how : settings) {
-        const auto e = the_crash(
-            [] {
-                receive<go>();
-                calls_what_throws(7);
-            },
-            how, {.name = "the_crasher"});
+        const auto e = the_crash(crashes_when_told, how, {.name = "the_crasher"});
         EXPECT_EQ(e.level, log_level::error);
         EXPECT_TRUE(e.about);
         EXPECT_EQ(field(e, "exception"), "std::runtime_error");
@@ -92,12 +95,7 @@ TEST(crash_report, says_who_and_why) {
 
 TEST(crash_report, stack_holds_the_throwing_function_and_its_caller) {
     for (const auto& how : settings) {
-        const auto e = the_crash(
-            [] {
-                receive<go>();
-                calls_what_throws(7);
-            },
-            how);
+        const auto e = the_crash(crashes_when_told, how);
         EXPECT_TRUE(passes_through(e.stack, &throws_here)) << how.text();
         EXPECT_TRUE(passes_through(e.stack, &calls_what_throws)) << how.text();
         ASSERT_FALSE(e.stack.empty());
@@ -107,12 +105,7 @@ TEST(crash_report, stack_holds_the_throwing_function_and_its_caller) {
 }
 
 TEST(crash_report, stack_is_symbolised) {
-    const auto e = the_crash(
-        [] {
-            receive<go>();
-            calls_what_throws(7);
-        },
-        settings[0]);
+    const auto e = the_crash(crashes_when_told, settings[0]);
     const auto lines = symbolise(e.stack);
     EXPECT_EQ(lines.size(), e.stack.size());
     const auto mentions = [&](std::string_view name) {
@@ -164,25 +157,17 @@ TEST(crash_report, stack_of_a_rethrown_exception_is_where_it_left_last) {
 TEST(crash_report, stack_survives_a_wait_in_a_destructor) {
     // Unwinding passes a destructor that waits while others crash: the stack is still ours.
     for (const auto& how : settings) {
-        captured_log log;
-        {
-            options opts{.workers = how.workers};
-            opts.deterministic.seed = how.seed;
-            opts.log = log.sink();
-            runtime rt(std::move(opts));
-            rt.run([] {
-                (void)reason_of(spawn_monitor([] {
-                                    struct crashes_others {
-                                        ~crashes_others() {
-                                            for (int i = 0; i < 3; ++i)
-                                                (void)reason_of(
-                                                    spawn_monitor([] { throw 42; }).ref);
-                                        }
-                                    } c;
-                                    calls_what_throws(7);
-                                }).ref);
-            });
-        }
+        const auto log = log_of(how, [] {
+            (void)reason_of(spawn_monitor([] {
+                                struct crashes_others {
+                                    ~crashes_others() {
+                                        for (int i = 0; i < 3; ++i)
+                                            (void)reason_of(spawn_monitor([] { throw 42; }).ref);
+                                    }
+                                } c;
+                                calls_what_throws(7);
+                            }).ref);
+        });
         bool found = false;
         for (const auto& e : log.events("crash"))
             if (field(e, "what") == "number 7") {
@@ -208,19 +193,12 @@ TEST(crash_report, stack_of_an_exception_from_blocking_is_the_throwing_one) {
 
 TEST(crash_report, comes_only_for_what_is_somebodys_fault) {
     for (const auto& how : settings) {
-        captured_log log;
-        {
-            options opts{.workers = how.workers};
-            opts.deterministic.seed = how.seed;
-            opts.log = log.sink();
-            runtime rt(std::move(opts));
-            rt.run([] {
-                (void)reason_of(spawn_monitor([] {}).ref);
-                (void)reason_of(spawn_monitor([] { exit(reason::shutdown); }).ref);
-                (void)reason_of(spawn_monitor([] { exit(exit_reason("shutdown"_a, "x"_a)); }).ref);
-                (void)reason_of(spawn_monitor([] { exit(reason::normal); }).ref);
-            });
-        }
+        const auto log = log_of(how, [] {
+            (void)reason_of(spawn_monitor([] {}).ref);
+            (void)reason_of(spawn_monitor([] { exit(reason::shutdown); }).ref);
+            (void)reason_of(spawn_monitor([] { exit(exit_reason("shutdown"_a, "x"_a)); }).ref);
+            (void)reason_of(spawn_monitor([] { exit(reason::normal); }).ref);
+        });
         EXPECT_EQ(log.events("crash").size(), 0u) << log.text();
     }
 }

@@ -61,82 +61,80 @@ struct with_disturbance {
 }  // namespace
 
 TEST(exception_state, survives_a_wait_inside_a_catch_block) {
-    run_everywhere(
-        [](witness& w) {
-            with_disturbance others(3);
-            for (int i = 0; i < w.times(10, 2); ++i) {
-                std::string text;
+    const auto body = [](witness& w) {
+        with_disturbance others(3);
+        for (int i = 0; i < w.times(10, 2); ++i) {
+            std::string text;
+            try {
                 try {
+                    throw std::runtime_error("outer");
+                } catch (const std::runtime_error& outer) {
+                    migrate(w);
+                    w.equal(std::string(outer.what()), "outer");
+                    w.equal(current_text(), "outer");
                     try {
-                        throw std::runtime_error("outer");
-                    } catch (const std::runtime_error& outer) {
+                        throw std::logic_error("inner");
+                    } catch (const std::logic_error& inner) {
                         migrate(w);
-                        w.equal(std::string(outer.what()), "outer");
-                        w.equal(current_text(), "outer");
-                        try {
-                            throw std::logic_error("inner");
-                        } catch (const std::logic_error& inner) {
-                            migrate(w);
-                            w.equal(std::string(inner.what()), "inner");
-                            w.equal(current_text(), "inner");
-                        }
-                        migrate(w);
-                        w.equal(current_text(), "outer");
-                        throw;
+                        w.equal(std::string(inner.what()), "inner");
+                        w.equal(current_text(), "inner");
                     }
-                } catch (const std::exception& e) {
-                    text = e.what();
+                    migrate(w);
+                    w.equal(current_text(), "outer");
+                    throw;
                 }
-                w.equal(text, "outer");
-                w.equal(current_text(), "none");
-                w.equal(uncaught(), 0);
+            } catch (const std::exception& e) {
+                text = e.what();
             }
-        },
-        costly());
+            w.equal(text, "outer");
+            w.equal(current_text(), "none");
+            w.equal(uncaught(), 0);
+        }
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(exception_state, survives_a_wait_inside_a_destructor) {
-    run_everywhere(
-        [](witness& w) {
-            with_disturbance others(3);
-            struct waits_at_the_end {
-                witness& w;
-                int expected;
-                ~waits_at_the_end() {
-                    w.equal(uncaught(), expected);
-                    migrate(w);
-                    w.equal(uncaught(), expected);
-                    try {
-                        throw std::logic_error("in the destructor");
-                    } catch (const std::logic_error&) {
-                        migrate(w);
-                        w.equal(current_text(), "in the destructor");
-                        w.equal(uncaught(), expected);
-                    }
-                }
-            };
-            for (int i = 0; i < w.times(10, 2); ++i) {
-                std::string text;
+    const auto body = [](witness& w) {
+        with_disturbance others(3);
+        struct waits_at_the_end {
+            witness& w;
+            int expected;
+            ~waits_at_the_end() {
+                w.equal(uncaught(), expected);
+                migrate(w);
+                w.equal(uncaught(), expected);
                 try {
-                    waits_at_the_end first{w, 1};
-                    waits_at_the_end second{w, 1};
-                    throw std::runtime_error("unwinding");
-                } catch (const std::runtime_error& e) {
-                    text = e.what();
-                    w.equal(uncaught(), 0);
-                    w.equal(current_text(), "unwinding");
+                    throw std::logic_error("in the destructor");
+                } catch (const std::logic_error&) {
+                    migrate(w);
+                    w.equal(current_text(), "in the destructor");
+                    w.equal(uncaught(), expected);
                 }
-                w.equal(text, "unwinding");
-                { waits_at_the_end plain{w, 0}; }
-                w.equal(uncaught(), 0);
-                w.equal(current_text(), "none");
             }
-        },
-        costly());
+        };
+        for (int i = 0; i < w.times(10, 2); ++i) {
+            std::string text;
+            try {
+                waits_at_the_end first{w, 1};
+                waits_at_the_end second{w, 1};
+                throw std::runtime_error("unwinding");
+            } catch (const std::runtime_error& e) {
+                text = e.what();
+                w.equal(uncaught(), 0);
+                w.equal(current_text(), "unwinding");
+            }
+            w.equal(text, "unwinding");
+            { waits_at_the_end plain{w, 0}; }
+            w.equal(uncaught(), 0);
+            w.equal(current_text(), "none");
+        }
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(exception_state, is_not_seen_by_others) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // While one process waits in a handler or while unwinding, no other has an exception in flight.
         const pid main = self();
         struct waits {
@@ -171,11 +169,12 @@ TEST(exception_state, is_not_seen_by_others) {
         send(unwinding.pid, go{});
         w.equal(reason_of(in_handler.ref), reason::normal);
         w.equal(reason_of(unwinding.ref), reason::normal);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(exception_state, of_a_process_killed_in_a_handler_does_not_stay_behind) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         for (int i = 0; i < w.times(50, 5); ++i) {
             auto victim = spawn_monitor([main] {
@@ -194,47 +193,46 @@ TEST(exception_state, of_a_process_killed_in_a_handler_does_not_stay_behind) {
             w.equal(seen.first, 0);
             w.equal(seen.second, "none");
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(exception_state, is_kept_through_blocking) {
-    run_everywhere(
-        [](witness& w) {
-            try {
-                throw std::runtime_error("outer");
-            } catch (const std::runtime_error&) {
-                const int n = blocking([] {
-                    try {
-                        throw 3;
-                    } catch (int three) {
-                        return three;
-                    }
-                });
-                w.equal(n, 3);
-                w.equal(current_text(), "outer");
+    const auto body = [](witness& w) {
+        try {
+            throw std::runtime_error("outer");
+        } catch (const std::runtime_error&) {
+            const int n = blocking([] {
                 try {
-                    blocking([] { throw std::logic_error("from the pool"); });
-                } catch (const std::logic_error& e) {
-                    w.equal(std::string(e.what()), "from the pool");
+                    throw 3;
+                } catch (int three) {
+                    return three;
                 }
-                w.equal(current_text(), "outer");
+            });
+            w.equal(n, 3);
+            w.equal(current_text(), "outer");
+            try {
+                blocking([] { throw std::logic_error("from the pool"); });
+            } catch (const std::logic_error& e) {
+                w.equal(std::string(e.what()), "from the pool");
             }
-            w.equal(uncaught(), 0);
-        },
-        costly());
+            w.equal(current_text(), "outer");
+        }
+        w.equal(uncaught(), 0);
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(exception_state, self_is_itself_after_every_migration) {
-    run_everywhere(
-        [](witness& w) {
-            const pid me = self();
-            for (int i = 0; i < w.times(20, 2); ++i) {
-                migrate(w);
-                w.equal(self(), me);
-                // What is sent, armed and named after a migration works as before.
-                send_after(1us, me, number{i});
-                w.equal(receive<number>().n, i);
-            }
-        },
-        costly());
+    const auto body = [](witness& w) {
+        const pid me = self();
+        for (int i = 0; i < w.times(20, 2); ++i) {
+            migrate(w);
+            w.equal(self(), me);
+            // What is sent, armed and named after a migration works as before.
+            send_after(1us, me, number{i});
+            w.equal(receive<number>().n, i);
+        }
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }

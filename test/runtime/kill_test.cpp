@@ -30,10 +30,22 @@ struct scope {
 };
 using ended_scope = std::pair<int, pid>;
 
+/// Why a process ends that is killed while `waits` waits.
+template <class F>
+exit_reason reason_when_killed(F waits) {
+    auto victim = spawn_monitor([waits, main = self()] {
+        send(main, go{});
+        waits();
+    });
+    receive<go>();
+    exit(victim.pid, reason::kill);
+    return reason_of(victim.ref);
+}
+
 }  // namespace
 
 TEST(kill, unwinds_nested_scopes_in_order) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         for (int how = 0; how < 4; ++how) {
             for (int i = 0; i < w.times(30, 2); ++i) {
@@ -77,11 +89,12 @@ TEST(kill, unwinds_nested_scopes_in_order) {
                 w.that(!receive_for<ended_scope>(0s), "each once");
             }
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(kill, swallowed_by_catch_all_comes_again) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         auto victim = spawn_monitor([main] {
             try_send(main, go{});  // no safe point: the kill is taken below
@@ -118,45 +131,40 @@ TEST(kill, swallowed_by_catch_all_comes_again) {
         exit(second.pid, reason::kill);
         w.equal(reason_of(second.ref), reason::killed);
         w.equal(receive_for<number>(0s).value_or(number{0}).n, 6);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(kill, is_not_an_error) {
-    run_everywhere([](witness& w) {
-        const pid main = self();
-        auto victim = spawn_monitor([main] {
-            send(main, go{});
+    const auto body = [](witness& w) {
+        const auto why = reason_when_killed([] {
             try {
                 receive<stop>();
             } catch (const std::exception&) {
                 exit("caught_as_an_error"_a);
             }
         });
-        receive<go>();
-        exit(victim.pid, reason::kill);
-        w.equal(reason_of(victim.ref), reason::killed);
-    });
+        w.equal(why, reason::killed);
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(kill, replaced_by_another_exception_is_still_the_reason) {
-    run_everywhere([](witness& w) {
-        const pid main = self();
-        auto victim = spawn_monitor([main] {
-            send(main, go{});
+    const auto body = [](witness& w) {
+        const auto why = reason_when_killed([] {
             try {
                 receive<stop>();
             } catch (...) {
                 throw std::runtime_error("translated");
             }
         });
-        receive<go>();
-        exit(victim.pid, reason::kill);
-        w.equal(reason_of(victim.ref), reason::killed);
-    });
+        w.equal(why, reason::killed);
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(kill, waits_for_the_end_of_a_shield) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         auto victim = spawn_monitor([main] {
             {
@@ -186,11 +194,12 @@ TEST(kill, waits_for_the_end_of_a_shield) {
         for (int i = 0; i < 100; ++i) w.equal(receive_for<number>(0s).value_or(number{-1}).n, i);
         w.equal(receive_for<std::string>(0s).value_or("nothing"), "refused");
         w.that(!receive_for<done>(0s), "it takes effect at the first safe point after the shield");
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(kill, shield_refuses_waits_without_a_kill_too) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         send(self(), number{1});
         {
             shield s;
@@ -206,11 +215,12 @@ TEST(kill, shield_refuses_waits_without_a_kill_too) {
         }
         send_after(1us, self(), number{2});
         w.equal(receive<number>().n, 2);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(kill, pending_in_a_destructor_waits_until_the_unwinding_is_over) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // The kill arrives while an ordinary exception unwinds; a destructor with safe points runs to its end.
         const pid main = self();
         struct busy {
@@ -240,11 +250,12 @@ TEST(kill, pending_in_a_destructor_waits_until_the_unwinding_is_over) {
             (void)receive_for<number>(0s);  // the handler runs up to its first safe point
             w.that(!receive_for<number>(0s));
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(kill, before_the_first_run_never_enters_the_function) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         for (int i = 0; i < w.times(200, 20); ++i) {
             auto victim = spawn_monitor(
@@ -263,50 +274,49 @@ TEST(kill, before_the_first_run_never_enters_the_function) {
             // Alone on one thread the parent goes on running: the child cannot have begun.
             if (w.workers() == 1 && !w.deterministic()) w.that(!entered, "ended before it began");
         }
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(kill, of_a_process_in_blocking_waits_until_it_returns) {
-    run_everywhere(
-        [](witness& w) {
-            const pid main = self();
-            const auto release = std::make_shared<std::atomic<bool>>(false);
-            auto victim = spawn_monitor([main, release] {
-                blocking([&] {
-                    try_send(main, go{});
-                    while (!*release) std::this_thread::yield();
-                    try_send(main, number{1});
-                });
-                try_send(main, number{2});
+    const auto body = [](witness& w) {
+        const pid main = self();
+        const auto release = std::make_shared<std::atomic<bool>>(false);
+        auto victim = spawn_monitor([main, release] {
+            blocking([&] {
+                try_send(main, go{});
+                while (!*release) std::this_thread::yield();
+                try_send(main, number{1});
             });
-            receive<go>();
-            exit(victim.pid, reason::kill);
-            w.that(!receive_for<down>(w.a_while()), "not while it blocks");
-            *release = true;
-            w.equal(reason_of(victim.ref), reason::killed);
-            (void)receive_for<number>(0s);
-            w.that(!receive_for<number>(0s), "no statement after blocking returned");
-        },
-        threads_only());
+            try_send(main, number{2});
+        });
+        receive<go>();
+        exit(victim.pid, reason::kill);
+        w.that(!receive_for<down>(w.a_while()), "not while it blocks");
+        *release = true;
+        w.equal(reason_of(victim.ref), reason::killed);
+        (void)receive_for<number>(0s);
+        w.that(!receive_for<number>(0s), "no statement after blocking returned");
+    };
+    EXPECT_TRUE(holds_everywhere(body, threads_only()));
 }
 
 TEST(kill, reaches_whoever_migrates) {
-    run_everywhere(
-        [](witness& w) {
-            for (int i = 0; i < w.times(10, 2); ++i) {
-                auto victim = spawn_monitor([&w] {
-                    for (;;) migrate(w);
-                });
-                sleep(100us);
-                exit(victim.pid, reason::kill);
-                w.equal(reason_of(victim.ref), reason::killed);
-            }
-        },
-        costly());
+    const auto body = [](witness& w) {
+        for (int i = 0; i < w.times(10, 2); ++i) {
+            auto victim = spawn_monitor([&w] {
+                for (;;) migrate(w);
+            });
+            sleep(100us);
+            exit(victim.pid, reason::kill);
+            w.equal(reason_of(victim.ref), reason::killed);
+        }
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(kill, while_waiting_for_room_in_a_mailbox) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid full =
             spawn({.mailbox_bound = 1, .when_full = mailbox_policy::wait}, [] { receive<stop>(); });
         send(full, number{0});
@@ -316,5 +326,6 @@ TEST(kill, while_waiting_for_room_in_a_mailbox) {
         exit(sender.pid, reason::kill);
         w.equal(reason_of(sender.ref), reason::killed);
         exit(full, reason::kill);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }

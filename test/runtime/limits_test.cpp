@@ -60,119 +60,114 @@ TEST(options, that_are_right_are_taken) {
 
 TEST(limits, too_many_processes_is_an_error_of_the_spawner) {
     for (std::size_t most : {2u, 10u, 100u, 1000u}) {
-        run_everywhere(
-            [most](witness& w) {
-                const auto token = std::make_shared<const int>(1);
-                std::vector<spawned> all;
-                std::string limit;
-                try {
-                    for (;;)
-                        all.push_back(spawn_monitor([](const auto&) { receive<stop>(); }, token));
-                } catch (const limit_reached& e) {
-                    limit = e.limit();
-                }
-                w.equal(limit, "processes");
-                // Slots wait in the caches of workers, so the limit may be felt a little early, and never late.
-                w.that(all.size() < most, "not more than the limit");
-                w.that(all.size() + 1 + 128 * w.workers() >= most, "about as many as the limit");
-                w.equal(processes().size(), all.size() + 1);
-                w.equal(token.use_count(), 1L + static_cast<long>(all.size()));
-                // Nothing half-made: no name, no link, no monitor.
-                int refused = 0;
-                try {
-                    spawn({.name = "limits_name"}, [] {});
-                } catch (const limit_reached&) {
-                    ++refused;
-                }
-                trap_exit(true);
-                try {
-                    spawn_link([] {});
-                } catch (const limit_reached&) {
-                    ++refused;
-                }
-                w.equal(refused, 2);
-                w.that(!whereis("limits_name"_a));
-                w.that(!receive_for<down>(0s));
-                w.that(!receive_for<exit_signal>(0s));
-                // And it goes on when there is room.
-                for (const auto& s : all) send(s.pid, stop{});
-                for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
-                for (const auto& s : all) await_gone(s.pid);
-                w.equal(token.use_count(), 1L);
-                for (std::size_t i = 0; i < 3 * most; ++i)
-                    w.equal(reason_of(spawn_monitor([] {}).ref), reason::normal);
-            },
-            {.seeds = std::min<std::size_t>(5, seeds()),
-             .adjust = [most](options& o) { o.max_processes = most; }});
+        const auto body = [most](witness& w) {
+            const auto token = std::make_shared<const int>(1);
+            std::vector<spawned> all;
+            std::string limit;
+            try {
+                for (;;) all.push_back(spawn_monitor([](const auto&) { receive<stop>(); }, token));
+            } catch (const limit_reached& e) {
+                limit = e.limit();
+            }
+            w.equal(limit, "processes");
+            // Slots wait in the caches of workers, so the limit may be felt a little early, and never late.
+            w.that(all.size() < most, "not more than the limit");
+            w.that(all.size() + 1 + 128 * w.workers() >= most, "about as many as the limit");
+            w.equal(processes().size(), all.size() + 1);
+            w.equal(token.use_count(), 1L + static_cast<long>(all.size()));
+            // Nothing half-made: no name, no link, no monitor.
+            int refused = 0;
+            try {
+                spawn({.name = "limits_name"}, [] {});
+            } catch (const limit_reached&) {
+                ++refused;
+            }
+            trap_exit(true);
+            try {
+                spawn_link([] {});
+            } catch (const limit_reached&) {
+                ++refused;
+            }
+            w.equal(refused, 2);
+            w.that(!whereis("limits_name"_a));
+            w.that(!receive_for<down>(0s));
+            w.that(!receive_for<exit_signal>(0s));
+            // And it goes on when there is room.
+            for (const auto& s : all) send(s.pid, stop{});
+            for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
+            for (const auto& s : all) await_gone(s.pid);
+            w.equal(token.use_count(), 1L);
+            for (std::size_t i = 0; i < 3 * most; ++i)
+                w.equal(reason_of(spawn_monitor([] {}).ref), reason::normal);
+        };
+        EXPECT_TRUE(
+            holds_everywhere(body, {.seeds = std::min<std::size_t>(5, seeds()),
+                                    .adjust = [most](options& o) { o.max_processes = most; }}));
     }
 }
 
 TEST(limits, stack_memory_is_an_error_of_the_spawner) {
-    run_everywhere(
-        [](witness& w) {
-            std::vector<spawned> all;
-            std::string limit;
-            try {
-                for (int i = 0; i < 10'000; ++i)
-                    all.push_back(spawn_monitor([] { receive<stop>(); }));
-            } catch (const limit_reached& e) {
-                limit = e.limit();
-            }
-            w.that(!limit.empty(), "there is a limit, and it has a name");
-            // Those that were started all find a stack when they wait.
-            for (const auto& s : all) send(s.pid, stop{});
-            for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
-            w.equal(reason_of(spawn_monitor([] {}).ref), reason::normal);
-        },
-        {.seeds = std::min<std::size_t>(5, seeds()),
-         .adjust = [](options& o) { o.max_stack_memory = std::size_t{200} * 64 * 1024; }});
+    const auto body = [](witness& w) {
+        std::vector<spawned> all;
+        std::string limit;
+        try {
+            for (int i = 0; i < 10'000; ++i) all.push_back(spawn_monitor([] { receive<stop>(); }));
+        } catch (const limit_reached& e) {
+            limit = e.limit();
+        }
+        w.that(!limit.empty(), "there is a limit, and it has a name");
+        // Those that were started all find a stack when they wait.
+        for (const auto& s : all) send(s.pid, stop{});
+        for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
+        w.equal(reason_of(spawn_monitor([] {}).ref), reason::normal);
+    };
+    EXPECT_TRUE(holds_everywhere(
+        body, {.seeds = std::min<std::size_t>(5, seeds()),
+               .adjust = [](options& o) { o.max_stack_memory = std::size_t{200} * 64 * 1024; }}));
 }
 
 TEST(limits, a_stack_of_its_own_size_is_as_large_as_asked_for) {
-    run_everywhere(
-        [](witness& w) {
-            for (const std::size_t kib : {16u, 32u, 256u, 1024u, 8192u}) {
-                const std::size_t bytes = kib * 1024;
-                // Leaves a page for the guard and some for the library's own frames.
-                auto deep = spawn_monitor({.stack_size = bytes}, [bytes] {
-                    struct frame {
-                        static std::size_t use(std::size_t left) {
-                            volatile char page[1024];
-                            page[0] = 1;
-                            if (left <= sizeof page + 256) return static_cast<std::size_t>(page[0]);
-                            return use(left - sizeof page - 256) +
-                                   static_cast<std::size_t>(page[0]);
-                        }
-                    };
-                    const std::size_t usable =
-                        under_asan || under_tsan ? bytes / 8 : bytes - 4096 - 4096;
-                    if (frame::use(usable) == 0) exit("impossible"_a);
-                    yield();
-                    if (frame::use(usable) == 0) exit("impossible"_a);
-                });
-                w.equal(reason_of(deep.ref), reason::normal);
-            }
-        },
-        costly());
+    const auto body = [](witness& w) {
+        for (const std::size_t kib : {16u, 32u, 256u, 1024u, 8192u}) {
+            const std::size_t bytes = kib * 1024;
+            // Leaves a page for the guard and some for the library's own frames.
+            auto deep = spawn_monitor({.stack_size = bytes}, [bytes] {
+                struct frame {
+                    static std::size_t use(std::size_t left) {
+                        volatile char page[1024];
+                        page[0] = 1;
+                        if (left <= sizeof page + 256) return static_cast<std::size_t>(page[0]);
+                        return use(left - sizeof page - 256) + static_cast<std::size_t>(page[0]);
+                    }
+                };
+                const std::size_t usable =
+                    under_asan || under_tsan ? bytes / 8 : bytes - 4096 - 4096;
+                if (frame::use(usable) == 0) exit("impossible"_a);
+                yield();
+                if (frame::use(usable) == 0) exit("impossible"_a);
+            });
+            w.equal(reason_of(deep.ref), reason::normal);
+        }
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(limits, many_processes_with_stacks_of_their_own_size) {
-    run_everywhere(
-        [](witness& w) {
-            for (int round = 0; round < 3; ++round) {
-                std::vector<spawned> all;
-                for (int i = 0; i < 200; ++i)
-                    all.push_back(spawn_monitor({.stack_size = std::size_t{16} * 1024 << (i % 4)},
-                                                [] { receive<stop>(); }));
-                for (const auto& s : all) send(s.pid, stop{});
-                for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
-            }
-        },
-        costly());
+    const auto body = [](witness& w) {
+        for (int round = 0; round < 3; ++round) {
+            std::vector<spawned> all;
+            for (int i = 0; i < 200; ++i)
+                all.push_back(spawn_monitor({.stack_size = std::size_t{16} * 1024 << (i % 4)},
+                                            [] { receive<stop>(); }));
+            for (const auto& s : all) send(s.pid, stop{});
+            for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
+        }
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
 }
 
 TEST(limits, a_negative_time_is_named) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         std::string text;
         try {
             sleep(-5ms);
@@ -182,11 +177,12 @@ TEST(limits, a_negative_time_is_named) {
         w.that(mentions(text, "sleep"), "the function");
         w.that(mentions(text, "negative"), "what is wrong");
         w.that(mentions(text, "5000000"), "the value");
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(limits, a_taken_name_is_named) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid holder = spawn({.name = "limits_taken"}, answer_pings);
         std::string text;
         try {
@@ -202,7 +198,8 @@ TEST(limits, a_taken_name_is_named) {
             text = e.what();
         }
         w.that(mentions(text, "limits_taken") && mentions(text, to_string(holder)));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(limits, an_unread_queue_is_worth_a_warning) {

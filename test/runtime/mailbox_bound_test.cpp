@@ -46,10 +46,21 @@ lazy spawn_lazy(mailbox_policy policy, pid boss) {
 
 void open(const lazy& l) { exit(l.gate, reason::kill); }
 
+/// How many messages `send_one(i)` gets rid of before the mailbox is full.
+template <class F>
+int how_many_fit(F send_one) {
+    int fitted = 0;
+    try {
+        for (; fitted < 3 * bound; ++fitted) send_one(fitted);
+    } catch (const limit_reached&) {
+    }
+    return fitted;
+}
+
 }  // namespace
 
 TEST(mailbox_bound, refuse_tells_the_sender) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const lazy l = spawn_lazy(mailbox_policy::refuse, self());
         for (int i = 0; i < bound; ++i) send(l.process, number{i});
         const auto token = std::make_shared<const int>(1);
@@ -73,11 +84,12 @@ TEST(mailbox_bound, refuse_tells_the_sender) {
         send(l.process, number{7});
         w.equal(receive<number>().n, 7);
         exit(l.process, reason::kill);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(mailbox_bound, wait_lets_the_sender_wait) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         const lazy l = spawn_lazy(mailbox_policy::wait, main);
         const int count = 20;
@@ -93,22 +105,24 @@ TEST(mailbox_bound, wait_lets_the_sender_wait) {
         for (int i = 0; i < count; ++i) w.equal(receive<number>().n, i);
         w.equal(reason_of(sender.ref), reason::normal);
         exit(l.process, reason::kill);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(mailbox_bound, wait_ends_when_the_receiver_ends) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const lazy l = spawn_lazy(mailbox_policy::wait, self());
         for (int i = 0; i < bound; ++i) send(l.process, number{i});
         auto sender = spawn_monitor([l] { send(l.process, number{99}); });
         w.that(!receive_for<down>(w.deterministic() ? duration(10ms) : duration(1ms)));
         exit(l.process, reason::kill);
         w.equal(reason_of(sender.ref), reason::normal);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(mailbox_bound, drop_newest_keeps_the_oldest) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const lazy l = spawn_lazy(mailbox_policy::drop_newest, self());
         const auto token = std::make_shared<const int>(1);
         for (int i = 0; i < 2 * bound; ++i) send(l.process, number{i});
@@ -120,11 +134,12 @@ TEST(mailbox_bound, drop_newest_keeps_the_oldest) {
         send(l.process, number{7});
         w.equal(receive<number>().n, 7);
         exit(l.process, reason::kill);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(mailbox_bound, does_not_hold_signals_back) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         // Full of messages, it still gets its downs, exit signals and kills.
         const pid full = spawn({.mailbox_bound = 1}, [main] {
@@ -143,11 +158,12 @@ TEST(mailbox_bound, does_not_hold_signals_back) {
         const monitor_ref watch = monitor(full);
         exit(full, reason::kill);
         w.equal(reason_of(watch), reason::killed);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(mailbox_bound, counts_only_what_it_counted_in) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         // Downs, exit signals, timers and what other exempt ways bring are received without making room.
         const pid main = self();
         const pid bounded = spawn({.name = "bound_counts", .mailbox_bound = bound}, [main] {
@@ -169,18 +185,14 @@ TEST(mailbox_bound, counts_only_what_it_counted_in) {
                     [](stop) { return false; });
         });
         receive<go>();
-        int fitted = 0;
-        try {
-            for (; fitted < 3 * bound; ++fitted) send(bounded, number{fitted});
-        } catch (const limit_reached&) {
-        }
-        w.equal(fitted, bound);
+        w.equal(how_many_fit([bounded](int i) { send(bounded, number{i}); }), bound);
         exit(bounded, reason::kill);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(mailbox_bound, timers_do_not_upset_the_count) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         const pid bounded = spawn({.mailbox_bound = bound}, [main] {
             for (int i = 0; i < 3; ++i) {
@@ -191,41 +203,34 @@ TEST(mailbox_bound, timers_do_not_upset_the_count) {
             receive<stop>();
         });
         receive<go>();
-        int fitted = 0;
-        try {
-            for (; fitted < 3 * bound; ++fitted) send(bounded, number{fitted});
-        } catch (const limit_reached&) {
-        }
-        w.equal(fitted, bound);
+        w.equal(how_many_fit([bounded](int i) { send(bounded, number{i}); }), bound);
         exit(bounded, reason::kill);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(mailbox_bound, holds_for_names_and_aliases) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         const pid bounded = spawn({.name = "bound_named", .mailbox_bound = bound}, [main] {
             send(main, alias());
             receive<stop>();
         });
         const auto through = receive<alias_ref>();
-        int fitted = 0;
-        try {
-            for (; fitted < 3 * bound; ++fitted) {
-                if (fitted % 2)
-                    send("bound_named"_a, number{fitted});
-                else
-                    send(through, number{fitted});
-            }
-        } catch (const limit_reached&) {
-        }
+        const int fitted = how_many_fit([through](int i) {
+            if (i % 2)
+                send("bound_named"_a, number{i});
+            else
+                send(through, number{i});
+        });
         w.equal(fitted, bound);
         exit(bounded, reason::kill);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(mailbox_bound, messages_dropped_by_a_dead_alias_make_room) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         const pid bounded = spawn({.mailbox_bound = bound}, [main] {
             const alias_ref through = alias();
@@ -243,18 +248,14 @@ TEST(mailbox_bound, messages_dropped_by_a_dead_alias_make_room) {
         for (int i = 0; i < bound - 1; ++i) send(through, number{i});
         send(bounded, go{});
         receive<go>();
-        int fitted = 0;
-        try {
-            for (; fitted < 3 * bound; ++fitted) send(bounded, number{fitted});
-        } catch (const limit_reached&) {
-        }
-        w.equal(fitted, bound);
+        w.equal(how_many_fit([bounded](int i) { send(bounded, number{i}); }), bound);
         exit(bounded, reason::kill);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(mailbox_bound, is_never_exceeded_by_many_senders) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const pid main = self();
         const lazy l = spawn_lazy(mailbox_policy::refuse, main);
         for (int s = 0; s < 4; ++s)
@@ -273,5 +274,6 @@ TEST(mailbox_bound, is_never_exceeded_by_many_senders) {
         for (int i = 0; i < bound; ++i) receive<number>();
         w.that(!receive_for<number>(0s));
         exit(l.process, reason::kill);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }

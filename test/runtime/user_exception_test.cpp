@@ -34,7 +34,7 @@ struct fragile {
 }  // namespace
 
 TEST(user_exception, from_the_move_of_a_message_is_the_senders) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const auto token = std::make_shared<const int>(1);
         int thrown = 0;
         try {
@@ -55,11 +55,12 @@ TEST(user_exception, from_the_move_of_a_message_is_the_senders) {
         w.equal(thrown, 3);
         w.that(!receive_for<fragile>(w.a_while()), "nothing was sent");
         w.equal(token.use_count(), 1L);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(user_exception, from_the_move_into_a_handler_leaves_the_receive) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const auto token = std::make_shared<const int>(1);
         send(self(), number{1});
         send(self(), fragile(token, 1));
@@ -74,11 +75,12 @@ TEST(user_exception, from_the_move_into_a_handler_leaves_the_receive) {
         w.equal(token.use_count(), 1L);  // consumed, whatever the handler did
         w.equal(receive<number>().n, 1);
         w.equal(receive<number>().n, 2);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(user_exception, from_the_arguments_of_spawn_is_the_spawners) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         const auto token = std::make_shared<const int>(1);
         const auto before = processes().size();
         bool thrown = false;
@@ -94,11 +96,12 @@ TEST(user_exception, from_the_arguments_of_spawn_is_the_spawners) {
         const auto why = reason_of(spawn_monitor([](fragile) {}, fragile(token, 1)).ref);
         w.equal(why.what(), std::string_view("moved once too often"));
         w.equal(token.use_count(), 1L);
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(user_exception, from_a_destructor_of_a_local_ends_that_process_alone) {
-    run_everywhere([](witness& w) {
+    const auto body = [](witness& w) {
         struct bad {
             ~bad() noexcept(false) { throw std::runtime_error("from a destructor"); }
         };
@@ -106,7 +109,8 @@ TEST(user_exception, from_a_destructor_of_a_local_ends_that_process_alone) {
         w.that(why.is_crash());
         w.equal(why.what(), std::string_view("from a destructor"));
         sync_with(spawn(answer_pings));
-    });
+    };
+    EXPECT_TRUE(holds_everywhere(body));
 }
 
 TEST(user_exception, from_the_log_sink_is_counted_and_otherwise_ignored) {

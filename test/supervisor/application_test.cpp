@@ -30,7 +30,7 @@ application app(std::string name, std::vector<std::string> needs = {},
 }
 
 TEST(application, starts_what_it_needs_first_and_stops_in_reverse) {
-    on_all_workers([] {
+    const auto body = [] {
         auto c =
             start(the_applications, std::vector<application>{app("shop", {"store", "log"}),
                                                              app("store", {"log"}), app("log")})
@@ -44,11 +44,37 @@ TEST(application, starts_what_it_needs_first_and_stops_in_reverse) {
         require_eq(which_applications(), std::vector<std::string>{"log"});
         stop(c);
         require(!whereis("log.child"_a));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
+}
+
+TEST(application, that_cannot_be_started_leaves_nothing_it_needed_running) {
+    const auto body = [] {
+        for (const bool raises : {false, true}) {
+            const application bad{.name = "bad",
+                                  .needs = {"store"},
+                                  .start = [raises]() -> result<server<supervisor>, start_error> {
+                                      if (raises) throw 42;
+                                      return supervisor::start_link(
+                                          {.children = {child<fragile>("f", 0)}});
+                                  }};
+            auto c = start(the_applications,
+                           std::vector<application>{app("log"), app("store", {"log"}), bad})
+                         .value();
+            start_application("log").value();
+            const auto r = start_application("bad");
+            require(!r && r.error().kind == application_failure::start_failed);
+            require_eq(r.error().application, "bad");
+            require_eq(which_applications(), std::vector<std::string>{"log"});
+            require(!whereis("store.child"_a));
+            stop(c);
+        }
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(application, that_cannot_be_right_is_refused_before_anything_starts) {
-    on_all_workers([] {
+    const auto body = [] {
         for (auto& bad : {std::vector<application>{app("a", {"b"}), app("b", {"a"})},
                           {app("a", {"none"})},
                           {app("a"), app("a")}}) {
@@ -56,7 +82,8 @@ TEST(application, that_cannot_be_right_is_refused_before_anything_starts) {
             require(!c && c.error().reason.is_crash());
             require(!whereis("a.child"_a));
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(application, a_program_ends_with_status_1_when_its_root_gives_up) {

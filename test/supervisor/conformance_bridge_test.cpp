@@ -28,7 +28,7 @@ private:
 };
 
 TEST(conformance_behaviours, sb_bridge) {
-    on_all_workers([] {
+    const auto body = [] {
         using bridge = supervisor_bridge<legacy>;
         trap_exit(true);
         const pid boss = self();
@@ -49,7 +49,8 @@ TEST(conformance_behaviours, sb_bridge) {
         require_eq(receive<std::string>(), "terminated: killed");
         receive<pid>();
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ namespace {
 // --- Tasks --------------------------------------------------------------------------------------------------------
 
 TEST(conformance_behaviours, el_task_await) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = async([](int a, int b) { return a + b; }, 40, 2);
         require_eq(await(std::move(t)), 42);
         auto nothing = async([] {});
@@ -38,11 +38,12 @@ TEST(conformance_behaviours, el_task_await) {
             }
         });
         require(await(std::move(other)), "another process may await");
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, el_task_crash) {
-    on_all_workers([] {
+    const auto body = [] {
         auto [p, ref] = spawn_monitor([] { await(async([]() -> int { exit("crashed"_a); })); });
         require_eq(down_of(ref), exit_reason("crashed"_a));
         trap_exit(true);
@@ -52,11 +53,12 @@ TEST(conformance_behaviours, el_task_crash) {
         auto n = async_nolink([]() -> int { throw std::runtime_error("alone"); });
         require(call_failure([&] { await(std::move(n)); }).is_crash());
         require_clean();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, el_task_yield) {
-    on_all_workers([] {
+    const auto body = [] {
         auto t = async_nolink([] { return receive<int>(); });
         require(!heirloom::yield(t, 1ms));
         require(!heirloom::yield(t, 0s));
@@ -77,11 +79,12 @@ TEST(conformance_behaviours, el_task_yield) {
         const auto squares = await_many(std::move(all));
         require_eq(squares.back(), 81);
         require_clean();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, el_task_shutdown) {
-    on_all_workers([] {
+    const auto body = [] {
         auto stopped = async([] {
             receive<atom>();
             return 1;
@@ -107,11 +110,12 @@ TEST(conformance_behaviours, el_task_shutdown) {
         while (!process_info(stubborn.pid())->trap_exit) yield();
         require(!shutdown(std::move(stubborn), 5ms));
         require_clean();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, el_task_stream) {
-    on_all_workers([] {
+    const auto body = [] {
         std::vector<int> numbers(50);
         std::iota(numbers.begin(), numbers.end(), 0);
         int next = 0;
@@ -154,13 +158,14 @@ TEST(conformance_behaviours, el_task_stream) {
         }  // stopped early: those that ran are killed
         for (int i = 0; i < 100 && process_info(self())->message_queue_len == 0; ++i) yield();
         require(process_info(self())->links.empty());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 // --- Agent, registry -----------------------------------------------------------------------------------------------
 
 TEST(supervised_task, is_a_child_until_it_has_its_value) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = dynamic_supervisor::start_link({.max_children = 2}).value();
         auto one = async(
             sup, [](int n) { return receive<int>() + n; }, 1);
@@ -177,11 +182,12 @@ TEST(supervised_task, is_a_child_until_it_has_its_value) {
         while (count_children(sup).active != 0) yield();
         stop(sup);
         require_clean();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(supervised_task, tells_how_it_failed_and_leaves_its_supervisor_alone) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = dynamic_supervisor::start_link().value();
         auto t = async_nolink(sup, []() -> int { throw std::runtime_error("no"); });
         const auto end = yield(t, 5s);
@@ -200,21 +206,23 @@ TEST(supervised_task, tells_how_it_failed_and_leaves_its_supervisor_alone) {
         require_eq(down_of(gone), exit_reason("leaving"_a));
         while (count_children(sup).active != 0) yield();
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(supervised_task, ends_with_its_supervisor) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = dynamic_supervisor::start_link().value();
         auto t = async_nolink(sup, [] { receive<atom>(); });
         stop(sup);
         const auto end = yield(t, 5s);
         require(end && !*end && end->error().reason == reason::shutdown);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(supervised_task, streams_under_a_supervisor) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = dynamic_supervisor::start_link().value();
         std::vector<int> numbers(20);
         std::iota(numbers.begin(), numbers.end(), 0);
@@ -225,11 +233,12 @@ TEST(supervised_task, streams_under_a_supervisor) {
         require_eq(sum, 2470);
         while (count_children(sup).active != 0) yield();
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, el_agent) {
-    on_all_workers([] {
+    const auto body = [] {
         auto total = agent<long>::start([] { return 1L; }).value();
         total.update([](long& n) { n += 4; });
         require_eq(total.get([](const long& n) { return n; }), 5);
@@ -242,14 +251,15 @@ TEST(conformance_behaviours, el_agent) {
                     total.update([](long&) { throw std::runtime_error("bad"); });
                 }).is_crash());
         require(down_of(ref).is_crash());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 using rooms = registry<std::string, int>;
 inline constexpr server_name<rooms> the_rooms{"rooms"};
 
 TEST(conformance_behaviours, el_reg_unregister) {
-    on_all_workers([] {
+    const auto body = [] {
         auto r = start_link(the_rooms, registry_keys::duplicate).value();
         register_key(the_rooms, "a", 1).value();
         register_key(the_rooms, "a", 2).value();
@@ -268,11 +278,12 @@ TEST(conformance_behaviours, el_reg_unregister) {
         require_eq(lookup(the_rooms, "a")[0].first, other);
         exit(other, reason::kill);
         stop(r);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, el_reg_auto) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         auto r = start_link(the_rooms, registry_keys::unique).value();
         auto join = [boss = self()](std::string key) {
@@ -293,23 +304,33 @@ TEST(conformance_behaviours, el_reg_auto) {
         exit(r, reason::kill);  // takes those in it along
         require_eq(down_of(watch), reason::killed);
         receive<exit_signal>();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, el_reg_update) {
-    on_all_workers([] {
+    const auto body = [] {
         auto r = start_link(the_rooms, registry_keys::unique).value();
         register_key(the_rooms, "a", 5).value();
         const auto changed = update_value(the_rooms, "a", [](const int& n) { return n + 1; });
         require(changed && changed->first == 6 && changed->second == 5);
         require_eq(lookup(the_rooms, "a")[0].second, 6);
         require(!update_value(the_rooms, "b", [](const int& n) { return n; }));
+        // A function of the caller's that fails is the caller's failure, not everybody's.
+        require(call_failure([] {
+                    update_value(the_rooms, "a", [](const int&) -> int { throw 42; });
+                }).is_crash());
+        require(call_failure([] {
+                    unregister_match(the_rooms, "a", [](const int&) -> bool { throw 42; });
+                }).is_crash());
+        require_eq(lookup(the_rooms, "a").at(0).second, 6);
         stop(r);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, el_reg_listeners) {
-    on_all_workers([] {
+    const auto body = [] {
         register_name("listener"_a, self());
         auto r =
             start_link(the_rooms, registry_keys::unique, std::vector<atom>{"listener"_a}).value();
@@ -324,7 +345,8 @@ TEST(conformance_behaviours, el_reg_listeners) {
         require_eq(get_meta(the_rooms, "colour").value(), "blue");
         require(!get_meta(the_rooms, "none"));
         stop(r);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 // --- gen_server of Elixir -----------------------------------------------------------------------------------------
@@ -338,7 +360,7 @@ public:
 };
 
 TEST(conformance_behaviours, el_call_shape) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<plain>().value();
         stop(s);
         try {
@@ -350,7 +372,8 @@ TEST(conformance_behaviours, el_call_shape) {
             require(e.request().find("get") != std::string::npos);
         }
         require(default_call_limit == 5s);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, el_default_callbacks) {
@@ -369,14 +392,15 @@ TEST(conformance_behaviours, el_default_callbacks) {
 }
 
 TEST(conformance_behaviours, el_whereis) {
-    on_all_workers([] {
+    const auto body = [] {
         constexpr server_name<plain> name{"plain"};
         require(!whereis(name));
         auto s = start(name).value();
         require(whereis(name) == s);
         stop(s);
         require(!whereis(name));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 }  // namespace

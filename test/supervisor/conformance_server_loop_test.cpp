@@ -12,7 +12,7 @@ namespace {
 // --- gs: idle timeout, continue ----------------------------------------------------------------------------------
 
 TEST(conformance_behaviours, gs_idle_timeout) {
-    in_virtual_time([] {
+    const auto body = [] {
         auto s = start<dummy>().value();
         call(s, dummy::idle{50ms});
         sleep(10ms);
@@ -24,7 +24,8 @@ TEST(conformance_behaviours, gs_idle_timeout) {
         require_eq(call(s, dummy::seen{}), std::vector<std::string>{"idle"});
         sleep(50ms);
         require_eq(call(s, dummy::seen{}).size(), 1u);  // not asked for again
-    });
+    };
+    EXPECT_TRUE(holds_in_virtual_time(body));
 }
 
 // Asks for it while a note is in its mailbox.
@@ -48,7 +49,7 @@ struct zero {
 };
 
 TEST(conformance_behaviours, gs_idle_timeout_zero) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<dummy>().value();
         // With something queued it does not fire.
         auto z = start<zero>().value();
@@ -57,7 +58,8 @@ TEST(conformance_behaviours, gs_idle_timeout_zero) {
         call(s, dummy::idle{0s});
         while (call(s, dummy::seen{}).empty()) call(s, dummy::idle{0s});
         require_eq(call(s, dummy::seen{}).front(), "idle");
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 class continues {
@@ -112,7 +114,7 @@ private:
 };
 
 TEST(conformance_behaviours, gs_continue) {
-    on_all_workers([] {
+    const auto body = [] {
         using list = std::vector<std::string>;
         auto s = start<continues>().value();
         require_eq(call(s, continues::seen{}), list{"init", "queued before init"});
@@ -131,11 +133,12 @@ TEST(conformance_behaviours, gs_continue) {
         require_eq(two_seen(), list{"cast", "queued before cast"});
         send(s, continues::info_message{});
         require_eq(two_seen(), list{"info", "queued before info"});
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_continue_chain) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<continues>().value();
         (void)call(s, continues::seen{});
         require_eq(call(s, continues::chain{}), 3);
@@ -143,11 +146,12 @@ TEST(conformance_behaviours, gs_continue_chain) {
         const auto ref = monitor(s);
         require_eq(call(s, continues::chain_stop{}), 4);
         require_eq(down_of(ref), exit_reason("chained"_a));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_throw_is_return) {
-    on_all_workers([] {
+    const auto body = [] {
         // Here a throw is a crash, whatever is thrown: a C++ handler returns by returning. See DESIGN.md.
         struct thrower {
             struct ask {
@@ -157,24 +161,26 @@ TEST(conformance_behaviours, gs_throw_is_return) {
         };
         auto s = start<thrower>().value();
         require(call_failure([&] { call(s, thrower::ask{}); }).is_crash());
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_hibernate_after) {
-    on_all_workers([] {
+    const auto body = [] {
         // At once, not after a time: between two messages a server has no stack. See DESIGN.md.
         auto s = start<dummy>().value();
         for (int i = 0; i < 3; ++i) {
             call(s, dummy::get{});
             require_eq(process_info(s)->stack_size, 0u);
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 // --- gs: the end ------------------------------------------------------------------------------------------------
 
 TEST(conformance_behaviours, gs_stop_return) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<told>(self(), false).value();
         const auto ref = monitor(s);
         require(call(s, told::stop_with{"done"_a}));  // what the callback returns is still answered
@@ -185,37 +191,41 @@ TEST(conformance_behaviours, gs_stop_return) {
         auto t = start<dummy>().value();
         require_eq(call_failure([&] { call(t, dummy::quit_silently{"quiet"_a}); }),
                    exit_reason("quiet"_a));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_terminate_on_crash) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<told>(self(), false).value();
         const auto why = call_failure([&] { call(s, told::crash{}); });
         require(why.is_crash() && why.what() == "crashed");
         require_eq(next_told(), "terminate " + to_string(why));
         require_eq(next_told(), "destroyed");
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_terminate_crash) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start_monitor<told>(self(), false, true).value();
         call(s.server, told::stop_with{"stopped"_a});
         require_eq(down_of(s.ref), exit_reason("terminate_failed"_a));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_terminate_optional) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start_monitor<dummy>().value();
         call(s.server, dummy::quit{"plain"_a});
         require_eq(down_of(s.ref), exit_reason("plain"_a));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_parent_exit) {
-    on_all_workers([] {
+    const auto body = [] {
         const pid boss = self();
         for (exit_reason why : {reason::normal, reason::shutdown, exit_reason("odd"_a)}) {
             auto [parent, ref] = spawn_monitor([boss, why] {
@@ -237,11 +247,12 @@ TEST(conformance_behaviours, gs_parent_exit) {
         exit(s, "stranger"_a);
         require(call(s, told::stay{}));
         stop(s);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_parent_exit_nontrapping) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start_monitor<told>(self(), false).value();
         exit(s.server, "odd"_a);
         require_eq(down_of(s.ref), exit_reason("odd"_a));
@@ -250,7 +261,8 @@ TEST(conformance_behaviours, gs_parent_exit_nontrapping) {
         exit(t.server, reason::kill);
         require_eq(down_of(t.ref), reason::killed);
         require_eq(next_told(), "destroyed");
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_no_report_reasons) {
@@ -278,7 +290,7 @@ TEST(conformance_behaviours, gs_no_report_reasons) {
 }
 
 TEST(conformance_behaviours, gs_stop) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<told>(self(), false).value();
         stop(s, "odd"_a, 5s);
         require_eq(next_told(), "terminate odd");
@@ -286,7 +298,8 @@ TEST(conformance_behaviours, gs_stop) {
         auto named = start(the_dummy).value();
         stop(the_dummy, reason::shutdown, 5s);
         require(!is_alive(named));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace {
 // --- gs: calls -------------------------------------------------------------------------------------------------
 
 TEST(conformance_behaviours, gs_call) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<dummy>(40).value();
         require_eq(call(s, dummy::add{2}), 42);
         const pid boss = self();
@@ -33,27 +33,30 @@ TEST(conformance_behaviours, gs_call) {
         };
         auto h = start<helped>().value();
         require_eq(call(h, helped::ask{}), 7);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_call_no_late_reply) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<dummy>().value();
         require_eq(call_failure([&] { call(s, dummy::later{}, 5ms); }), reason::timeout);
         require_eq(call(s, dummy::answer_all{}), 1);
         require_eq(call(s, dummy::get{}), 0);
         require_clean();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_call_noproc) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<dummy>().value();
         stop(s);
         require_eq(call_failure([&] { call(s, dummy::get{}); }), reason::no_process);
         require_eq(call_failure([&] { call(the_dummy, dummy::get{}); }), reason::no_process);
         require_eq(call_failure([&] { call(server<dummy>(), dummy::get{}); }), reason::no_process);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 class asks_itself {
@@ -72,15 +75,16 @@ public:
 };
 
 TEST(call, to_oneself_fails_at_once) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<asks_itself>().value();
         require(call(s, asks_itself::ask{}));
         require_eq(call(s, asks_itself::answer{}), 1);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_call_server_dies) {
-    on_all_workers([] {
+    const auto body = [] {
         for (exit_reason why : {reason::normal, reason::shutdown, exit_reason("shutdown"_a, "x"_a),
                                 exit_reason("odd"_a)}) {
             auto s = start<dummy>().value();
@@ -99,11 +103,12 @@ TEST(conformance_behaviours, gs_call_server_dies) {
         spawn([t] { exit(t, reason::kill); });
         const auto why = receive<exit_reason>();
         require(why == reason::killed || why == reason::no_process);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_call_catchable) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<dummy>().value();
         try {
             call(s, dummy::die{"odd"_a});
@@ -117,21 +122,23 @@ TEST(conformance_behaviours, gs_call_catchable) {
         // Uncaught, it is the reason the caller ends with.
         auto [p, ref] = spawn_monitor([s] { call(s, dummy::get{}); });
         require_eq(down_of(ref), reason::no_process);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_call_order) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<dummy>().value();
         for (int i = 0; i < 100; ++i) {
             cast(s, dummy::set{i});
             require_eq(call(s, dummy::get{}), i);
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_call_huge_queue) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<dummy>().value();
         auto time_of = [&] {
             const auto begin = std::chrono::steady_clock::now();
@@ -144,29 +151,32 @@ TEST(conformance_behaviours, gs_call_huge_queue) {
         const auto full = time_of();
         require(full < 10 * empty, "with 500,000 messages queued a call takes " +
                                        std::to_string(full / empty) + " times as long");
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_cast) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<dummy>().value();
         cast(s, dummy::set{9});
         require_eq(call(s, dummy::get{}), 9);
         const auto ref = monitor(s);
         cast(s, dummy::cast_quit{"enough"_a});
         require_eq(down_of(ref), exit_reason("enough"_a));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_cast_nobody) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<dummy>().value();
         stop(s);
         cast(s, dummy::set{1});
         cast(the_dummy, dummy::set{1});
         cast(server<dummy>(), dummy::set{1});
         require_clean();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 class watches {
@@ -198,7 +208,7 @@ private:
 };
 
 TEST(conformance_behaviours, gs_info) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<watches>().value();
         send(s, std::string("hello"));
         for (bool linked : {false, true}) {
@@ -215,7 +225,8 @@ TEST(conformance_behaviours, gs_info) {
                    std::vector<std::string>{"hello", "down gone", "exit gone"});
         send(s, 3.14);  // nobody's: logged and dropped
         require_eq(call(s, watches::seen{}).size(), 3u);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 }  // namespace

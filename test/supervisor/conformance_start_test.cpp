@@ -21,7 +21,7 @@ public:
 };
 
 TEST(conformance_behaviours, pl_start_sync) {
-    on_all_workers([] {
+    const auto body = [] {
         const pid boss = self();
         for (bool linked : {false, true}) {
             spawn([boss, linked] {
@@ -44,11 +44,12 @@ TEST(conformance_behaviours, pl_start_sync) {
             require_eq(started, starting);
             exit(started, reason::kill);
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, pl_start_crash) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         const start_options options{.mailbox_bound = 10};
         for (int variant = 0; variant < 3; ++variant) {
@@ -65,11 +66,12 @@ TEST(conformance_behaviours, pl_start_crash) {
             require_eq(start_it({how::exits}).error().reason, exit_reason("no_good"_a));
             require_eq(start_it({how::kills_itself}).error().reason, reason::killed);
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, pl_uncaught) {
-    on_all_workers([] {
+    const auto body = [] {
         auto reason_of = [](auto f) {
             auto [p, ref] = spawn_monitor(f);
             return down_of(ref);
@@ -80,7 +82,8 @@ TEST(conformance_behaviours, pl_uncaught) {
         const auto thrown = reason_of([] { throw 7; });
         require(thrown.is_crash() && thrown.exception_type() == "int");
         require_eq(reason_of([] { exit("on_purpose"_a); }), exit_reason("on_purpose"_a));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, pl_crash_report) {
@@ -108,7 +111,7 @@ TEST(conformance_behaviours, pl_crash_report) {
 }
 
 TEST(conformance_behaviours, pl_ancestors) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start_link<dummy>().value();
         require_eq(process_info(s)->parent, self());
         // The parent is known also when it goes by a name.
@@ -118,11 +121,12 @@ TEST(conformance_behaviours, pl_ancestors) {
         unregister_name("the_parent"_a);
         stop(t);
         stop(s);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, pl_hibernate) {
-    on_all_workers([] {
+    const auto body = [] {
         // An idle server holds no stack: it is always in OTP's hibernation.
         auto s = start<dummy>(1).value();
         require_eq(call(s, dummy::get{}), 1);
@@ -132,11 +136,12 @@ TEST(conformance_behaviours, pl_hibernate) {
         require_eq(call(s, dummy::add{2}), 3);
         const auto why = call_failure([&] { call(s, dummy::crash{"awake"}); });
         require(why.is_crash() && why.what() == "awake");
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, pl_stop) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<dummy>().value();
         stop(s);
         require(!is_alive(s));
@@ -147,28 +152,31 @@ TEST(conformance_behaviours, pl_stop) {
         auto again = start(the_dummy).value();
         stop(again);
         require_clean();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, pl_stop_noproc) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<dummy>().value();
         stop(s);
         require_eq(call_failure([&] { stop(s); }), reason::no_process);
         require_eq(call_failure([&] { stop(the_dummy); }), reason::no_process);
         require_clean();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, pl_stop_dies) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<told>(self(), false, true).value();
         require_eq(call_failure([&] { stop(s); }), exit_reason("terminate_failed"_a));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, pl_stop_bad_timeout) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<dummy>(5).value();
         thrown_by<bad_argument>([&] { stop(s, reason::normal, -1s); });
         require_eq(call(s, dummy::get{}), 5);
@@ -184,11 +192,12 @@ TEST(conformance_behaviours, pl_stop_bad_timeout) {
         require(is_alive(s));
         exit(s, reason::kill);
         require_clean();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, pl_start_monitor_timeout) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         const auto late = start_monitor<slow_to_start>(start_options{.limit = 5ms}, self());
         require(!late && late.error().kind == start_failure::timed_out);
@@ -199,7 +208,8 @@ TEST(conformance_behaviours, pl_start_monitor_timeout) {
         require(!linked && linked.error().kind == start_failure::timed_out);
         require_eq(receive<std::string>(), "starting");
         require_clean();  // no EXIT, and no DOWN: the process is gone when start returns
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 // --- gs: starting ----------------------------------------------------------------------------------------------
@@ -218,7 +228,7 @@ private:
 };
 
 TEST(conformance_behaviours, gs_start_name) {
-    on_all_workers([] {
+    const auto body = [] {
         constexpr server_name<sees_its_name> name{"sees_its_name"};
         auto s = start(name, name).value();
         require(call(name, sees_its_name::knew{}), "the name was not there in the constructor");
@@ -229,11 +239,12 @@ TEST(conformance_behaviours, gs_start_name) {
         }
         require(call(s, sees_its_name::knew{}));
         stop(s);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_start_ignore) {
-    on_all_workers([] {
+    const auto body = [] {
         auto ignored = start<fails_to_start>(how{how::ignores});
         require(!ignored && ignored.error().kind == start_failure::ignored);
         auto linked = start_link<fails_to_start>(how{how::ignores});
@@ -243,11 +254,12 @@ TEST(conformance_behaviours, gs_start_ignore) {
         auto trapped = start_link<fails_to_start>(how{how::ignores});
         require(!trapped);
         require_eq(receive<exit_signal>().reason, reason::normal);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_start_crash) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         auto s = start_link<fails_to_start>(how{how::throws});
         require(!s && s.error().reason.is_crash());
@@ -258,22 +270,24 @@ TEST(conformance_behaviours, gs_start_crash) {
         auto u = start_link<fails_to_start>(how{how::stops});
         require_eq(u.error().reason, exit_reason("not_now"_a));
         require_eq(receive<exit_signal>().reason, exit_reason("not_now"_a));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_start_name_released) {
-    on_all_workers([] {
+    const auto body = [] {
         for (int i = 0; i < 100; ++i)
             for (auto what : {how::ignores, how::stops, how::throws, how::exits}) {
                 auto s = start(a_failing_name, how{what});
                 require(!s && s.error().kind != start_failure::already_started,
                         "the name was still taken");
             }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_start_monitor_fail) {
-    on_all_workers([] {
+    const auto body = [] {
         for (auto what : {how::ignores, how::stops, how::throws, how::exits}) {
             auto s = start_monitor<fails_to_start>(how{what});
             require(!s);
@@ -284,11 +298,12 @@ TEST(conformance_behaviours, gs_start_monitor_fail) {
         require_eq(call(good.server, dummy::get{}), 3);
         stop(good.server);
         require_eq(down_of(good.ref), reason::normal);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_start_clean) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start(the_dummy).value();
         (void)start(the_dummy);
         (void)start_monitor(the_dummy);
@@ -298,7 +313,8 @@ TEST(conformance_behaviours, gs_start_clean) {
         }
         stop(s);
         require_clean();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 class starts_with_more {
@@ -329,7 +345,7 @@ private:
 };
 
 TEST(conformance_behaviours, gs_init_extra) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<starts_with_more>(self(), false).value();
         send(s, "go"_a);
         receive<atom>();
@@ -337,7 +353,8 @@ TEST(conformance_behaviours, gs_init_extra) {
         auto t = start<starts_with_more>(self(), true).value();
         receive<atom>();
         require_eq(call(t, starts_with_more::log{}), std::vector<std::string>{"idle"});
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 }  // namespace

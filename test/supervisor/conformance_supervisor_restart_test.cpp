@@ -10,7 +10,7 @@ namespace {
 // --- When is what restarted ---------------------------------------------------------------------------------------
 
 TEST(conformance_behaviours, sv_permanent) {
-    on_all_workers([] {
+    const auto body = [] {
         for (restart_strategy s : {one_for_one, one_for_all, rest_for_one}) {
             auto sup = supervisor::start_link(three(self(), s)).value();
             for (const ending& how : endings()) {
@@ -29,11 +29,12 @@ TEST(conformance_behaviours, sv_permanent) {
             wait_for_new(sup, "worker", x);
         }
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_transient) {
-    on_all_workers([] {
+    const auto body = [] {
         for (restart_strategy s : {one_for_one, one_for_all, rest_for_one})
             for (const ending& how : endings()) {
                 auto sup = supervisor::start_link(three(self(), s, transient)).value();
@@ -49,11 +50,12 @@ TEST(conformance_behaviours, sv_transient) {
                 }
                 stop(sup);
             }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_temporary) {
-    on_all_workers([] {
+    const auto body = [] {
         for (restart_strategy s : {one_for_one, one_for_all, rest_for_one})
             for (const ending& how : endings()) {
                 auto sup = supervisor::start_link(
@@ -66,11 +68,12 @@ TEST(conformance_behaviours, sv_temporary) {
                 require_same(count_children(sup), 0, 0, 0, 0);
                 stop(sup);
             }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_spec_after_exit) {
-    on_all_workers([] {
+    const auto body = [] {
         const pid boss = self();
         for (restart_strategy s : {one_for_one, one_for_all, rest_for_one}) {
             auto sup = supervisor::start_link(
@@ -98,11 +101,12 @@ TEST(conformance_behaviours, sv_spec_after_exit) {
                     running.error().process == now);
             stop(sup);
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_one_for_one) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = supervisor::start_link(three(self())).value();
         const pid a = pid_of(sup, "a"), b = pid_of(sup, "b"), c = pid_of(sup, "c");
         end_process(b);
@@ -110,7 +114,8 @@ TEST(conformance_behaviours, sv_one_for_one) {
         require_eq(pid_of(sup, "a"), a);
         require_eq(pid_of(sup, "c"), c);
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 supervisor::init_result three_trapping(pid boss, restart_strategy s) {
@@ -121,7 +126,7 @@ supervisor::init_result three_trapping(pid boss, restart_strategy s) {
 }
 
 TEST(conformance_behaviours, sv_one_for_all) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = supervisor::start_link(three_trapping(self(), one_for_all)).value();
         said_so_far();
         const pid b = pid_of(sup, "b"), a = pid_of(sup, "a"), d = pid_of(sup, "d");
@@ -133,11 +138,12 @@ TEST(conformance_behaviours, sv_one_for_all) {
         require(pid_of(sup, "a") != a);
         require_eq(which_children(sup)[0].recent_restarts, 1u);
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_rest_for_one) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = supervisor::start_link(three_trapping(self(), rest_for_one)).value();
         said_so_far();
         const pid a = pid_of(sup, "a"), b = pid_of(sup, "b"), d = pid_of(sup, "d");
@@ -148,11 +154,12 @@ TEST(conformance_behaviours, sv_rest_for_one) {
         require_eq(pid_of(sup, "a"), a);
         require_eq(which_children(sup)[0].recent_restarts, 1u);
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_dynamic_lost) {
-    on_all_workers([] {
+    const auto body = [] {
         const pid boss = self();
         auto top = supervisor::start_link(
                        {.children = {child<supervisor>("inner", [boss] { return three(boss); })}})
@@ -163,7 +170,8 @@ TEST(conformance_behaviours, sv_dynamic_lost) {
         server<supervisor> again(wait_for_new(top, "inner", inner));
         require_eq(ids_of(again), std::vector<std::string>{"a", "b", "c"});
         stop(top);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 // Ends by itself, badly, when it is told to stop.
@@ -174,7 +182,7 @@ public:
 };
 
 TEST(conformance_behaviours, sv_group_one_count) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = supervisor::start_link({.strategy = one_for_all,
                                            .intensity = {.restarts = 1, .within = 1h},
                                            .children = {child<worker>("a", self(), "a"),
@@ -187,13 +195,14 @@ TEST(conformance_behaviours, sv_group_one_count) {
         require_eq(which_children(sup)[0].recent_restarts, 1u);
         require(is_alive(sup));
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 // --- Intensity ----------------------------------------------------------------------------------------------------
 
 TEST(conformance_behaviours, sv_intensity) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         for (restart_strategy s : {one_for_one, one_for_all, rest_for_one, simple_one_for_one}) {
             const bool many = s == simple_one_for_one;
@@ -216,11 +225,12 @@ TEST(conformance_behaviours, sv_intensity) {
             for (auto& s2 : said_so_far())
                 require(s2.find(" up") == std::string::npos, "restarted once too often");
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_intensity_window) {
-    in_virtual_time([] {
+    const auto body = [] {
         auto init = three(self(), one_for_one, permanent, 1);
         init.intensity.within = 1s;
         trap_exit(true);
@@ -238,11 +248,12 @@ TEST(conformance_behaviours, sv_intensity_window) {
         sleep(900ms);
         end_process(pid_of(sup, "a"));
         require_eq(receive<exit_signal>().reason, reason::shutdown);
-    });
+    };
+    EXPECT_TRUE(holds_in_virtual_time(body));
 }
 
 TEST(conformance_behaviours, sv_intensity_zero) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         auto sup =
             supervisor::start_link({.intensity = {.restarts = 0},
@@ -255,11 +266,12 @@ TEST(conformance_behaviours, sv_intensity_zero) {
         require_same(count_children(sup), 2, 1, 0, 2);
         end_process(pid_of(sup, "p"));
         require_eq(receive<exit_signal>().reason, reason::shutdown);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_intensity_all_children) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         auto sup = supervisor::start_link(three(self(), one_for_one, permanent, 2)).value();
         for (const char* id : {"a", "b"}) {
@@ -269,11 +281,12 @@ TEST(conformance_behaviours, sv_intensity_all_children) {
         }
         end_process(pid_of(sup, "c"));
         require_eq(receive<exit_signal>().reason, reason::shutdown);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_intensity_escalates) {
-    on_all_workers([] {
+    const auto body = [] {
         auto table = mood();
         for (restart_strategy s : {one_for_one, one_for_all, rest_for_one}) {
             for (restart_type when : {permanent, transient}) {
@@ -305,11 +318,12 @@ TEST(conformance_behaviours, sv_intensity_escalates) {
                 stop(top);
             }
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_retry_counts) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         auto table = mood();
         auto sup = supervisor::start_link(
@@ -320,7 +334,8 @@ TEST(conformance_behaviours, sv_retry_counts) {
         end_process(pid_of(sup, "m"));
         require_eq(receive<exit_signal>().reason, reason::shutdown);
         require_eq(table.at("starts"_a) - before, 4);  // each failed attempt counted
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 struct restarting_tree {
@@ -342,7 +357,7 @@ struct restarting_tree {
 };
 
 TEST(conformance_behaviours, sv_retry_responsive) {
-    on_all_workers([] {
+    const auto body = [] {
         restarting_tree t;
         require(status_of(t.sup, "m") == child_status::restarting);
         require_same(count_children(t.sup), 3, 2, 0, 3);
@@ -353,11 +368,12 @@ TEST(conformance_behaviours, sv_retry_responsive) {
         t.table.insert("fail"_a, 0);
         wait_for_new(t.sup, "m", t.old);
         stop(t.sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_retry_terminate) {
-    on_all_workers([] {
+    const auto body = [] {
         restarting_tree t;
         require(bool(terminate_child(t.sup, "m")));
         require(status_of(t.sup, "m") == child_status::stopped);
@@ -381,22 +397,24 @@ TEST(conformance_behaviours, sv_retry_terminate) {
         require(bool(terminate_child(many, one)), "by the old pid");
         require_same(count_children(many), 1, 0, 0, 0);
         stop(many);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_retry_shutdown) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         for (restart_strategy s : {one_for_one, rest_for_one, one_for_all}) {
             restarting_tree t(s);
             exit(t.sup, reason::shutdown);
             require_eq(receive<exit_signal>().reason, reason::shutdown);
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_retry_rest_for_one) {
-    on_all_workers([] {
+    const auto body = [] {
         restarting_tree t(rest_for_one);
         require(status_of(t.sup, "a") == child_status::running);
         require(status_of(t.sup, "m") == child_status::restarting);
@@ -405,11 +423,12 @@ TEST(conformance_behaviours, sv_retry_rest_for_one) {
         require(bool(terminate_child(t.sup, "m")));
         require_eq(ids_of(t.sup), std::vector<std::string>{"a", "m", "c"});
         stop(t.sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_retry_rest_other) {
-    on_all_workers([] {
+    const auto body = [] {
         auto table = mood();
         auto sup = supervisor::start_link(
                        {.strategy = rest_for_one,
@@ -427,7 +446,8 @@ TEST(conformance_behaviours, sv_retry_rest_other) {
         wait_for_new(sup, "m", m);
         require_eq(pid_of(sup, "b"), b2);
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 }  // namespace

@@ -9,28 +9,46 @@ namespace {
 
 // --- Starting ---------------------------------------------------------------------------------------------------
 
+// An argument whose copy constructor fails sooner or later.
+struct throws_on_copy {
+    int copies_left = 1000;
+    throws_on_copy() = default;
+    throws_on_copy(throws_on_copy&&) = default;
+    throws_on_copy& operator=(throws_on_copy&&) = default;
+    throws_on_copy& operator=(const throws_on_copy&) = default;
+    throws_on_copy(const throws_on_copy& other) : copies_left(other.copies_left - 1) {
+        if (copies_left < 0) throw std::runtime_error("no copy");
+    }
+};
+class copies {
+public:
+    explicit copies(const throws_on_copy&) {}
+};
+
 TEST(conformance_behaviours, sv_start) {
-    on_all_workers([] {
+    const auto body = [] {
         const pid boss = self();
         auto sup = supervisor::start_link([boss] { return three(boss); }).value();
         require_eq(said_so_far(), std::vector<std::string>{"a up", "b up", "c up"});
         require_eq(ids_of(sup), std::vector<std::string>{"a", "b", "c"});
         require(process_info(sup)->trap_exit);
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_start_ignore) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         auto sup = supervisor::start_link([]() -> supervisor::init_result { ignore_start(); });
         require(!sup && sup.error().kind == start_failure::ignored);
         require_eq(receive<exit_signal>().reason, reason::normal);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_start_bad) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         auto sup = supervisor::start_link([]() -> supervisor::init_result { exit("bad_init"_a); });
         require_eq(sup.error().reason, exit_reason("bad_init"_a));
@@ -39,11 +57,12 @@ TEST(conformance_behaviours, sv_start_bad) {
             []() -> supervisor::init_result { throw std::runtime_error("in init"); });
         require(crashed.error().reason.is_crash() && crashed.error().reason.what() == "in init");
         require_eq(receive<exit_signal>().reason, crashed.error().reason);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_start_child_fails) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         const pid boss = self();
         auto sup = supervisor::start_link(
@@ -58,11 +77,12 @@ TEST(conformance_behaviours, sv_start_child_fails) {
         require_eq(receive<exit_signal>().reason, why);
         require_eq(said_so_far(),
                    std::vector<std::string>{"a up", "b up", "b down shutdown", "a down shutdown"});
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_start_app_error) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         auto outer = supervisor::start_link(
             {.children = {child<supervisor>(
@@ -73,11 +93,12 @@ TEST(conformance_behaviours, sv_start_app_error) {
         const failed_child* bad = as_failed_child(inner->reason);
         require(bad != nullptr && bad->id == "bad");
         require(bad->reason.is_crash() && bad->reason.what() == "never");
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_start_child_forms) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = supervisor::start_link({}).value();
         const pid boss = self();
         auto plain = start_child(
@@ -102,13 +123,71 @@ TEST(conformance_behaviours, sv_start_child_forms) {
         require(raised.error().reason.is_crash() && raised.error().reason.what() == "raised");
         auto exited = start_child(sup, child_function("exited", []() -> pid { exit("exited"_a); }));
         require_eq(exited.error().reason, exit_reason("exited"_a));
+        auto number = start_child(sup, child_function("number", []() -> pid { throw 42; }));
+        require(number.error().reason.is_crash());
         require_eq(ids_of(sup), std::vector<std::string>{"pid", "info", "ignored"});
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
+}
+
+TEST(supervisor, survives_arguments_that_cannot_be_copied) {
+    const auto body = [] {
+        auto sup =
+            supervisor::start_link({.strategy = simple_one_for_one,
+                                    .children = {child_template<copies, throws_on_copy>("copies")}})
+                .value();
+        throws_on_copy argument;
+        argument.copies_left = 0;
+        auto r = start_child(sup, std::move(argument));
+        require(r.error().kind == child_failure::start_failed && r.error().reason.is_crash());
+        start_child(sup, throws_on_copy()).value();
+        require_same(count_children(sup), 1, 1, 0, 1);
+        stop(sup);
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
+}
+
+TEST(child_spec, that_was_moved_from_is_refused) {
+    const auto body = [] {
+        trap_exit(true);  // a supervisor that does not start takes its starter along
+        auto spec = child<worker>("a", self(), "a");
+        const child_spec moved = std::move(spec);
+        const auto says_so = [](const child_error& e) {
+            return e.kind == child_failure::bad_spec &&
+                   e.text.find("moved from") != std::string::npos;
+        };
+        auto sup = supervisor::start_link({}).value();
+        auto dynamic = dynamic_supervisor::start_link().value();
+        require(says_so(start_child(sup, spec).error()));  // NOLINT(bugprone-use-after-move)
+        require(says_so(start_child(dynamic, spec).error()));
+        require(says_so(check_childspecs({moved, spec}).error()));
+        require(!supervisor::start_link({.children = {moved, spec}}));
+        start_child(sup, moved).value();
+        stop(sup);
+        stop(dynamic);
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
+}
+
+TEST(child_spec, has_a_name_of_its_own_class_only) {
+    const auto body = [] {
+        using names = registry<std::string>;
+        static constexpr server_name<names> the_names{"child_spec.names"};
+        const child_spec untyped = child<worker>("a", self(), "a");
+        const auto what = thrown_by<bad_argument>(
+            [&] { child_spec(untyped).name(via<never_starts>(the_names, "x")); });
+        require(std::string(what.what()).find("child \"a\" runs") != std::string::npos,
+                what.what());
+        require_throws<bad_argument>(
+            [] { child_function("f", [] { return pid(); }).name(via<worker>(the_names, "x")); });
+        child_spec(untyped).name(via<worker>(the_names, "x"));
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_start_ignored_child) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = supervisor::start_link({.children = {child<worker>("a", self(), "a"),
                                                         child<never_starts>("ignored", "ignores")}})
                        .value();
@@ -122,11 +201,12 @@ TEST(conformance_behaviours, sv_start_ignored_child) {
         require(forgotten && !forgotten->pid);
         require_same(count_children(sup), 3, 1, 0, 3);
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_flags_bad) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         const pid boss = self();
         auto refused = [&](supervisor::init_result what, std::string field) {
@@ -143,11 +223,12 @@ TEST(conformance_behaviours, sv_flags_bad) {
         refused({.intensity = {.within = -1s}}, "intensity.within");
         refused({.auto_shutdown = static_cast<auto_shutdown_mode>(17)}, "auto_shutdown");
         require(said_so_far().empty(), "a child was started");
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_spec_defaults) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = supervisor::start_link(
                        {.children = {child<worker>("w", self(), "w"),
                                      child<supervisor>("s", supervisor::init_result{})}})
@@ -167,11 +248,12 @@ TEST(conformance_behaviours, sv_spec_defaults) {
         const pid one = start_child(simple).value();
         require(get_childspec(simple, one).value().shutdown() == 1s);
         stop(simple);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_spec_bad) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         const pid boss = self();
         auto sup = supervisor::start_link({}).value();
@@ -201,11 +283,12 @@ TEST(conformance_behaviours, sv_spec_bad) {
         require(said_so_far().empty(), "a child was started");
         require(bool(check_childspecs({spec().shutdown(0s)})));
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_spec_duplicate) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         const pid boss = self();
         auto sup = supervisor::start_link(
@@ -215,11 +298,12 @@ TEST(conformance_behaviours, sv_spec_duplicate) {
         require(said_so_far().empty(), "a child was started");
         require(!check_childspecs(
             {child<worker>("same", boss, "a"), child<worker>("same", boss, "b")}));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_simple_one_spec) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         auto none = supervisor::start_link({.strategy = simple_one_for_one});
         require(!none && none.error().reason.is("bad_start_spec"_a));
@@ -227,13 +311,14 @@ TEST(conformance_behaviours, sv_simple_one_spec) {
             {.strategy = simple_one_for_one,
              .children = {child<worker>("a", self(), "a"), child<worker>("b", self(), "b")}});
         require(!two && two.error().reason.is("bad_start_spec"_a));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 // --- Requests ---------------------------------------------------------------------------------------------------
 
 TEST(conformance_behaviours, sv_terminate_child) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup =
             supervisor::start_link({.children = {child<worker>("a", self(), "a", true)}}).value();
         const pid a = pid_of(sup, "a");
@@ -246,11 +331,12 @@ TEST(conformance_behaviours, sv_terminate_child) {
         require(terminate_child(sup, self()).error().kind == child_failure::not_found);
         require(status_of(sup, "a") == child_status::stopped);
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_terminate_child_temporary) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = supervisor::start_link(
                        {.children = {child<worker>("a", self(), "a").restart(temporary)}})
                        .value();
@@ -258,11 +344,12 @@ TEST(conformance_behaviours, sv_terminate_child_temporary) {
         require_same(count_children(sup), 0, 0, 0, 0);
         require(bool(start_child(sup, child<worker>("a", self(), "a").restart(temporary))));
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_terminate_child_simple) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = supervisor::start_link(simple(self())).value();
         const pid one = start_child(sup, "one").value();
         const pid two = start_child(sup, "two").value();
@@ -278,11 +365,12 @@ TEST(conformance_behaviours, sv_terminate_child_simple) {
         require(start_child(sup).error().kind == child_failure::bad_spec, "no arguments");
         stop(sup);
         exit(other, reason::kill);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_restart_child) {
-    on_all_workers([] {
+    const auto body = [] {
         auto table = mood();
         auto sup = supervisor::start_link(
                        {.intensity = {.restarts = 0}, .children = {child<moody>("m", table)}})
@@ -304,11 +392,12 @@ TEST(conformance_behaviours, sv_restart_child) {
         auto many = supervisor::start_link(simple(self())).value();
         require(restart_child(many, "worker").error().kind == child_failure::simple_one_for_one);
         stop(many);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_delete_child) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = supervisor::start_link(three(self())).value();
         require(delete_child(sup, "b").error().kind == child_failure::running);
         require(delete_child(sup, "none").error().kind == child_failure::not_found);
@@ -318,11 +407,12 @@ TEST(conformance_behaviours, sv_delete_child) {
         require(bool(start_child(sup, child<worker>("b", self(), "b"))));
         require_eq(ids_of(sup), std::vector<std::string>{"a", "c", "b"});
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_count_children) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = supervisor::start_link(
                        {.children = {child<worker>("a", self(), "a"),
                                      child<supervisor>("s", supervisor::init_result{}),
@@ -340,11 +430,12 @@ TEST(conformance_behaviours, sv_count_children) {
         for (pid p : all) end_process(p);
         require_same(count_children(simple_sup), 1, 0, 0, 0);
         stop(simple_sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_count_restarting) {
-    on_all_workers([] {
+    const auto body = [] {
         auto table = mood();
         auto sup = supervisor::start_link({.strategy = simple_one_for_one,
                                            .intensity = {.restarts = 1'000'000'000},
@@ -363,7 +454,8 @@ TEST(conformance_behaviours, sv_count_restarting) {
         for (auto& c : which_children(sup)) require(bool(terminate_child(sup, c.pid)));
         require_same(count_children(sup), 1, 0, 0, 0);
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 class calls_its_supervisor {
@@ -379,7 +471,7 @@ public:
 };
 
 TEST(conformance_behaviours, sv_requests_serialized) {
-    on_all_workers([] {
+    const auto body = [] {
         constexpr supervisor_name name{"asked_too_early"};
         auto sup = supervisor::start_link(name, {}).value();
         const auto before = runtime_clock::now();
@@ -391,7 +483,8 @@ TEST(conformance_behaviours, sv_requests_serialized) {
         require_same(count_children(sup), 0, 0, 0, 0);
         // Requests of others wait until the child is up.
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace {
 // --- Stopping ---------------------------------------------------------------------------------------------------
 
 TEST(conformance_behaviours, sv_stop_reverse) {
-    on_all_workers([] {
+    const auto body = [] {
         const pid boss = self();
         auto sup = supervisor::start_link({.children = {child<worker>("a", boss, "a", true),
                                                         child<worker>("b", boss, "b", true),
@@ -20,11 +20,12 @@ TEST(conformance_behaviours, sv_stop_reverse) {
         require_eq(said_so_far(),
                    std::vector<std::string>{"a up", "b up", "c up", "c down shutdown",
                                             "b down shutdown", "a down shutdown"});
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_stop_timeout) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         for (bool dynamic : {false, true}) {
             const pid boss = self();
@@ -42,11 +43,12 @@ TEST(conformance_behaviours, sv_stop_timeout) {
             require_eq(receive<exit_signal>().reason, reason::shutdown);
             said_so_far();
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_stop_brutal) {
-    on_all_workers([] {
+    const auto body = [] {
         for (bool dynamic : {false, true}) {
             auto sup = dynamic ? dynamic_supervisor::start_link().value()
                                : supervisor::start_link({}).value();
@@ -58,11 +60,12 @@ TEST(conformance_behaviours, sv_stop_brutal) {
             require_eq(down_of(ref), reason::killed);
             require_eq(said_so_far(), std::vector<std::string>{"a up"});  // terminate did not run
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_stop_odd_reasons) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         for (bool dynamic : {false, true})
             for (restart_type when : {permanent, transient, temporary})
@@ -78,7 +81,8 @@ TEST(conformance_behaviours, sv_stop_odd_reasons) {
                     require_eq(down_of(sup_ref), reason::shutdown);
                     receive<exit_signal>();
                 }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 class unlinks_itself {
@@ -93,7 +97,7 @@ public:
 };
 
 TEST(conformance_behaviours, sv_stop_unlinked_child) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = supervisor::start_link({.children = {child<unlinks_itself>("u")}}).value();
         server<unlinks_itself> u = find_child<unlinks_itself>(sup);
         require(!call(u, unlinks_itself::linked{}));
@@ -103,11 +107,12 @@ TEST(conformance_behaviours, sv_stop_unlinked_child) {
         send(sup, std::string("stray"));  // logged and dropped
         require_same(count_children(sup), 1, 0, 0, 1);
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_exit_parent) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         constexpr supervisor_name name{"ended_by_its_parent"};
         auto sup = supervisor::start_link(name, three(self())).value();
@@ -117,11 +122,12 @@ TEST(conformance_behaviours, sv_exit_parent) {
         require(!is_alive(a));
         require(!whereis(name));
         require(bool(supervisor::start_link(name, {})));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_exit_stranger) {
-    on_all_workers([] {
+    const auto body = [] {
         const pid boss = self();
         auto sup = supervisor::start_link(three(boss)).value();
         const auto before = which_children(sup);
@@ -130,11 +136,12 @@ TEST(conformance_behaviours, sv_exit_stranger) {
         const auto after_it = which_children(sup);
         for (std::size_t i = 0; i < 3; ++i) require_eq(before[i].pid, after_it[i].pid);
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_killed) {
-    on_all_workers([] {
+    const auto body = [] {
         const pid boss = self();
         auto top =
             supervisor::start_link(
@@ -157,7 +164,8 @@ TEST(conformance_behaviours, sv_killed) {
         require(std::find(all.begin(), all.end(), "trapping down killed") != all.end(),
                 "terminate did not run");
         stop(top);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_unexpected_msg) {
@@ -184,7 +192,7 @@ supervisor::init_result significant(pid boss, auto_shutdown_mode mode, restart_t
 }
 
 TEST(conformance_behaviours, sv_sig_validation) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         auto never =
             supervisor::start_link(significant(self(), auto_shutdown_mode::never, temporary));
@@ -198,11 +206,12 @@ TEST(conformance_behaviours, sv_sig_validation) {
                     .error()
                     .kind == child_failure::bad_spec);
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_sig_none) {
-    on_all_workers([] {
+    const auto body = [] {
         for (auto mode : {any_significant, all_significant})
             for (restart_type when : {transient, temporary}) {
                 auto init = significant(self(), mode, when);
@@ -211,11 +220,12 @@ TEST(conformance_behaviours, sv_sig_none) {
                 require_eq(count_children(sup).active, 2u);
                 stop(sup);
             }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_sig_any_temporary) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         for (const ending& how : endings()) {
             auto sup =
@@ -225,11 +235,12 @@ TEST(conformance_behaviours, sv_sig_any_temporary) {
             require_eq(receive<exit_signal>().reason, reason::shutdown);
             require(!is_alive(plain));
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_sig_any_transient) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         for (const ending& how : endings()) {
             auto sup =
@@ -244,11 +255,12 @@ TEST(conformance_behaviours, sv_sig_any_transient) {
                 receive<exit_signal>();
             }
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_sig_all) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         for (restart_type when : {transient, temporary}) {
             auto sup = supervisor::start_link(significant(self(), all_significant, when)).value();
@@ -257,11 +269,12 @@ TEST(conformance_behaviours, sv_sig_all) {
             end_child_by(pid_of(sup, "s2"), {reason::normal, false});
             require_eq(receive<exit_signal>().reason, reason::shutdown);
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_sig_by_request) {
-    on_all_workers([] {
+    const auto body = [] {
         for (auto mode : {any_significant, all_significant})
             for (restart_type when : {transient, temporary}) {
                 auto sup = supervisor::start_link(significant(self(), mode, when)).value();
@@ -270,11 +283,12 @@ TEST(conformance_behaviours, sv_sig_by_request) {
                 require_eq(count_children(sup).active, 1u);
                 stop(sup);
             }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sv_sig_escalation) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         for (bool matters : {true, false}) {
             const pid boss = self();
@@ -298,7 +312,8 @@ TEST(conformance_behaviours, sv_sig_escalation) {
                 receive<exit_signal>();
             }
         }
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 // --- Reports, scale -----------------------------------------------------------------------------------------------
@@ -336,7 +351,7 @@ TEST(conformance_behaviours, sv_reports) {
 }
 
 TEST(conformance_behaviours, sv_scale) {
-    on_all_workers([] {
+    const auto body = [] {
         auto time_of = [](auto f) {
             const auto begin = std::chrono::steady_clock::now();
             f();
@@ -374,12 +389,13 @@ TEST(conformance_behaviours, sv_scale) {
         dynamic(more / 10);
         const double few = dynamic(more / 10);
         require(dynamic(more) < few * 50, "stopping by pid does not scale");
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(scale, servers_by_the_hundred_thousand_answer_and_end) {
     runtime rt({.workers = 2, .log = no_log()});
-    rt.invoke([] {
+    const auto body = [] {
         const std::size_t count = scaled(100'000);
         auto sup = dynamic_supervisor::start_link().value();
         const child_spec spec = child<worker>("", pid(), "x");
@@ -389,21 +405,23 @@ TEST(scale, servers_by_the_hundred_thousand_answer_and_end) {
         for (const auto s : all) require_eq(call(s, worker::id_of{}), "x");
         stop(sup);
         for (const auto s : all) require(!is_alive(s));
-    });
+    };
+    EXPECT_TRUE(holds_inside(rt, body));
 }
 
 TEST(conformance_behaviours, sv_callback_module) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = supervisor::start_link({}).value();
         require(process_info(sup)->entry.find("supervisor") != std::string::npos);
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 // --- Elixir's -----------------------------------------------------------------------------------------------------
 
 TEST(conformance_behaviours, el_child_spec) {
-    on_all_workers([] {
+    const auto body = [] {
         const child_spec plain = child<worker>("w", self(), "w");
         require(plain.id() == "w" && plain.restart() == permanent && plain.shutdown() == 5s);
         constexpr server_name<worker> name{"named"};
@@ -414,11 +432,12 @@ TEST(conformance_behaviours, el_child_spec) {
         child_spec copy = changed;
         copy.shutdown(2s);
         require(changed.shutdown() == 1s, "a change to a copy reached the original");
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, el_dyn_start) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = dynamic_supervisor::start_link().value();
         require_same(count_children(sup), 0, 0, 0, 0);
         const child_spec same = child<worker>("same", self(), "x");
@@ -431,11 +450,12 @@ TEST(conformance_behaviours, el_dyn_start) {
                 child_failure::start_failed);
         require_same(count_children(sup), 2, 2, 0, 2);
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, el_dyn_max) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = dynamic_supervisor::start_link({.max_children = 2}).value();
         const child_spec w = child<worker>("w", self(), "w").restart(temporary);
         const pid one = start_child(sup, w).value();
@@ -446,11 +466,12 @@ TEST(conformance_behaviours, el_dyn_max) {
         end_process(one);
         require(bool(start_child(sup, w)));
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, el_dyn_terminate) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = dynamic_supervisor::start_link().value();
         const pid one = start_child(sup, child<worker>("w", self(), "w")).value();
         require(bool(terminate_child(sup, one)));
@@ -458,11 +479,12 @@ TEST(conformance_behaviours, el_dyn_terminate) {
         require(terminate_child(sup, one).error().kind == child_failure::not_found);
         require(terminate_child(sup, self()).error().kind == child_failure::not_found);
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, el_dyn_restart) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         auto table = mood();
         auto sup = dynamic_supervisor::start_link({.intensity = {.restarts = 3}}).value();
@@ -477,11 +499,12 @@ TEST(conformance_behaviours, el_dyn_restart) {
         table.insert("fail"_a, 1);
         end_process(which_children(sup)[0].pid);
         require_eq(receive<exit_signal>().reason, reason::shutdown);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, el_dyn_shutdown) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         auto sup = dynamic_supervisor::start_link().value();
         // One after the other they would take 20 times as long.
@@ -496,7 +519,8 @@ TEST(conformance_behaviours, el_dyn_shutdown) {
         for (auto& ref : refs) require_eq(down_of(ref), reason::killed);
         require(std::chrono::steady_clock::now() - before < 1s, "one after the other");
         require_eq(receive<exit_signal>().reason, reason::shutdown);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 }  // namespace

@@ -56,7 +56,7 @@ void require_clean(std::source_location where = std::source_location::current())
 }
 
 TEST(conformance_behaviours, sys_suspend) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<shown>(1).value();
         sys::suspend(s);
         sys::suspend(s);
@@ -84,11 +84,12 @@ TEST(conformance_behaviours, sys_suspend) {
         send(parent, "go"_a);
         require_eq(receive(when(watch, [](down d) { return d.reason; })), reason::normal);
         receive(when(ref, [](down) {}));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sys_status) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start_link<shown>(3).value();
         const sys::status status = sys::get_status(s);
         require_eq(status.pid, pid(s));
@@ -96,20 +97,22 @@ TEST(conformance_behaviours, sys_status) {
         require_eq(status.parent, self());
         require_eq(status.state, "n is 3");
         stop(s);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sys_get_state) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<shown>(3).value();
         require_eq(sys::get_state(s), 3);
         sys::suspend(s);
         require_eq(sys::get_state(s), 3);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sys_replace_state) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<shown>(3).value();
         require_eq(sys::replace_state(s, [](int n) { return n * 2; }), 6);
         require_eq(call(s, shown::get{}), 6);
@@ -117,15 +120,23 @@ TEST(conformance_behaviours, sys_replace_state) {
             [&] { sys::replace_state(s, [](int) -> int { throw std::runtime_error("no"); }); });
         require(why.is("callback_failed"_a));
         require_eq(call(s, shown::get{}), 6);
+        require(call_failure([&] {
+                    sys::replace_state(s, [](int) -> int { throw 42; });
+                }).is("callback_failed"_a));
+        const auto exited =
+            call_failure([&] { sys::replace_state(s, [](int) -> int { exit("no"_a); }); });
+        require(exited.is("callback_failed"_a) && *exited.detail() == exit_reason("no"_a));
+        require_eq(call(s, shown::get{}), 6);
         sys::suspend(s);
         require_eq(sys::replace_state(s, [](int n) { return n + 1; }), 7);
         sys::resume(s);
         require_eq(call(s, shown::get{}), 7);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sys_statistics) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<shown>(3).value();
         require(!sys::get_statistics(s));
         sys::statistics(s, true);
@@ -138,7 +149,8 @@ TEST(conformance_behaviours, sys_statistics) {
         require_eq(counts->replies_out, 6u);
         sys::statistics(s, false);
         require(!sys::get_statistics(s));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, sys_trace_log) {
@@ -170,7 +182,7 @@ TEST(conformance_behaviours, sys_trace_log) {
 }
 
 TEST(conformance_behaviours, sys_install) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<shown>(3).value();
         const pid boss = self();
         auto count = [boss](int limit) {
@@ -193,7 +205,8 @@ TEST(conformance_behaviours, sys_install) {
         call(s, shown::get{});
         require(!receive_for<int>(0s));
         require_eq(call(s, shown::get{}), 3);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_format_status) {
@@ -212,7 +225,7 @@ TEST(conformance_behaviours, gs_format_status) {
 }
 
 TEST(conformance_behaviours, gs_send_request) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<shown>(5).value();
         auto id = send_request(s, shown::get{});
         auto answer = wait_response(id);
@@ -231,11 +244,12 @@ TEST(conformance_behaviours, gs_send_request) {
         call(t, shown::answer{});
         require_eq(receive_response(late).value(), 6);
         require_clean();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_wait_vs_receive) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<shown>(5).value();
         auto given_up = send_request(s, shown::later{});
         require_eq(receive_response(given_up, 5ms).error().reason, reason::timeout);
@@ -247,11 +261,12 @@ TEST(conformance_behaviours, gs_wait_vs_receive) {
         call(s, shown::answer{});
         require(bool(wait_response(waited, 5s)));
         require_clean();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_check_response) {
-    on_all_workers([] {
+    const auto body = [] {
         // In place of check_response: waiting with a limit of 0 takes what is here, and nothing else.
         auto s = start<shown>(5).value();
         auto one = send_request(s, shown::get{}), two = send_request(s, shown::later{});
@@ -267,11 +282,12 @@ TEST(conformance_behaviours, gs_check_response) {
                 break;
             }
         require_clean();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_reqids) {
-    on_all_workers([] {
+    const auto body = [] {
         request_collection<int, std::string> all;
         require(!all.wait(0s));
         std::vector<server<shown>> servers;
@@ -298,11 +314,12 @@ TEST(conformance_behaviours, gs_reqids) {
         all.abandon();
         call(servers[2], shown::answer{});
         require_clean();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_abs_deadline) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<shown>(5).value();
         auto one = send_request(s, shown::get{});
         call(s, shown::get{});  // by now the answer is here
@@ -311,11 +328,12 @@ TEST(conformance_behaviours, gs_abs_deadline) {
         require(!wait_response_until(two, runtime_clock::now() - 1s));
         require_eq(receive_response_until(two, runtime_clock::now() + 2ms).error().reason,
                    reason::timeout);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, gs_multi_call) {
-    on_all_workers([] {
+    const auto body = [] {
         std::vector<server<shown>> servers;
         for (int i = 0; i < 4; ++i) servers.push_back(start<shown>(i).value());
         stop(servers[2]);
@@ -330,7 +348,8 @@ TEST(conformance_behaviours, gs_multi_call) {
         require_eq(late[0].error().reason, reason::timeout);
         call(servers[0], shown::answer{});
         require_clean();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 }  // namespace

@@ -142,7 +142,7 @@ TEST_P(dont_lose, a_call_cannot_overtake_the_table) {
     const variant* v = &the();
     runtime rt({.workers = workers(), .log = no_log()});
     const int restarts = static_cast<int>(scaled(1000));
-    rt.invoke([&] {
+    const auto body = [&] {
         auto sup = v->start(1'000'000);
         long last = v->increment(5s);
         for (int i = 0; i < restarts; ++i) {
@@ -160,7 +160,8 @@ TEST_P(dont_lose, a_call_cannot_overtake_the_table) {
             last = next;
         }
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_inside(rt, body));
 }
 
 TEST_P(dont_lose, holds_for_every_seed) {

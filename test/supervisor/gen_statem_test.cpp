@@ -61,7 +61,7 @@ private:
 };
 
 TEST(statem, goes_through_its_states_and_tells_when_it_enters_one) {
-    on_all_workers([] {
+    const auto body = [] {
         auto m = start<machine>().value();
         require_eq(call(m, machine::ask{}), "off");
         cast(m, machine::push{5});
@@ -69,11 +69,12 @@ TEST(statem, goes_through_its_states_and_tells_when_it_enters_one) {
         cast(m, machine::push{6});
         require_eq(call(m, machine::seen{}),
                    std::vector<std::string>{"enter off", "off 5", "enter on", "on 6", "enter off"});
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(statem, handles_what_was_postponed_in_order_and_before_anything_else) {
-    on_all_workers([] {
+    const auto body = [] {
         auto m = start<machine>().value();
         cast(m, machine::push{1});
         cast(m, machine::push{-1});
@@ -84,11 +85,12 @@ TEST(statem, handles_what_was_postponed_in_order_and_before_anything_else) {
         require_eq(receive_response(later).value(),
                    std::vector<std::string>{"enter off", "off 1", "enter on", "enter off", "off 2",
                                             "enter on", "on 3", "enter off", "off 4", "enter on"});
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(statem, answers_a_postponed_call_later) {
-    on_all_workers([] {
+    const auto body = [] {
         auto m = start<machine>().value();
         auto waiting = async([m] { return call(m, machine::wait_on{}); });
         auto asked = send_request(m, machine::wait_on{});
@@ -96,17 +98,19 @@ TEST(statem, answers_a_postponed_call_later) {
         cast(m, machine::push{9});
         require_eq(await(std::move(waiting)), 9);
         require_eq(receive_response(asked).value(), 9);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(statem, ends_by_an_event_that_its_state_does_not_handle) {
-    on_all_workers([] {
+    const auto body = [] {
         auto m = start<machine>().value();
         const auto ref = monitor(m);
         cast(m, machine::fix{});
         const auto why = down_of(ref);
         require(why.is_crash() && why.exception_type() == "heirloom::unhandled_event");
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 class timed {
@@ -161,7 +165,7 @@ private:
 
 TEST(statem, has_timeouts_of_its_state_its_events_and_by_name) {
     runtime rt({.workers = 1, .deterministic = {.seed = 3}, .log = no_log()});
-    rt.invoke([] {
+    const auto body = [] {
         auto m = start<timed>().value();
         cast(m, timed::go{10ms});
         cast(m, timed::go{});  // leaves the state: its timeout is off
@@ -183,7 +187,8 @@ TEST(statem, has_timeouts_of_its_state_its_events_and_by_name) {
         cast(m, timed::named{"z", forever});
         sleep(50ms);
         require_eq(call(m, timed::seen{}), std::vector<std::string>{"state", "event", "y", "x"});
-    });
+    };
+    EXPECT_TRUE(holds_inside(rt, body));
 }
 
 }  // namespace

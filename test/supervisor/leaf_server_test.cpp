@@ -101,7 +101,7 @@ inline constexpr server_name<quick> the_leaf{"leaf"};
 }  // namespace
 
 TEST(leaf_server, answers_as_itself) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<quick>().value();
         require_eq(call(s, quick::who{}), pid(s));
         require(self() != pid(s));
@@ -110,11 +110,12 @@ TEST(leaf_server, answers_as_itself) {
         require_eq(try_call(s, quick::next{}).value(), 102);
         stop(s);
         require_clean();
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(leaf_server, handles_what_was_sent_before_first) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<quick>().value();
         for (long i = 0; i < 100; ++i) {
             cast(s, quick::next{});
@@ -122,7 +123,8 @@ TEST(leaf_server, handles_what_was_sent_before_first) {
         }
         send(s, quick::note{"sent"});
         require_eq(call(s, quick::seen{}), std::vector<std::string>{"sent"});
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(leaf_server, that_crashes_tells_its_caller_after_its_end) {
@@ -149,7 +151,7 @@ TEST(leaf_server, that_crashes_tells_its_caller_after_its_end) {
 }
 
 TEST(leaf_server, answers_and_then_does_what_its_handler_asked_for) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<quick>().value();
         const auto watch = monitor(s);
         call(s, quick::next{});
@@ -158,7 +160,8 @@ TEST(leaf_server, answers_and_then_does_what_its_handler_asked_for) {
         require_eq(call(s, quick::seen{})[0], "continued");
         require_eq(call(s, quick::quit{}), 1);
         require_eq(down_of(watch), exit_reason("enough"_a));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(leaf_server, that_waits_is_told_so_whoever_runs_it) {
@@ -169,12 +172,12 @@ TEST(leaf_server, that_waits_is_told_so_whoever_runs_it) {
                     why.exception_type().find("cannot_wait") != std::string_view::npos,
                 to_string(why));
     };
-    on_all_workers(body);
-    in_virtual_time(body);
+    EXPECT_TRUE(holds_on_all_workers(body));
+    EXPECT_TRUE(holds_in_virtual_time(body));
 }
 
 TEST(leaf_server, sends_what_it_sends_before_its_answer_arrives) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<quick>().value();
         for (int i = 0; i < 100; ++i) {
             call(s, quick::tell{self()});
@@ -185,11 +188,12 @@ TEST(leaf_server, sends_what_it_sends_before_its_answer_arrives) {
             exit("went_on"_a);
         });
         require_eq(down_of(watch), exit_reason("hit"_a));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(leaf_server, that_computes_for_long_loses_its_worker_and_nothing_else) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<quick>().value();
         std::vector<monitor_ref> others;
         for (int i = 0; i < 4; ++i)
@@ -202,19 +206,21 @@ TEST(leaf_server, that_computes_for_long_loses_its_worker_and_nothing_else) {
         for (const auto& o : others) require_eq(down_of(o), reason::normal);
         require_eq(call(s, quick::next{}), 21);
         stop(s);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(leaf_server, that_stops_and_then_crashes_has_crashed) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<quick>().value();
         const auto why = call_failure([&] { call(s, quick::stop_and_crash{}); });
         require(why.is_crash() && why.what() == "but this", to_string(why));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(leaf_server, can_be_killed_and_restarted_under_a_storm_of_calls) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = supervisor::start_link(
                        {.intensity = {.restarts = 1'000'000}, .children = {child<quick>(the_leaf)}})
                        .value();
@@ -236,11 +242,12 @@ TEST(leaf_server, can_be_killed_and_restarted_under_a_storm_of_calls) {
         for (const auto& c : callers) require_eq(down_of(c), reason::normal);
         stop(sup);
         require(!whereis(the_leaf));
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(leaf_server, loses_no_call_of_many_callers) {
-    on_all_workers([] {
+    const auto body = [] {
         auto s = start<quick>().value();
         std::vector<monitor_ref> callers;
         for (int i = 0; i < 16; ++i)
@@ -249,7 +256,8 @@ TEST(leaf_server, loses_no_call_of_many_callers) {
                               }).ref);
         for (const auto& c : callers) require_eq(down_of(c), reason::normal);
         require_eq(call(s, quick::next{}), 32'001);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 }  // namespace heirloom::test

@@ -23,16 +23,6 @@ result<server<supervisor>, start_error> start_tree(int restarts) {
 }
 }  // namespace
 
-const variant the_public_variant{"public",
-                                 [](std::ostream& out) { dont_lose(out); },
-                                 [](int restarts) { return start_tree(restarts).value(); },
-                                 [](duration limit) -> long {
-                                     auto n = try_call(the_counter, counter::increment{}, limit);
-                                     return n ? *n : -1;
-                                 },
-                                 [] { return pid(whereis(the_counter)); },
-                                 [](duration limit) -> exit_reason {
-                                     auto n = try_call(the_counter, counter::increment{}, limit);
-                                     return n ? reason::normal : n.error().reason;
-                                 }};
+const variant the_public_variant = variant_of<the_counter, counter::increment>(
+    "public", dont_lose, [](int restarts) { return start_tree(restarts).value(); });
 }  // namespace heirloom::test

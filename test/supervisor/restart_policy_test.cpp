@@ -22,7 +22,7 @@ public:
 
 TEST(back_off, waits_longer_and_longer_and_never_revives_a_child_that_was_stopped) {
     runtime rt({.workers = 1, .deterministic = {.seed = 5}, .log = no_log()});
-    rt.invoke([] {
+    const auto body = [] {
         auto sup = supervisor::start_link(
                        {.intensity = {.restarts = 100},
                         .children = {child<dies_at_once>("d", self())
@@ -43,7 +43,8 @@ TEST(back_off, waits_longer_and_longer_and_never_revives_a_child_that_was_stoppe
         }
         require(!receive_for<time_point>(1s), "it was revived");
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_inside(rt, body));
 }
 
 // Lives for as long as it is told by whoever it sends the time of its start.
@@ -60,7 +61,7 @@ public:
 };
 
 TEST(back_off, starts_again_after_a_child_has_lived_for_a_while) {
-    in_virtual_time([] {
+    const auto body = [] {
         auto sup = supervisor::start_link(
                        {.intensity = {.restarts = 100},
                         .children = {child<dies_when_told>("d", self())
@@ -78,11 +79,12 @@ TEST(back_off, starts_again_after_a_child_has_lived_for_a_while) {
             started = next;
         }
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_in_virtual_time(body));
 }
 
 TEST(budget, of_one_child_stops_that_child_alone) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup =
             supervisor::start_link(
                 {.intensity = {.restarts = 1000},
@@ -94,7 +96,8 @@ TEST(budget, of_one_child_stops_that_child_alone) {
         require(!receive_for<time_point>(5ms));
         require(which_children(sup)[0].status == child_status::running);
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 std::atomic<bool> let_go{false}, spinning{false};
@@ -113,7 +116,7 @@ TEST(held, a_child_that_cannot_be_killed_is_reported_and_left_behind) {
     let_go = spinning = false;
     log_keeper log;
     runtime rt({.workers = 2, .log = log.sink()});
-    rt.invoke([&] {
+    const auto body = [&] {
         auto sup = supervisor::start_link(
                        {.children = {child<spins>(the_spinner).shutdown(5ms), child<cell>("other")},
                         .grace = 20ms})
@@ -133,7 +136,8 @@ TEST(held, a_child_that_cannot_be_killed_is_reported_and_left_behind) {
         restart_child(sup, "spinner").value();
         require(whereis(the_spinner) && whereis(the_spinner) != server<spins>(spinner));
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_inside(rt, body));
 }
 
 class never_up {
@@ -145,7 +149,7 @@ public:
 };
 
 TEST(starting_child, does_not_keep_its_supervisor_from_ending) {
-    on_all_workers([] {
+    const auto body = [] {
         trap_exit(true);
         auto sup = dynamic_supervisor::start_link().value();
         spawn([sup, boss = self()] { (void)start_child(sup, child<never_up>("slow", boss)); });
@@ -154,7 +158,8 @@ TEST(starting_child, does_not_keep_its_supervisor_from_ending) {
         exit(sup, reason::shutdown);
         require_eq(down_of(ref), reason::killed);
         require_eq(receive<exit_signal>().reason, reason::shutdown);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 }  // namespace

@@ -81,7 +81,7 @@ void behaves_as_a_name(const via<dummy>& name, const via<fails_to_start>& failin
 }  // namespace
 
 TEST(conformance_behaviours, gs_via) {
-    on_all_workers([] {
+    const auto body = [] {
         behaves_as_a_name(via<dummy>(std::make_shared<kept_in_a_map>("hall")),
                           via<fails_to_start>(std::make_shared<kept_in_a_map>("failing")));
         // The keeper is not there: a cast is dropped, a request says so.
@@ -89,11 +89,12 @@ TEST(conformance_behaviours, gs_via) {
         thrown_by<bad_argument>([] { send_request(hall(), dummy::get{}); });
         require_eq(call_failure([] { call(hall(), dummy::get{}); }), reason::no_process);
         require(start(hall()).error().kind == start_failure::failed);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(conformance_behaviours, el_reg_via) {
-    on_all_workers([] {
+    const auto body = [] {
         auto r = start_link(the_rooms, registry_keys::unique).value();
         behaves_as_a_name(hall(), via<fails_to_start>(the_rooms, "failing"));
         require_eq(count_entries(the_rooms), 0u);
@@ -102,11 +103,12 @@ TEST(conformance_behaviours, el_reg_via) {
         require_eq(lookup(the_rooms, "hall").at(0).second, 7);
         stop(s);
         stop(r);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 TEST(via, names_a_child_that_finds_its_name_free_at_every_restart) {
-    on_all_workers([] {
+    const auto body = [] {
         auto sup = supervisor::start_link({.strategy = rest_for_one,
                                            .intensity = {.restarts = 1000},
                                            .children = {child<rooms>(the_rooms),
@@ -124,7 +126,8 @@ TEST(via, names_a_child_that_finds_its_name_free_at_every_restart) {
         }
         require_eq(which_children(sup).at(1).restarts, 30u);
         stop(sup);
-    });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
 }
 
 }  // namespace heirloom::test

@@ -6,8 +6,6 @@
 #include <cstdlib>
 #include <thread>
 
-#include <gtest/gtest.h>
-
 namespace heirloom::test {
 namespace {
 
@@ -128,19 +126,24 @@ std::string run_once(const std::function<void(witness&)>& body, const setting& h
     return wrong;
 }
 
-void run_everywhere(const std::function<void(witness&)>& body, const effort& how) {
-    for (unsigned workers : how.workers) {
-        const std::string wrong = run_once(body, {workers, {}}, how.adjust);
-        EXPECT_EQ(wrong, "");
-        if (!wrong.empty()) return;  // the seeds would only say it again
-    }
+testing::AssertionResult holds_everywhere(const std::function<void(witness&)>& body,
+                                          const effort& how) {
     // One seed alone, to replay what failed.
-    const auto only = number_from_environment("HEIRLOOM_TEST_SEED", 0);
+    const auto only = number_from_environment("HEIRLOOM_SEED", 0);
+    // The first failure is enough: the other ways would only say it again.
+    for (unsigned workers : how.workers) {
+        if (only) break;
+        const std::string wrong = run_once(body, {workers, {}}, how.adjust);
+        if (!wrong.empty()) return testing::AssertionFailure() << wrong;
+    }
     for (std::uint64_t seed = only ? only : 1; seed <= (only ? only : how.seeds); ++seed) {
         const std::string wrong =
             run_once(body, {static_cast<unsigned>(1 + seed % 4), seed}, how.adjust);
-        ASSERT_EQ(wrong, "");
+        if (!wrong.empty())
+            return testing::AssertionFailure() << wrong << "  replay: ./dev test --seed " << seed
+                                               << " --filter " << current_case();
     }
+    return testing::AssertionSuccess();
 }
 
 effort costly() { return {.seeds = test::seeds() / 20 + 1}; }

@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include <heirloom/runtime.hpp>
 
 // Runs one body in every way a runtime can run: on 1, 2 and 4 worker threads, and in deterministic mode from many
@@ -121,8 +123,10 @@ effort costly();
 /// Only where time is real.
 effort threads_only();
 
-/// Fails the running test if the body finds something wrong, does not end normally, or does not end.
-void run_everywhere(const std::function<void(witness&)>& body, const effort& how = {});
+/// The body finds nothing wrong and ends normally, in every way; else the failure says in which way it did not, what was
+/// found and what was logged. Name the body first: inside EXPECT_TRUE(...) each of its lines would be the macro's.
+[[nodiscard]] testing::AssertionResult holds_everywhere(const std::function<void(witness&)>& body,
+                                                        const effort& how = {});
 /// One run; what went wrong, empty if nothing.
 std::string run_once(const std::function<void(witness&)>& body, const setting& how,
                      const std::function<void(options&)>& adjust = {});

@@ -59,18 +59,29 @@ inline log_sink no_log() {
     return [](const log_event&) {};
 }
 
-/// Runs `body` as a process on 1, 2 and 4 workers; what it throws fails the test.
+/// Runs `body` as a process of `rt`; what it throws says what does not hold. Name the body first, as everywhere here: inside
+/// EXPECT_TRUE(...) each of its lines would be the macro's.
 template <class F>
-void on_all_workers(F body) {
-    for (unsigned workers : {1u, 2u, 4u}) {
-        SCOPED_TRACE("workers: " + std::to_string(workers));
-        runtime rt({.workers = workers, .log = no_log()});
-        try {
-            rt.invoke(body);
-        } catch (const std::exception& e) {
-            ADD_FAILURE() << e.what();
-        }
+[[nodiscard]] testing::AssertionResult holds_inside(runtime& rt, const F& body) {
+    try {
+        rt.invoke(body);
+    } catch (const std::exception& e) {
+        return testing::AssertionFailure() << e.what();
     }
+    return testing::AssertionSuccess();
+}
+/// `body` holds as a process on 1, on 2 and on 4 workers.
+template <class F>
+[[nodiscard]] testing::AssertionResult holds_on_all_workers(const F& body) {
+    auto all = testing::AssertionSuccess();
+    for (unsigned workers : {1u, 2u, 4u}) {
+        runtime rt({.workers = workers, .log = no_log()});
+        const auto one = holds_inside(rt, body);
+        if (one) continue;
+        if (all) all = testing::AssertionFailure();
+        all << "\n  on " << workers << (workers == 1 ? " worker: " : " workers: ") << one.message();
+    }
+    return all;
 }
 
 }  // namespace heirloom::test

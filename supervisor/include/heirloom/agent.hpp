@@ -78,7 +78,7 @@ public:
         return wrap(heirloom::start<server_type>(std::move(init)));
     }
     template <class Init>
-    [[nodiscard]] static child_spec child(name_type name, Init init) {
+    [[nodiscard]] static child_of<server_type> child(name_type name, Init init) {
         return heirloom::child<server_type>(name, std::move(init));
     }
 

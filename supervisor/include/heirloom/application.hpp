@@ -69,7 +69,7 @@ public:
     result<void, application_error> handle_call(stop_one s);
     std::vector<std::string> handle_call(which);
     void handle_info(exit_signal e);
-    void stop_all();
+    void stop_all() { stop_those_after(0); }
 
 private:
     struct entry {
@@ -80,6 +80,8 @@ private:
     entry* find(const std::string& name);
     result<void, application_error> start(entry& e);
     void stop_root(entry& e);
+    /// In the reverse order of their start; `order` is that of the last one to stay.
+    void stop_those_after(std::size_t order);
     std::vector<entry> all_;
     std::size_t started_ = 0;
 };
@@ -98,7 +100,7 @@ struct behaviour_of<application_controller>
 
 inline constexpr server_name<application_controller> the_applications{"heirloom.applications"};
 
-/// Starts an application, and first those it needs.
+/// Starts an application, and first those it needs. Where one cannot be started, those that were started for it are stopped.
 result<void, application_error> start_application(const std::string& name);
 /// Stops one that no running application needs.
 result<void, application_error> stop_application(const std::string& name);

@@ -122,7 +122,7 @@ public:
         using request = start_request<kept>;
         call_message* first = new_message<typed_call<request>>(
             start_request_type<T, kept>,
-            request{{start_name(name_, more ? more->name : nullptr), heirloom::self()},
+            request{{start_name(name_, more ? more->name : nullptr), heirloom::self(), true},
                     {std::shared_ptr<const std::tuple<A...>>(self, &args_)}});
         message_ptr guard(first);
         auto* core = new typename behaviour_of<T>::driver;
@@ -239,11 +239,12 @@ public:
     /// Restarts that this child has for itself, beside the supervisor's intensity: when they are used up, the
     /// child stays stopped and the supervisor goes on.
     child_spec& budget(const restart_intensity& limit);
-    /// The name, kept by a registry or another keeper, that it has while it runs: a via<T>.
+    /// The name, kept by a registry or another keeper, that it has while it runs: a via<T>. Throws bad_argument if the child is
+    /// not a T; where `child<T>` is seen that is an error of the compiler's.
     template <class Via>
         requires requires(const Via& v) { v.keeper(); }
     child_spec& name(const Via& name) {
-        return named(name.keeper());
+        return named(name.keeper(), detail::identity_of<typename Via::server_type>);
     }
 
     const std::string& id() const noexcept { return data_->id; }
@@ -268,13 +269,43 @@ private:
         return *data_;
     }
     detail::child_data::extras& own_extras();
-    child_spec& named(std::shared_ptr<const name_keeper> keeper);
+    child_spec& named(std::shared_ptr<const name_keeper> keeper, const detail::server_identity& of);
     std::shared_ptr<detail::child_data> data_;
+};
+
+/// The specification of a child that is known to run a T: a child_spec, of which nothing is left out when it is used as one.
+template <class T>
+class child_of : public child_spec {
+public:
+    using child_spec::budget;
+    using child_spec::child_spec;
+    using child_spec::delay;
+    using child_spec::id;
+    using child_spec::restart;
+    using child_spec::shutdown;
+    using child_spec::significant;
+    using child_spec::type;
+
+    child_of& restart(restart_type when) { return child_spec::restart(when), *this; }
+    child_of& shutdown(duration limit) { return child_spec::shutdown(limit), *this; }
+    child_of& shutdown(brutal_kill_t) { return child_spec::shutdown(brutal_kill), *this; }
+    child_of& significant(bool on = true) { return child_spec::significant(on), *this; }
+    child_of& type(child_type t) { return child_spec::type(t), *this; }
+    child_of& id(std::string name) { return child_spec::id(std::move(name)), *this; }
+    child_of& delay(const back_off& how) { return child_spec::delay(how), *this; }
+    child_of& budget(const restart_intensity& limit) { return child_spec::budget(limit), *this; }
+    template <class Via>
+        requires requires(const Via& v) { v.keeper(); }
+    child_of& name(const Via& name) {
+        static_assert(std::is_same_v<typename Via::server_type, T>,
+                      "heirloom: this name stands for a server of another class than the child's");
+        return child_spec::name(name), *this;
+    }
 };
 
 namespace detail {
 template <class T, class... A>
-child_spec make_child(std::string id, atom name, A&&... args) {
+child_of<T> make_child(std::string id, atom name, A&&... args) {
     static_assert(
         (std::is_copy_constructible_v<stored_t<A>> && ...),
         "heirloom: a child is constructed again at every restart, so its arguments are kept and "
@@ -285,37 +316,37 @@ child_spec make_child(std::string id, atom name, A&&... args) {
             "heirloom: the server has no constructor for these start arguments (passed as const&)");
         (check_sendable<stored_t<A>>(), ...);
         if constexpr (std::is_constructible_v<T, const stored_t<A>&...>) {
-            child_spec spec(std::make_shared<server_child<T, stored_t<A>...>>(
+            child_of<T> spec(std::make_shared<server_child<T, stored_t<A>...>>(
                 std::move(id), name, std::forward<A>(args)...));
             if constexpr (is_supervisor<T>) spec.type(child_type::supervisor);
             return spec;
         }
     }
-    return child_spec(nullptr);
+    return child_of<T>(nullptr);
 }
 }  // namespace detail
 
 /// A child that runs a T, made of the arguments at every start; they are kept as they are and given as const&.
 /// With a server_name, that is both the registered name and the id; else the first argument is the id.
 template <class T, class... A>
-[[nodiscard]] child_spec child(server_name<T> name, A&&... args) {
+[[nodiscard]] child_of<T> child(server_name<T> name, A&&... args) {
     return detail::make_child<T>(std::string(name.name().text()), name.name(),
                                  std::forward<A>(args)...);
 }
 template <class T, class... A>
-[[nodiscard]] child_spec child(std::string id, A&&... args) {
+[[nodiscard]] child_of<T> child(std::string id, A&&... args) {
     return detail::make_child<T>(std::move(id), atom(), std::forward<A>(args)...);
 }
 /// Without an id: for a dynamic supervisor, which needs none.
 template <class T>
-[[nodiscard]] child_spec child() {
+[[nodiscard]] child_of<T> child() {
     return detail::make_child<T>(std::string(), atom());
 }
 
 /// The one specification of a simple_one_for_one supervisor whose start_child gives each child further arguments:
 /// child_template<room, std::string>("room", lobby) makes room(lobby, name) by start_child(sup, name).
 template <class T, class... Extra, class... A>
-[[nodiscard]] child_spec child_template(std::string id, A&&... args) {
+[[nodiscard]] child_of<T> child_template(std::string id, A&&... args) {
     static_assert(((std::is_copy_constructible_v<detail::stored_t<A>> && ...) && ... &&
                    std::is_copy_constructible_v<Extra>),
                   "heirloom: a child is constructed again at every restart, so its arguments are "
@@ -324,7 +355,7 @@ template <class T, class... Extra, class... A>
     static_assert(
         std::is_constructible_v<T, const detail::stored_t<A>&..., const Extra&...>,
         "heirloom: the server has no constructor for these start arguments (passed as const&)");
-    return child_spec(
+    return child_of<T>(
         std::make_shared<detail::server_template<T, std::tuple<Extra...>, detail::stored_t<A>...>>(
             std::move(id), std::forward<A>(args)...));
 }

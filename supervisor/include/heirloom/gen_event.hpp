@@ -12,12 +12,22 @@
 
 // An event manager is a process that hands each event to its handlers, in the order they were added (OTP: gen_event).
 // A handler is a class with a public `void handle_event(const Event&)`, and for requests handle_call as in a server; its
-// destructor cleans up. A handler that throws is taken out and reported; the manager and the others go on.
+// destructor cleans up. A handle_event that returns bool takes its handler out by `false`. A handler that throws is taken out
+// and reported, whatever it throws; the manager and the others go on.
 
 namespace heirloom {
 
 template <class Event>
 class event_manager;
+
+/// What the owner of a handler (add_linked_handler) is told when that is gone: `normal` if it was deleted or left by itself,
+/// {swapped, ...} if another took its place, the manager's reason if that ended, else what it failed with.
+struct handler_gone {
+    pid manager;
+    std::string handler;  // its class, as the source spells it
+    atom id;
+    exit_reason reason;
+};
 
 namespace detail {
 
@@ -25,26 +35,36 @@ template <class Event>
 struct event_handler {
     event_handler(const server_identity* what, atom name) : identity(what), id(name) {}
     virtual ~event_handler() = default;
-    virtual void on_event(const Event& e) = 0;
+    /// False: it wants to go.
+    virtual bool on_event(const Event& e) = 0;
     const server_identity* identity;
     atom id;
-    monitor_ref owner;
+    pid owner;
+    monitor_ref watch;  // of the owner
 };
 template <class Event, class H>
 struct typed_event_handler final : event_handler<Event> {
     template <class... A>
     explicit typed_event_handler(atom name, A&&... args)
         : event_handler<Event>(&identity_of<H>, name), object(std::forward<A>(args)...) {}
-    void on_event(const Event& e) override { object.handle_event(e); }
+    bool on_event(const Event& e) override {
+        if constexpr (std::is_same_v<decltype(object.handle_event(e)), bool>)
+            return object.handle_event(e);
+        else
+            return object.handle_event(e), true;
+    }
     H object;
 };
 
 template <class Event>
 struct add_handler_request {
-    using reply = bool;
+    using reply = result<bool, call_error>;
     const server_identity* identity;
     atom id;
     pid owner;
+    // Of the one whose place it takes, if there is such a one; null: none.
+    const server_identity* instead_of;
+    atom instead_of_id;
     std::unique_ptr<event_handler<Event>> (*make)(void* args, atom id);
     std::shared_ptr<void> args;
 };
@@ -81,18 +101,34 @@ public:
     using info = handles<down>;
     using handler = detail::event_handler<Event>;
 
-    bool handle_call(detail::add_handler_request<Event> r) {
-        if (find(r.identity, r.id) != handlers_.end()) return false;
-        auto made = r.make(r.args.get(), r.id);
-        if (r.owner) made->owner = monitor(r.owner);
-        handlers_.push_back(std::move(made));
+    result<bool, call_error> handle_call(detail::add_handler_request<Event> r) {
+        const auto old =
+            r.instead_of != nullptr ? find(r.instead_of, r.instead_of_id) : handlers_.end();
+        const auto same = find(r.identity, r.id);
+        if (same != handlers_.end() && same != old) return false;
+        std::unique_ptr<handler> made;
+        try {
+            made = r.make(r.args.get(), r.id);
+        } catch (...) {
+            // Its constructor failed: that is the asker's failure.
+            return failure(call_error{detail::caught_reason(), self(), r.identity->name});
+        }
+        if (r.owner) {
+            made->owner = r.owner;
+            made->watch = monitor(r.owner);
+        }
+        if (old == handlers_.end()) {
+            handlers_.push_back(std::move(made));
+        } else {
+            auto gone = std::exchange(*old, std::move(made));
+            farewell(*gone, exit_reason("swapped"_a, atom::intern(r.identity->name)));
+        }
         return true;
     }
     bool handle_call(detail::delete_handler_request r) {
         const auto found = find(r.identity, r.id);
         if (found == handlers_.end()) return false;
-        if ((*found)->owner) demonitor((*found)->owner, flush);
-        handlers_.erase(found);
+        take_out(found, reason::normal);
         return true;
     }
     std::vector<std::string> handle_call(detail::which_handlers_request) {
@@ -111,9 +147,9 @@ public:
         try {
             return static_cast<detail::typed_event_handler<Event, H>&>(**found).object.handle_call(
                 std::move(r.request));
-        } catch (const std::exception& e) {
-            const exit_reason why = exit_reason::crash("", e.what());
-            take_out(found, e.what());
+        } catch (...) {
+            const exit_reason why = detail::caught_reason();
+            take_out(found, why);
             return failure(call_error{why, self(), detail::type_name<R>()});
         }
     }
@@ -121,7 +157,10 @@ public:
     void handle_cast(detail::event_notice<Event> e) { tell(e.event); }
     /// A handler goes with the process it was added for.
     void handle_info(down d) {
-        std::erase_if(handlers_, [&](const auto& h) { return h->owner == d.ref; });
+        std::erase_if(handlers_, [&](const auto& h) { return h->watch == d.ref; });
+    }
+    void terminate(const exit_reason& why) {
+        for (const auto& h : handlers_) farewell(*h, why);
     }
 
 private:
@@ -132,59 +171,85 @@ private:
     }
     void tell(const Event& e) {
         for (std::size_t i = 0; i < handlers_.size();) {
+            const auto at = handlers_.begin() + static_cast<std::ptrdiff_t>(i);
             try {
-                handlers_[i]->on_event(e);
-                ++i;
-            } catch (const std::exception& error) {
-                take_out(handlers_.begin() + static_cast<std::ptrdiff_t>(i), error.what());
+                if ((*at)->on_event(e))
+                    ++i;
+                else
+                    take_out(at, reason::normal);
+            } catch (...) {
+                take_out(at, detail::caught_reason());
             }
         }
     }
-    void take_out(typename list::iterator h, const char* why) {
-        log({.level = log_level::error,
-             .event = "handler_removed",
-             .about = self(),
-             .text =
-                 "event handler " + std::string((*h)->identity->name) + " is taken out: " + why});
+    void take_out(typename list::iterator h, const exit_reason& why) {
+        const auto gone = std::move(*h);
         handlers_.erase(h);
+        if (!why.is_orderly())
+            log({.level = log_level::error,
+                 .event = "handler_removed",
+                 .about = self(),
+                 .text = "event handler " + std::string(gone->identity->name) +
+                         " is taken out: " + to_string(why)});
+        farewell(*gone, why);
+    }
+    void farewell(const handler& gone, const exit_reason& why) {
+        if (!gone.owner) return;
+        demonitor(gone.watch, flush);
+        try_send(gone.owner, handler_gone{self(), std::string(gone.identity->name), gone.id, why});
     }
     list handlers_;
 };
 
-/// Adds a handler H made of the arguments, in the manager. False if one with this id is there already.
+namespace detail {
+/// Whose end takes the handler out again, and whose place it takes: nobody's if empty.
+struct handler_place {
+    pid owner = {};
+    const server_identity* instead_of = nullptr;
+    atom instead_of_id = {};
+};
+template <class H, class Event, class... A>
+bool place_handler(server<event_manager<Event>> to, const handler_place& where, atom id,
+                   A&&... args) {
+    using kept = std::tuple<stored_t<A>...>;
+    static_assert(std::is_constructible_v<H, stored_t<A>&&...>,
+                  "heirloom: the event handler has no constructor for these arguments");
+    auto added =
+        call(to, add_handler_request<Event>{
+                     &identity_of<H>, id, where.owner, where.instead_of, where.instead_of_id,
+                     [](void* p, atom name) -> std::unique_ptr<event_handler<Event>> {
+                         return std::apply(
+                             [&](auto&... a) {
+                                 return std::make_unique<typed_event_handler<Event, H>>(
+                                     name, std::move(a)...);
+                             },
+                             *static_cast<kept*>(p));
+                     },
+                     std::make_shared<kept>(std::forward<A>(args)...)});
+    if (!added) added.error().raise();
+    return *added;
+}
+}  // namespace detail
+
+/// Adds a handler H made of the arguments, in the manager. False if one with this id is there already. Throws call_failed if
+/// its constructor does.
 template <class H, class Event, class... A>
 bool add_handler(server<event_manager<Event>> to, atom id, A&&... args) {
-    using kept = std::tuple<detail::stored_t<A>...>;
-    return call(to, detail::add_handler_request<Event>{
-                        &detail::identity_of<H>,
-                        id,
-                        {},
-                        [](void* p, atom name) -> std::unique_ptr<detail::event_handler<Event>> {
-                            return std::apply(
-                                [&](auto&... a) {
-                                    return std::make_unique<detail::typed_event_handler<Event, H>>(
-                                        name, std::move(a)...);
-                                },
-                                *static_cast<kept*>(p));
-                        },
-                        std::make_shared<kept>(std::forward<A>(args)...)});
+    return detail::place_handler<H>(to, {}, id, std::forward<A>(args)...);
 }
-/// The same, for as long as the caller lives.
+/// The same, for as long as the caller lives; when the handler goes before, the caller gets a handler_gone.
 template <class H, class Event, class... A>
 bool add_linked_handler(server<event_manager<Event>> to, atom id, A&&... args) {
-    using kept = std::tuple<detail::stored_t<A>...>;
-    return call(to, detail::add_handler_request<Event>{
-                        &detail::identity_of<H>, id, self(),
-                        [](void* p, atom name) -> std::unique_ptr<detail::event_handler<Event>> {
-                            return std::apply(
-                                [&](auto&... a) {
-                                    return std::make_unique<detail::typed_event_handler<Event, H>>(
-                                        name, std::move(a)...);
-                                },
-                                *static_cast<kept*>(p));
-                        },
-                        std::make_shared<kept>(std::forward<A>(args)...)});
+    return detail::place_handler<H>(to, {.owner = self()}, id, std::forward<A>(args)...);
 }
+/// Adds a New in the place of an Old, no event between the two; at the end if there is no such Old.
+template <class Old, class New, class Event, class... A>
+bool swap_handler(server<event_manager<Event>> in, atom old_id, atom new_id, A&&... args) {
+    return detail::place_handler<New>(
+        in, {.instead_of = &detail::identity_of<Old>, .instead_of_id = old_id}, new_id,
+        std::forward<A>(args)...);
+}
+/// Takes a handler out. False if it is not there.
 template <class H, class Event>
 bool delete_handler(server<event_manager<Event>> from, atom id = {}) {
     return call(from, detail::delete_handler_request{&detail::identity_of<H>, id});

@@ -65,7 +65,7 @@ public:
         Key key;
     };
     struct drop {
-        using reply = void;
+        using reply = std::size_t;  // how many went
         Key key;
         heirloom::pid who;
         std::function<bool(const Value&)> matches;
@@ -119,22 +119,26 @@ public:
         const auto found = by_key_.find(f.key);
         return found == by_key_.end() ? std::vector<entry>() : found->second;
     }
-    void handle_call(drop d) { erase(d.key, d.who, d.matches); }
+    void handle_call(drop d, reply_to<std::size_t> client) {
+        serve(std::move(client), [&] { return erase(d.key, d.who, d.matches); });
+    }
     void handle_cast(leave l) { erase(l.key, l.who, {}); }
     std::vector<Key> handle_call(keys_of k) {
         const auto found = by_process_.find(k.who);
         return found == by_process_.end() ? std::vector<Key>() : found->second;
     }
     std::size_t handle_call(size) { return size_; }
-    std::optional<std::pair<Value, Value>> handle_call(change c) {
-        const auto found = by_key_.find(c.key);
-        if (found == by_key_.end() || !unique_) return std::nullopt;
-        for (auto& [who, value] : found->second) {
-            if (who != c.who) continue;
-            Value fresh = c.f(value);
-            return std::pair<Value, Value>{fresh, std::exchange(value, fresh)};
-        }
-        return std::nullopt;
+    void handle_call(change c, reply_to<typename change::reply> client) {
+        serve(std::move(client), [&]() -> typename change::reply {
+            const auto found = by_key_.find(c.key);
+            if (found == by_key_.end() || !unique_) return std::nullopt;
+            for (auto& [who, value] : found->second) {
+                if (who != c.who) continue;
+                Value fresh = c.f(value);
+                return std::pair<Value, Value>{fresh, std::exchange(value, fresh)};
+            }
+            return std::nullopt;
+        });
     }
     void handle_call(put_meta m) { meta_[m.name] = m.value; }
     std::optional<std::string> handle_call(get_meta m) {
@@ -148,17 +152,34 @@ public:
     }
 
 private:
-    void erase(const Key& key, heirloom::pid who,
-               const std::function<bool(const Value&)>& matches) {
+    /// Answers what `work` returns. What the asker's own function throws is the asker's failure, not everybody's.
+    template <class R, class F>
+    void serve(reply_to<R> client, F work) {
+        try {
+            R answer = work();  // first: it may throw
+            reply(std::move(client), std::move(answer));
+        } catch (...) {
+            reply_failed(std::move(client), detail::caught_reason());
+        }
+    }
+    std::size_t erase(const Key& key, heirloom::pid who,
+                      const std::function<bool(const Value&)>& matches) {
         const auto found = by_key_.find(key);
-        if (found == by_key_.end()) return;
-        std::erase_if(found->second, [&](const entry& e) {
-            if (e.first != who || (matches && !matches(e.second))) return false;
+        if (found == by_key_.end()) return 0;
+        // All are asked first: `matches` may throw.
+        std::vector<bool> goes;
+        goes.reserve(found->second.size());
+        for (const auto& [process, value] : found->second)
+            goes.push_back(process == who && (!matches || matches(value)));
+        std::size_t at = 0;
+        const auto gone = std::erase_if(found->second, [&](const entry& e) {
+            if (!goes[at++]) return false;
             forget(key, who);
             tell(false, key, who, e.second);
             return true;
         });
         if (found->second.empty()) by_key_.erase(found);
+        return gone;
     }
     void forget(const Key& key, heirloom::pid who) {
         --size_;
@@ -205,7 +226,7 @@ void unregister_key(server_name<registry<K, V>> in, std::type_identity_t<K> key)
 /// Those of them whose value matches.
 template <class K, class V>
 void unregister_match(server_name<registry<K, V>> in, std::type_identity_t<K> key,
-                      std::function<bool(const V&)> matches) {
+                      std::type_identity_t<std::function<bool(const V&)>> matches) {
     call(in, typename registry<K, V>::drop{std::move(key), self(), std::move(matches)});
 }
 /// Calls f(process, value) here for each entry of the key.

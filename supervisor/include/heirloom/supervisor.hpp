@@ -106,6 +106,11 @@ class supervision;
 struct retry_child {
     std::uint64_t serial;
 };
+/// Told to its supervisor by one that ends without having stopped its children: they end by its exit, a little later.
+struct orphans {
+    pid supervisor;
+    std::vector<pid> left;
+};
 struct start_child_request {
     using reply = result<started_child, child_error>;
     child_spec spec;
@@ -190,7 +195,7 @@ public:
     explicit supervisor(Init init, A... args) : supervisor(init(std::move(args)...)) {}
     ~supervisor();
 
-    using info = handles<exit_signal, detail::retry_child>;
+    using info = handles<exit_signal, detail::retry_child, detail::orphans>;
     detail::start_child_request::reply handle_call(detail::start_child_request r);
     detail::start_like_request::reply handle_call(detail::start_like_request r);
     detail::child_verb_request::reply handle_call(detail::child_verb_request r);
@@ -200,6 +205,7 @@ public:
     pid handle_call(detail::find_child_request r);
     void handle_info(exit_signal e);
     void handle_info(detail::retry_child r);
+    void handle_info(detail::orphans o);
     /// Stops the children in reverse order; waits.
     void stop_children();
 
@@ -249,8 +255,7 @@ private:
 result<started_child, child_error> start_child(supervisor_ref sup, child_spec spec);
 /// Of a simple_one_for_one supervisor: one more child; the arguments are those its child_template names.
 template <class... A>
-    requires(sizeof...(A) == 0 ||
-             !std::is_same_v<std::tuple<std::decay_t<A>...>, std::tuple<child_spec>>)
+    requires(sizeof...(A) != 1 || !(std::is_base_of_v<child_spec, std::decay_t<A>> && ...))
 result<started_child, child_error> start_child(supervisor_ref sup, A&&... extra) {
     std::any packed;
     if constexpr (sizeof...(A) > 0) {

@@ -60,9 +60,9 @@ void handle_system(server_core& core, message* m) {
     try {
         answer_call(request,
                     answer_of<R>([&]() -> decltype(auto) { return request->payload(core); }));
-    } catch (const std::exception& e) {
+    } catch (...) {
         // The server lives on, its state unchanged; only who asked is told.
-        fail_call(request, exit_reason("callback_failed"_a, exit_reason::crash("", e.what())));
+        fail_call(request, exit_reason("callback_failed"_a, caught_reason()));
     }
 }
 template <class F, const server_identity* Identity>

@@ -57,7 +57,8 @@ struct start_ack {
 /// What every start request says beside the arguments of the constructor.
 struct start_common {
     start_name name;
-    pid parent;  // whose exit ends this server; empty if not linked
+    pid parent;               // whose exit ends this server; empty if not linked
+    bool supervised = false;  // the parent is a supervisor
 };
 
 /// Thrown by ignore_start(); not a std::exception.
@@ -129,6 +130,7 @@ public:
 
     /// The name it was started with; known while the constructor runs.
     atom given_name() const noexcept { return starting_ ? common_->name.name : atom(); }
+    bool supervised() const noexcept { return starting_ && common_->supervised; }
 
     // --- Looking in: sys.hpp ---
     sys_state& sys();
@@ -193,6 +195,10 @@ private:
     exit_reason why_;
     std::unique_ptr<server_extras> extras_;
 };
+
+/// Why the exception being handled would end the process, for those who go on instead. A kill is not theirs to stop: it is
+/// thrown on. Requires: called in a catch block.
+exit_reason caught_reason();
 
 /// The server that the running process is. Throws `bad_argument` if it is none.
 server_core& running_server(const char* function);

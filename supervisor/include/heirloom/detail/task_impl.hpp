@@ -107,6 +107,18 @@ auto start_task_under(supervisor_ref under, task_tie tie, F&& f, A&&... args) {
 
 void check_task_owner(pid owner, bool valid, const char* function);
 
+/// Takes the task's result out of the mailbox.
+template <class R>
+auto when_finished(const task<R>& t) {
+    return when([ref = t.answer()](const task_value<R>& v) { return v.ref == ref; },
+                [](task_value<R>&& v) -> std::optional<task_end<R>> {
+                    if constexpr (std::is_void_v<R>)
+                        return task_end<R>();
+                    else
+                        return task_end<R>(std::move(v.value));
+                });
+}
+
 template <class R>
 std::optional<task_end<R>> wait_for_task(task<R>& t, time_point deadline) {
     check_task_owner(t.owner(), static_cast<bool>(t), "await");
@@ -114,14 +126,7 @@ std::optional<task_end<R>> wait_for_task(task<R>& t, time_point deadline) {
     const duration left = deadline == time_point::max()
                               ? forever
                               : std::max(duration::zero(), deadline - runtime_clock::now());
-    const reference ref = t.answer();
-    end got = receive(when([ref](const task_value<R>& v) { return v.ref == ref; },
-                           [](task_value<R>&& v) -> end {
-                               if constexpr (std::is_void_v<R>)
-                                   return end(task_end<R>());
-                               else
-                                   return end(task_end<R>(std::move(v.value)));
-                           }),
+    end got = receive(when_finished(t),
                       when(t.watch(),
                            [](const down& d) -> end {
                                return end(task_end<R>(failure(task_error{d.reason, d.from})));
@@ -141,18 +146,10 @@ template <class R>
 std::optional<task_end<R>> stop_task(task<R>& t, duration limit, bool at_once) {
     check_task_owner(t.owner(), static_cast<bool>(t), "shutdown");
     if (auto done = wait_for_task(t, runtime_clock::now())) return done;
-    const reference ref = t.answer();
     const exit_reason why = end_task(t.pid(), t.watch(), t.linked(), limit, at_once);
     using end = std::optional<task_end<R>>;
     // It may have finished while it was told to stop.
-    end got = receive(when([ref](const task_value<R>& v) { return v.ref == ref; },
-                           [](task_value<R>&& v) -> end {
-                               if constexpr (std::is_void_v<R>)
-                                   return end(task_end<R>());
-                               else
-                                   return end(task_end<R>(std::move(v.value)));
-                           }),
-                      after(duration::zero(), []() -> end { return end(); }));
+    end got = receive(when_finished(t), after(duration::zero(), []() -> end { return end(); }));
     const pid process = t.pid();
     t.forget();
     if (got) return got;
