@@ -61,6 +61,9 @@ table_core* table_core::create(const table_type& type, const table_options& opti
     contents_ptr rows = make(seed);
     rows->reaper = tables.reaper();
     if (options.access == ets::access::public_) rows->prepare_sharing();
+    if (options.keep && !(options.named && options.name))
+        throw bad_table_argument(verb, "a table",
+                                 "that is kept is claimed by its name, and has none");
 
     table_ref table(new table_core(type));
     table_core& core = *table;
@@ -69,6 +72,7 @@ table_core* table_core::create(const table_type& type, const table_options& opti
     core.seed_ = seed;
     core.name_ = options.name;
     core.named_ = options.named && options.name;
+    if (options.keep) core.trustee_ = tables.reaper();
     heirloom::detail::message_ptr legacy;
     if (options.heir.to && is_alive(options.heir.to)) {
         legacy = make_transfer(core, owner, options.heir.data);
@@ -186,6 +190,13 @@ void table_core::settle(pid owner, const exit_reason&) noexcept {
         heirloom::detail::message_deleter()(legacy);
         guard.lock();
     }
+    if (open() && trustee_ && trustee_ != owner) {
+        const pid next = trustee_;
+        move_to(next);
+        guard.unlock();
+        if (heirloom::detail::adopt(next, *this)) return;
+        guard.lock();  // the runtime is ending
+    }
     if (open()) {
         close_gate();
         guard.unlock();
@@ -194,6 +205,47 @@ void table_core::settle(pid owner, const exit_reason&) noexcept {
         guard.unlock();
     }
     release();
+}
+
+table_core* table_core::claim(const table_type& type, const table_options& options,
+                              const char* verb) {
+    heirloom::detail::refuse_in_callback(verb);
+    heirloom::detail::safe_point();
+    const pid claimer = self();
+    const table_ref table = options.name && options.named ? find_table(options.name) : table_ref();
+    if (table == table_ref()) return nullptr;
+    table_core& core = *table;
+    pid trustee;
+    {
+        std::lock_guard guard(core.meta_);
+        trustee = core.trustee_;
+        // relaxed, under meta_
+        if (!trustee || core.owner_.load(std::memory_order_relaxed) != trustee.bits())
+            return nullptr;
+    }
+    if (core.type_ != &type)
+        throw wrong_table_type(verb, core.label(), describe_type(type), describe_type(*core.type_));
+    // Detached first, as in give_away(): who gets it out of the trustee's estate has it.
+    if (!heirloom::detail::disown(trustee, core)) return nullptr;
+    bool alive;
+    {
+        std::lock_guard guard(core.meta_);
+        alive = (core.gate_.load(std::memory_order_relaxed) & gate::alive) != 0;  // under meta_
+        if (alive) core.move_to(claimer);
+        if (!options.keep) core.trustee_ = {};
+    }
+    if (!alive) {        // a stranger deletes it, which a public table allows
+        core.release();  // the estate's share, as in give_away()
+        return nullptr;
+    }
+    if (!heirloom::detail::adopt(claimer, core)) {
+        // As in create(): only an ending runtime gets here.
+        core.settle(claimer, reason::shutdown);
+        throw no_such_table(verb, core.label());
+    }
+    core.set_options({.access = options.access, .heir = options.heir});
+    core.hold();  // the caller's
+    return &core;
 }
 
 bool table_core::delete_table(const char* verb) {
@@ -347,6 +399,7 @@ std::optional<table_info> table_core::info() const {
     info.name = name_;
     info.named = named_;
     info.owner = pid::from_bits(owner_.load(std::memory_order_relaxed));
+    if (info.owner == trustee_) info.owner = {};
     info.heir = heir_;
     info.kind = type_->kind;
     info.access = access_;

@@ -136,6 +136,46 @@ TEST_P(dont_lose, survives_two_thousand_kills_at_random_moments) {
         << "the clients were hardly ever answered";
 }
 
+// Not the counter alone: whoever keeps its table, and whoever supervises both, may die with it, at once.
+TEST_P(dont_lose, survives_the_death_of_all_who_know_the_table) {
+    quiet_clog quiet;
+    const variant* v = &the();
+    runtime rt({.workers = workers(), .log = no_log()});
+    const int rounds = static_cast<int>(scaled(200));
+    const auto body = [&] {
+        trap_exit(true);
+        auto sup = v->start(1'000'000);
+        const auto next_answer = [&] {
+            for (;;)
+                if (const long n = v->increment(5s); n >= 0) return n;
+        };
+        long last = next_answer();
+        for (int i = 0; i < rounds; ++i) {
+            if (i % 4 == 3) {
+                const auto watch = monitor(pid(sup));
+                exit(pid(sup), reason::kill);
+                receive(when(watch, [](down) {}));
+                for (;;) {  // until what it leaves behind has ended
+                    try {
+                        sup = v->start(1'000'000);
+                        break;
+                    } catch (const error&) {
+                        yield();
+                    }
+                }
+            } else {
+                for (const auto& c : which_children(sup))
+                    if (c.pid) exit(c.pid, reason::kill);
+            }
+            const long n = next_answer();
+            require(n == last + 1, "after " + std::to_string(last) + " came " + std::to_string(n));
+            last = n;
+        }
+        stop(sup);
+    };
+    EXPECT_TRUE(holds_inside(rt, body));
+}
+
 // The order of events that broke the Elixir original: the counter has its name, a call comes before the table does.
 TEST_P(dont_lose, a_call_cannot_overtake_the_table) {
     quiet_clog quiet;

@@ -265,6 +265,10 @@ protected:
                       "heirloom: the values of a bag can be compared with ==");
     }
 
+    static table_ref claimed_or_made(const table_options& options) {
+        return table_ref(table_core::claim_or_create(Derived::table_type_of, options, &make_rows));
+    }
+
 private:
     static contents_ptr make_rows(std::uint64_t seed) {
         return own_contents(std::make_unique<rows_type>(seed));
@@ -476,6 +480,10 @@ public:
     /// Makes a table that the running process owns. Throws name_taken, not_in_process.
     explicit bag(const table_options& options) : base(options) {}
     static bag create(const table_options& options = {}) { return bag(options); }
+    /// As set::claim_or_create.
+    static bag claim_or_create(const table_options& options) {
+        return bag(base::claimed_or_made(options));
+    }
 
 private:
     explicit bag(detail::table_ref ref) noexcept : base(std::move(ref)) {}
@@ -497,6 +505,10 @@ public:
     explicit duplicate_bag(const table_options& options) : base(options) {}
     static duplicate_bag create(const table_options& options = {}) {
         return duplicate_bag(options);
+    }
+    /// As set::claim_or_create.
+    static duplicate_bag claim_or_create(const table_options& options) {
+        return duplicate_bag(base::claimed_or_made(options));
     }
 
 private:

@@ -101,6 +101,10 @@ struct table_options {
     ets::heir heir = {};
     /// False: `name` is a label for info and printing only (OTP: no named_table).
     bool named = true;
+    /// When its owner ends and there is no living heir, the table is deleted (OTP); true: it stays, owned by nobody, until
+    /// somebody claims it by its name (`claim_or_create`) or its runtime ends. For what has to survive every process that
+    /// knows it, heirs and supervisors too. Until then its rows can be read, and written if it is public.
+    bool keep = false;
 };
 
 /// What `setopts` may change; what is absent stays. All or nothing.
@@ -120,6 +124,7 @@ struct table_info {
     std::uint64_t id = 0;
     atom name;
     bool named = false;
+    /// Empty: the table is kept for whoever claims it.
     pid owner;
     pid heir;
     ets::kind kind = ets::kind::set;

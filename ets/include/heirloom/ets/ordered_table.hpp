@@ -51,6 +51,10 @@ public:
     /// Makes a table that the running process owns. Throws name_taken, not_in_process.
     explicit ordered_set(const table_options& options) : base(options) {}
     static ordered_set create(const table_options& options = {}) { return ordered_set(options); }
+    /// As set::claim_or_create.
+    static ordered_set claim_or_create(const table_options& options) {
+        return ordered_set(base::claimed_or_made(options));
+    }
 
     // --- In order. A key need not be there to ask what follows it. ---
 

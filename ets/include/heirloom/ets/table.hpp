@@ -45,6 +45,12 @@ public:
     /// Makes a table that the running process owns. Throws name_taken, not_in_process.
     explicit set(const table_options& options) : base(options) {}
     static set create(const table_options& options = {}) { return set(options); }
+    /// The kept table of that name if its owner and its heirs have ended (table_options::keep), now the running process's,
+    /// with its rows and with these options; else a new one. Throws name_taken if the table has an owner, wrong_table_type,
+    /// not_in_process.
+    static set claim_or_create(const table_options& options) {
+        return set(base::claimed_or_made(options));
+    }
 
     // --- Going through the table, in an order that never changes: a walk meets every key that is there throughout
     // exactly once, whatever else is inserted or erased. ---

@@ -23,12 +23,13 @@ struct process_words {
 
 /// A base of the thread's context.
 struct thread_words {
-    process_words* running = nullptr;  // whose code is running; null also while a pool thread runs it
+    process_words* running =
+        nullptr;  // whose code is running; null also while a pool thread runs it
     // Of the worker that it drives: reductions left before others get a turn. `no_budget` in a thread that drives none, and
     // where membarrier is missing: there is no short way then (enter_quickly).
     std::int32_t* budget = &no_budget;
     std::int32_t no_budget = 0;
-    std::atomic<bool> inside{false};   // see inside.hpp; written by the thread, read by the watchdog
+    std::atomic<bool> inside{false};  // see inside.hpp; written by the thread, read by the watchdog
     std::atomic<bool> revoked{false};  // the reverse
 
     thread_words() = default;

@@ -40,6 +40,11 @@ struct table_type {
     std::string_view value;
 };
 
+inline std::string describe_type(const table_type& type) {
+    return std::string(to_string(type.kind)) + "<" + std::string(type.key) + ", " +
+           std::string(type.value) + ">";
+}
+
 /// The rows of a table. Destroyed by the reaper, slice by slice.
 class contents {
 public:
@@ -84,8 +89,18 @@ public:
     /// Makes a table owned by the running process and registers it. Throws not_in_process, name_taken.
     static table_core* create(const table_type& type, const table_options& options,
                               const char* verb, contents_ptr (*make)(std::uint64_t seed));
+    /// Makes the running process the owner of the kept table that has the options' name, with their access and heir. Null
+    /// if there is none, or somebody was faster. Throws wrong_table_type.
+    static table_core* claim(const table_type& type, const table_options& options,
+                             const char* verb);
     /// What a handle that names no table points to.
     static table_core& nowhere() noexcept;
+    static table_core* claim_or_create(const table_type& type, const table_options& options,
+                                       contents_ptr (*make)(std::uint64_t seed)) {
+        constexpr const char* verb = "claim_or_create";
+        table_core* kept = claim(type, options, verb);
+        return kept ? kept : create(type, options, verb, make);
+    }
 
     void hold() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
     void release() noexcept {
@@ -186,7 +201,8 @@ private:
     pid heir_;
     gift heir_data_;
     heirloom::detail::message* legacy_ =
-        nullptr;  // the transfer message for the heir, made in advance
+        nullptr;   // the transfer message for the heir, made in advance
+    pid trustee_;  // who holds the table when nobody is left to inherit it; none: it is deleted then
     std::uint64_t epoch_ = 0;
     std::uint64_t narrowings_ = 0;
     time_point fixed_since_;

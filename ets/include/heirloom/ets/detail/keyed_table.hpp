@@ -37,11 +37,6 @@ struct counter_step {
 
 namespace detail {
 
-inline std::string describe_type(const table_type& type) {
-    return std::string(to_string(type.kind)) + "<" + std::string(type.key) + ", " +
-           std::string(type.value) + ">";
-}
-
 /// By value where that is cheaper.
 template <class Hash, class K>
 struct lookup_argument {
@@ -369,6 +364,9 @@ protected:
     explicit keyed_table(const table_options& options)
         : handle(
               table_ref(table_core::create(Derived::table_type_of, options, "new", &make_rows))) {}
+    static table_ref claimed_or_made(const table_options& options) {
+        return table_ref(table_core::claim_or_create(Derived::table_type_of, options, &make_rows));
+    }
     static contents_ptr make_rows(std::uint64_t seed) {
         return own_contents(std::make_unique<Rows>(seed));
     }
