@@ -3,6 +3,7 @@
 import os
 import pathlib
 import platform
+import re
 import subprocess
 
 
@@ -23,6 +24,11 @@ def _processor():
 
 def _debian_version(package):
     return _first_line("dpkg-query", "-W", "-f", "${Version}", package)
+
+
+def name(described):
+    """A directory for its results: who is measured is always said."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{described['processor']} {described['cores']}".lower()).strip("-")
 
 
 def describe(contenders):
