@@ -85,8 +85,7 @@ std::map<std::string, floor_of> floors(const unit_costs& cost) {
         {"runtime/foreign_send", queued(1)},
         {"runtime/skynet", life(1)},
         {"runtime/yield", of().add(1, "register_switch").add(1, "branch_mispredict")},
-        // The message's line and its mailbox's, each way.
-        {"runtime/cross_core_round_trip", of().add(4, "line_transfer")},
+        {"runtime/cross_core_round_trip", of().add(2, "line_transfer")},
         {"runtime/timer_arm_cancel", of().add(1, "clock_read").add(1, "message_block")},
         {"runtime/whereis", one("load_l1")},
         {"runtime/call_with_backlog/messages:0", call()},

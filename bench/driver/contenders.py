@@ -85,9 +85,10 @@ def peers(build):
 class Heirloom:
     """Google Benchmark programs; which one holds a benchmark is asked once."""
 
-    name, package = "heirloom", None
+    package = None
 
-    def __init__(self, build):
+    def __init__(self, build, name="heirloom"):
+        self.name = name
         self._program_of = {}
         directory = build / "bench" / "heirloom"
         for program in sorted(directory.iterdir()) if directory.exists() else []:
@@ -103,9 +104,12 @@ class Heirloom:
         del scenario, workers
         return True
 
+    def _wanted(self, scenario, workers):
+        return scenario["heirloom"].format(workers=workers)
+
     def _benchmark(self, scenario, workers):
         """Its name, to which Google Benchmark adds suffixes such as /real_time."""
-        wanted = scenario["heirloom"].format(workers=workers)
+        wanted = self._wanted(scenario, workers)
         for benchmark in self._program_of:
             suffix = benchmark[len(wanted):]
             if benchmark.startswith(wanted) and re.fullmatch(
@@ -118,7 +122,7 @@ class Heirloom:
         # One batch of as many operations as everybody does, after a tenth of it to warm up.
         operations = {"HEIRLOOM_BENCH_N": _operations(scenario, quick)}
         # The number of operations is part of some names.
-        wanted = scenario["heirloom"].format(workers=workers)
+        wanted = self._wanted(scenario, workers)
         program = self._program_of[self._benchmark(scenario, workers)]
         done = _execute([program, "--benchmark_format=json", "--benchmark_min_time=0.001",
                          f"--benchmark_filter=^{re.escape(wanted)}(/(manual_time|iterations:[0-9]+))*$"], **operations)
@@ -139,3 +143,20 @@ class Heirloom:
         if "items_per_second" in result:
             real = 1e9 / result["items_per_second"]    # all of ours keep the real time
         return real / {"ns": 1, "ms": 1e6}[unit]
+
+
+class Alternative(Heirloom):
+    """What a program would do without us, measured inside our programs: a benchmark whose name ends in /<name> where ours
+    ends in /heirloom."""
+
+    def has(self, scenario, workers):
+        return scenario["heirloom"].endswith("/heirloom")
+
+    def _wanted(self, scenario, workers):
+        return super()._wanted(scenario, workers).removesuffix("heirloom") + self.name
+
+
+def everybody(build):
+    """Heirloom first."""
+    # std::map under a shared mutex, for ordered tables.
+    return [Heirloom(build), *peers(build), Alternative(build, "locked_map")]

@@ -354,6 +354,18 @@ class Programs(unittest.TestCase):
         with self.assertRaisesRegex(contenders.Failed, "no benchmark layer/x/workers:2"):
             self.heirloom().measure(ours, 2, False)
 
+    def test_an_alternative_stands_beside_ours(self):
+        self.script("bench/heirloom/program", """
+            if "--benchmark_list_tests" in sys.argv: print("layer/x/heirloom\\nlayer/x/locked_map/manual_time")
+            else:
+                asked = next(w for w in sys.argv if "filter" in w)
+                print('{"benchmarks": [{"time_unit": "ns", "real_time": %d}]}' % (2 if "locked_map" in asked else 1))""")
+        other = contenders.Alternative(self.build, "locked_map")
+        ours = scenario("x", heirloom="layer/x/heirloom")
+        self.assertTrue(other.has(ours, 1))
+        self.assertFalse(other.has(scenario("x", heirloom="layer/x"), 1))
+        self.assertEqual((contenders.Heirloom(self.build).measure(ours, 1, False), other.measure(ours, 1, False)), (1, 2))
+
     def bench(self, *words):
         """The whole program, on a build of scripts that know one benchmark."""
         self.script("bench/tools/calibration", """
@@ -419,8 +431,7 @@ class ThePlots(unittest.TestCase):
                 self.assertGreaterEqual(contrast(colour, ground), 3, f"{name} on {ground}")
 
     def test_every_contender_has_a_colour(self):
-        listed = [contenders.Heirloom(pathlib.Path("nowhere")), *contenders.peers(pathlib.Path("nowhere"))]
-        self.assertEqual({c.name for c in listed}, set(plots.COLOURS))
+        self.assertEqual({c.name for c in contenders.everybody(pathlib.Path("nowhere"))}, set(plots.COLOURS))
 
     def test_draw_bars_and_curves_without_a_ground(self):
         try:

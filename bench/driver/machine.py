@@ -38,7 +38,7 @@ def describe(contenders):
     return {
         "processor": _processor(),
         # Virtual cores may be hyperthreads of one physical core; nothing inside can tell.
-        "cores": f"{cores} {'virtual' if virtual else 'hardware'} threads",
+        "cores": f"{cores} {'virtual cores' if virtual else 'hardware threads'}",
         "kernel": platform.release().split("-")[0],
         "compiler": _first_line("c++", "--version"),
         "load_before": round(os.getloadavg()[0], 2),

@@ -9,7 +9,7 @@ from report import by_row, measured
 INK = "#808080"
 COLOURS = {
     "heirloom": "#e8590c", "erlang": "#b354b1", "go": "#1793ad", "caf": "#5b8c2a",
-    "boost.fiber": "#a67c00", "tbb": "#4f7cd6", "libcuckoo": "#868a8f",
+    "boost.fiber": "#a67c00", "tbb": "#4f7cd6", "libcuckoo": "#868a8f", "locked_map": "#c2486b",
 }
 
 
