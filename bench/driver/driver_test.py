@@ -308,6 +308,7 @@ class Programs(unittest.TestCase):
             """)
         self.assertTrue(peer.has(scenario("layer/x/rows:10"), 1))
         self.assertFalse(peer.has(scenario("layer/y"), 1))
+        self.assertFalse(peer.has(scenario("layer/x", alone=True), 1))
         self.assertEqual(peer.measure(scenario("layer/x"), 1, False), 1000)
         self.assertEqual(peer.measure(scenario("layer/x"), 1, True), 100)
 

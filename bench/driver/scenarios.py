@@ -13,6 +13,7 @@ floor       where it is no sum of the machine's units
 as_cheap_as     has to cost what that scenario of ours costs
 curve, at   a point of a growth curve
 slow        left out of a quick run
+alone       the peers take minutes to set it up, and are not asked
 """
 
 import json

@@ -4,6 +4,8 @@
 // is a program of its own, forked, because memory that an earlier one has touched would seem to cost nothing. The
 // counters of a benchmark: `bytes`, beside it `page_tables` (which resident memory does not include), and `seconds`.
 
+#include "support/operations.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -85,6 +87,7 @@ weighed in_a_fresh_program(Work work) {
 enum class share : std::uint8_t { of_one, of_all };
 
 inline void weigh(const char* name, std::int64_t n, weighed (*work)(std::int64_t), share counted) {
+    n = static_cast<std::int64_t>(operations_or(static_cast<std::uint64_t>(n)));
     benchmark::RegisterBenchmark(name, [=](benchmark::State& state) {
         while (state.KeepRunningBatch(n)) {
             const weighed result = in_a_fresh_program([&] { return work(n); });
