@@ -122,6 +122,12 @@ class TheScenarios(unittest.TestCase):
         self.assertEqual({g for s in quick for g in s["groups"]}, set(scenarios.GROUPS))
         self.assertFalse([s for s in quick if s.get("slow")])
 
+    def test_take_turns_by_group_where_time_may_run_out(self):
+        quick = scenarios.chosen(self.known, [], "", True)
+        turns = scenarios.in_turn(quick)
+        self.assertEqual(sorted(s["name"] for s in turns), sorted(s["name"] for s in quick))
+        self.assertEqual({s["groups"][0] for s in turns[:len(scenarios.GROUPS)]}, set(scenarios.GROUPS))
+
     def test_may_have_a_bar_for_each_number_of_workers(self):
         s = scenario("a", must={"1": 30, "2": 40})
         self.assertEqual([scenarios.must(s, 1), scenarios.must(s, 2)], [30, 40])

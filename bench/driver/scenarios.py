@@ -16,6 +16,7 @@ slow        left out of a quick run
 alone       the peers take minutes to set it up, and are not asked
 """
 
+import itertools
 import json
 import pathlib
 
@@ -33,6 +34,15 @@ def chosen(scenarios, groups, text, quick):
     wanted = set(groups or GROUPS)
     return [s for s in scenarios.values()
             if text in s["name"] and wanted & set(s["groups"]) and not (quick and s.get("slow"))]
+
+
+def in_turn(chosen):
+    """One of each group after another: should the time run out, every group has something to show."""
+    by_group = {}
+    for s in chosen:
+        by_group.setdefault(s["groups"][0], []).append(s)
+    turns = itertools.zip_longest(*by_group.values())
+    return [s for turn in turns for s in turn if s]
 
 
 def must(scenario, workers):
