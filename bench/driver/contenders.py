@@ -1,10 +1,11 @@
 """The contenders: what stands in the build directory, and how one is asked to run a scenario once."""
 
 import json
+import os
 import re
 import subprocess
 
-LIMIT_SECONDS = 120    # for one run of one program; beyond it the run is reported as failed
+LIMIT_SECONDS = 300    # for one run of one program; beyond it the run is reported as failed
 
 
 class Failed(Exception):
@@ -12,14 +13,23 @@ class Failed(Exception):
 
 
 class Absent(Exception):
-    """The contender has nothing of the kind."""
+    """The contender has nothing of the kind, or none of that size."""
 
 
-def _execute(command):
+def _execute(command, **environment):
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS)
+        return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS,
+                              env={**os.environ, **environment})
     except subprocess.TimeoutExpired as late:
         raise Failed(f"took more than {LIMIT_SECONDS} s") from late
+
+
+def _last_words(done):
+    return (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
+
+
+def _operations(scenario, quick):
+    return str(scenario["quick_n" if quick else "n"])
 
 
 class Peer:
@@ -27,20 +37,34 @@ class Peer:
 
     def __init__(self, name, artifact, command, package):
         self.name, self.artifact, self.command, self.package = name, artifact, command, package
+        self._scenarios = None
 
     def installed(self):
         return self.artifact.exists()
 
+    def has(self, scenario, workers):
+        """Asked once: which scenarios it knows, parameters apart."""
+        del workers
+        if scenario.get("alone"):
+            return False
+        if self._scenarios is None:
+            listing = _execute([word.format(workers=1) for word in self.command] + ["--list", "all"])
+            self._scenarios = set(listing.stdout.split())
+        bare = "/".join(part for part in scenario["name"].split("/") if ":" not in part)
+        return bare in self._scenarios
+
     def measure(self, scenario, workers, quick):
         words = [word.format(workers=workers) for word in self.command]
-        words += ["--scenario", scenario["name"], "--workers", str(workers)]
-        words += ["--n", str(scenario["quick_n" if quick else "n"])]
+        words += ["--scenario", scenario["name"], "--workers", str(workers), "--n", _operations(scenario, quick)]
         done = _execute(words)
         if done.returncode == 3:
             raise Absent
         if done.returncode != 0:
-            raise Failed((done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1])
-        return json.loads(done.stdout.splitlines()[-1])["ns_per_op"]
+            raise Failed("wrong answer" if '"check": false' in done.stdout else _last_words(done))
+        answer = json.loads(done.stdout.splitlines()[-1])
+        if answer["check"] is not True:
+            raise Failed("wrong answer")
+        return answer["ns_per_op"]
 
 
 def peers(build):
@@ -63,9 +87,10 @@ def peers(build):
 class Heirloom:
     """Google Benchmark programs; which one holds a benchmark is asked once."""
 
-    name, package = "heirloom", None
+    package = None
 
-    def __init__(self, build):
+    def __init__(self, build, name="heirloom"):
+        self.name = name
         self._program_of = {}
         directory = build / "bench" / "heirloom"
         for program in sorted(directory.iterdir()) if directory.exists() else []:
@@ -76,42 +101,64 @@ class Heirloom:
     def installed(self):
         return True
 
+    def has(self, scenario, workers):
+        """A benchmark of ours that is gone is an error, not a gap: measure() says so."""
+        del scenario, workers
+        return True
+
+    def _wanted(self, scenario, workers):
+        return scenario["heirloom"].format(workers=workers)
+
     def _benchmark(self, scenario, workers):
         """Its name, to which Google Benchmark adds suffixes such as /real_time."""
-        wanted = scenario["heirloom"].format(workers=workers)
+        wanted = self._wanted(scenario, workers)
         for benchmark in self._program_of:
             suffix = benchmark[len(wanted):]
             if benchmark.startswith(wanted) and re.fullmatch(
                 r"(/(real_time|manual_time|process_time|iterations:\d+|min_time:[\d.]+))*", suffix
             ):
                 return benchmark
-        raise Absent
+        raise Failed(f"there is no benchmark {wanted}")
 
     def measure(self, scenario, workers, quick):
-        benchmark = self._benchmark(scenario, workers)
-        command = [self._program_of[benchmark], "--benchmark_format=json",
-                   f"--benchmark_filter=^{re.escape(benchmark)}$"]
-        if quick:
-            command.append("--benchmark_min_time=0.1")
-        done = _execute(command)
+        # One batch of as many operations as everybody does, after a tenth of it to warm up.
+        operations = {"HEIRLOOM_BENCH_N": _operations(scenario, quick)}
+        # The number of operations is part of some names.
+        wanted = self._wanted(scenario, workers)
+        program = self._program_of[self._benchmark(scenario, workers)]
+        done = _execute([program, "--benchmark_format=json", "--benchmark_min_time=0.001",
+                         f"--benchmark_filter=^{re.escape(wanted)}(/(manual_time|iterations:[0-9]+))*$"], **operations)
         if done.returncode != 0:
-            raise Failed((done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1])
+            raise Failed(_last_words(done))
         result = json.loads(done.stdout)["benchmarks"][0]
         if result.get("error_occurred"):
             raise Failed(result.get("error_message", "wrong answer"))
-        return self._per_operation(benchmark, result, scenario)
+        return self._value(result, scenario["unit"])
 
     @staticmethod
-    def _per_operation(benchmark, result, scenario):
-        """An iteration may be many operations; then the benchmark says how many a second."""
-        if scenario["unit"] == "bytes":
+    def _value(result, unit):
+        """An iteration may be many operations; then the benchmark says how many a second, by the clock it was told to use."""
+        if unit == "bytes":
             return result["bytes"]    # a counter of that name
         scale = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}[result["time_unit"]]
         real = result["real_time"] * scale
-        if "items_per_second" not in result:
-            return real
-        # The rate counts the clock that the benchmark was told to use; we want the real one.
-        by_real_time = re.search(r"/(real|manual)_time\b", benchmark)
-        rated = real if by_real_time else result["cpu_time"] * scale
-        operations = result["items_per_second"] * rated / 1e9
-        return real / operations
+        if "items_per_second" in result:
+            real = 1e9 / result["items_per_second"]    # all of ours keep the real time
+        return real / {"ns": 1, "ms": 1e6}[unit]
+
+
+class Alternative(Heirloom):
+    """What a program would do without us, measured inside our programs: a benchmark whose name ends in /<name> where ours
+    ends in /heirloom."""
+
+    def has(self, scenario, workers):
+        return scenario["heirloom"].endswith("/heirloom")
+
+    def _wanted(self, scenario, workers):
+        return super()._wanted(scenario, workers).removesuffix("heirloom") + self.name
+
+
+def everybody(build):
+    """Heirloom first."""
+    # std::map under a shared mutex, for ordered tables.
+    return [Heirloom(build), *peers(build), Alternative(build, "locked_map")]

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import platform
+import re
 import subprocess
 
 
@@ -25,6 +26,11 @@ def _debian_version(package):
     return _first_line("dpkg-query", "-W", "-f", "${Version}", package)
 
 
+def name(described):
+    """A directory for its results: who is measured is always said."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{described['processor']} {described['cores']}".lower()).strip("-")
+
+
 def describe(contenders):
     virtual = "hypervisor" in pathlib.Path("/proc/cpuinfo").read_text()
     cores = os.cpu_count()
@@ -32,7 +38,7 @@ def describe(contenders):
     return {
         "processor": _processor(),
         # Virtual cores may be hyperthreads of one physical core; nothing inside can tell.
-        "cores": f"{cores} {'virtual' if virtual else 'hardware'} threads",
+        "cores": f"{cores} {'virtual cores' if virtual else 'hardware threads'}",
         "kernel": platform.release().split("-")[0],
         "compiler": _first_line("c++", "--version"),
         "load_before": round(os.getloadavg()[0], 2),

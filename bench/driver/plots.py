@@ -1,11 +1,15 @@
-"""Bars as SVG, one picture a group. Transparent, with mid-tone inks: readable on light and on dark."""
+"""SVG pictures: bars, one picture a group, and lines, one picture a growth curve. Transparent, in mid tones that stand out
+from white as from black."""
 
+import re
+
+import scenarios as described
 from report import by_row, measured
 
 INK = "#808080"
 COLOURS = {
-    "heirloom": "#d9480f", "erlang": "#a33ea1", "go": "#1c9ab5", "caf": "#5b8c2a",
-    "boost.fiber": "#b08900", "tbb": "#4f7cd6", "libcuckoo": "#8a8d93",
+    "heirloom": "#e8590c", "erlang": "#b354b1", "go": "#1793ad", "caf": "#5b8c2a",
+    "boost.fiber": "#a67c00", "tbb": "#4f7cd6", "libcuckoo": "#868a8f", "locked_map": "#c2486b",
 }
 
 
@@ -18,45 +22,85 @@ def draw(report, scenarios, directory):
     matplotlib.use("svg")
     matplotlib.rcParams.update({
         "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK,
-        "xtick.color": INK, "ytick.color": INK, "svg.fonttype": "none", "font.size": 9,
+        "xtick.color": INK, "ytick.color": INK, "svg.fonttype": "none", "svg.hashsalt": "heirloom", "font.size": 9,
     })
+    names = [c["name"] for c in report["contenders"]]
+    rows = {key: measured(row) for key, row in by_row(report["results"]).items() if measured(row)}
     files = []
-    for group in sorted({g for s in scenarios.values() for g in s["groups"]}):
-        rows = [(key, measured(row)) for key, row in by_row(report["results"]).items()
-                if group in scenarios[key[0]]["groups"] and scenarios[key[0]]["unit"] == "ns"]
-        rows = [(key, row) for key, row in rows if row]
-        if rows:
-            file = directory / f"{group}.svg"
-            _bars(rows, report, scenarios, file)
-            files.append(file)
+    for group in described.GROUPS:
+        shown = [(key, row) for key, row in rows.items()
+                 if group in scenarios[key[0]]["groups"] and scenarios[key[0]]["unit"] in ("ns", "bytes")]
+        if shown and group != "growth":
+            files.append(directory / f"{group}.svg")
+            _bars(shown, names, report["floors"], scenarios, files[-1])
+    for curve, points in curves_of(rows, scenarios).items():
+        files.append(directory / f"growth_{re.sub('[^a-z]+', '_', curve)}.svg")
+        _lines(curve, points, names, report["floors"], scenarios, files[-1])
     return files
 
 
-def _bars(rows, report, scenarios, file):
+def curves_of(rows, scenarios):
+    """Of each curve with more than one point: (at, scenario name, workers, row), in order."""
+    curves = {}
+    for (name, workers), row in rows.items():
+        if "curve" in scenarios[name]:
+            curves.setdefault(scenarios[name]["curve"], []).append((scenarios[name]["at"], name, workers, row))
+    return {curve: sorted(points, key=lambda p: p[0]) for curve, points in curves.items() if len(points) > 1}
+
+
+def _errors(results):
+    return [[r["ns_per_op"] - r["min"] for r in results], [r["max"] - r["ns_per_op"] for r in results]]
+
+
+def _finish(axes, names, file):
     from matplotlib import pyplot
 
-    names = [c["name"] for c in report["contenders"]
-             if any(c["name"] in row for _, row in rows)]
+    axes.legend(frameon=False, ncol=len(names), loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.figure.savefig(file, transparent=True, bbox_inches="tight", metadata={"Date": None})
+    pyplot.close(axes.figure)
+
+
+def _bars(rows, names, floors, scenarios, file):
+    from matplotlib import pyplot
+
+    names = [n for n in names if any(n in row for _, row in rows)]
     height = 0.8 / len(names)
-    figure, axes = pyplot.subplots(figsize=(9, 0.6 + len(rows) * (0.25 + 0.16 * len(names))))
+    _, axes = pyplot.subplots(figsize=(9, 0.6 + len(rows) * (0.25 + 0.12 * len(names))))
     for i, name in enumerate(names):
         at = [y + (i - (len(names) - 1) / 2) * height for y, (_, row) in enumerate(rows) if name in row]
         results = [row[name] for _, row in rows if name in row]
-        medians = [r["ns_per_op"] for r in results]
-        errors = [[r["ns_per_op"] - r["min"] for r in results], [r["max"] - r["ns_per_op"] for r in results]]
-        axes.barh(at, medians, height, xerr=errors, color=COLOURS.get(name), ecolor=INK,
+        axes.barh(at, [r["ns_per_op"] for r in results], height, xerr=_errors(results), color=COLOURS.get(name, INK), ecolor=INK,
                   error_kw={"elinewidth": 0.8}, label=name)
-    for y, ((scenario, _), _) in enumerate(rows):
-        floor = report["floors"].get(scenario)
+    for y, ((scenario, workers), _) in enumerate(rows):
+        floor = described.floor(scenarios[scenario], workers, floors)
         if floor:
             axes.plot([floor, floor], [y - 0.45, y + 0.45], color=INK, linestyle=":", linewidth=1.2)
     axes.set_yticks(range(len(rows)))
     axes.set_yticklabels([f"{scenarios[s]['title']}, {w} worker{'s' if w > 1 else ''}" for (s, w), _ in rows])
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xscale("log")
-    axes.set_xlabel("ns per operation, logarithmic; dotted: the floor of this machine")
-    axes.legend(frameon=False, ncol=len(names), loc="lower center", bbox_to_anchor=(0.4, 1.0))
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    figure.savefig(file, transparent=True, bbox_inches="tight")
-    pyplot.close(figure)
+    unit = {scenarios[s]["unit"] for (s, _), _ in rows}
+    axes.set_xlabel(f"{' or '.join(sorted(unit))} per operation, logarithmic; dotted: the floor of this machine")
+    _finish(axes, names, file)
+
+
+def _lines(curve, points, names, floors, scenarios, file):
+    from matplotlib import pyplot
+
+    names = [n for n in names if any(n in row for _, _, _, row in points)]
+    _, axes = pyplot.subplots(figsize=(7, 4))
+    for name in names:
+        mine = [(at, row[name]) for at, _, _, row in points if name in row]
+        axes.errorbar([at for at, _ in mine], [r["ns_per_op"] for _, r in mine], yerr=_errors([r for _, r in mine]),
+                      color=COLOURS.get(name, INK), marker="o", markersize=3.5, linewidth=1.6, capsize=2, label=name)
+    bounds = [(at, described.floor(scenarios[name], workers, floors)) for at, name, workers, _ in points]
+    bounds = [(at, floor) for at, floor in bounds if floor]
+    if bounds:
+        axes.plot(*zip(*bounds), color=INK, linestyle=":", linewidth=1.2)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(curve)
+    axes.set_ylabel("ns per operation; dotted: the floor")
+    _finish(axes, names, file)

@@ -1,5 +1,11 @@
 """What a run says: the table, the losses, the comparison with an earlier run."""
 
+import scenarios as described
+
+WORKER_LOSS = 1.10    # two workers may cost so much of one
+WORKER_GAIN = 1.8     # and have to gain so much where the work is independent
+AS_CHEAP = 1.25       # what counts as the same cost; beyond it, it grows
+
 
 def number(value):
     if value is None:
@@ -31,52 +37,83 @@ def best_peer(row):
     return min(peers, key=lambda r: r["ns_per_op"], default=None)
 
 
-def cell(result):
+def cell(result, installed=True):
+    if not installed:
+        return "missing"
     if result is None:
         return ""
     if result.get("ns_per_op") is None:
         return result["why"]
-    return f"{number(result['ns_per_op'])} ±{spread(result):.0f}%"
+    return number(result["ns_per_op"]) + (f" ±{spread(result):.0f}%" if result["runs"] > 1 else "")
+
+
+def titled(scenario):
+    return scenario["title"] + ("" if scenario["unit"] == "ns" else f" ({scenario['unit']})")
 
 
 def table(report, scenarios):
     """Rows of text: one a scenario and number of workers."""
-    names = [c["name"] for c in report["contenders"]]
-    head = ["scenario", "workers", *names, "ratio to best peer", "floor", "must", "aims at"]
-    rows = [head]
-    for (scenario, workers), row in by_row(report["results"]).items():
-        described = scenarios[scenario]
+    installed = {c["name"]: c["installed"] for c in report["contenders"]}
+    rows = [["scenario", "workers", *installed, "ratio to best peer", "floor", "must", "aims at"]]
+    for (name, workers), row in by_row(report["results"]).items():
+        scenario = scenarios[name]
         ours, best = measured(row).get("heirloom"), best_peer(row)
         ratio = f"{ours['ns_per_op'] / best['ns_per_op']:.2f} ({best['contender']})" if ours and best else "-"
-        title = described["title"] + ("" if described["unit"] == "ns" else f" ({described['unit']})")
-        rows.append([title, str(workers), *[cell(row.get(name)) for name in names], ratio,
-                     number(report["floors"].get(scenario)), number(described.get("must")),
-                     number(described.get("aims"))])
+        rows.append([titled(scenario), str(workers), *[cell(row.get(c), there) for c, there in installed.items()], ratio,
+                     number(described.floor(scenario, workers, report["floors"])),
+                     number(described.must(scenario, workers)), number(scenario.get("aims"))])
     return rows
 
 
 def losses(report, scenarios):
-    """Where Heirloom does not come first, or misses what it must reach: said before anything else."""
-    lines = []
-    for (scenario, workers), row in by_row(report["results"]).items():
-        ours, best = measured(row).get("heirloom"), best_peer(row)
-        where = f"{scenarios[scenario]['title']} on {workers} worker{'s' if workers > 1 else ''}"
-        if row.get("heirloom", {}).get("ns_per_op", 0) is None and row["heirloom"]["why"] != "no such benchmark":
-            lines.append(f"{where}: Heirloom failed ({row['heirloom']['why']})")
+    """Where Heirloom failed, does not come first, or misses a bar: said before anything else."""
+    rows = by_row(report["results"])
+    failed, behind, missed = [], [], []
+    for (name, workers), row in rows.items():
+        scenario, ours, best = scenarios[name], measured(row).get("heirloom"), best_peer(row)
+        where = f"{titled(scenario)} on {workers} worker{'s' if workers > 1 else ''}"
+        if "heirloom" in row and not ours:
+            failed.append(f"{where}: Heirloom {row['heirloom']['why']}")
         if not ours:
             continue
-        if best and ours["ns_per_op"] > best["ns_per_op"]:
-            lines.append(f"{where}: {number(ours['ns_per_op'])}, {best['contender']} "
-                         f"{number(best['ns_per_op'])}: {ours['ns_per_op'] / best['ns_per_op']:.2f} times as much")
-        must = scenarios[scenario].get("must")
-        if must and ours["ns_per_op"] > must:
-            lines.append(f"{where}: {number(ours['ns_per_op'])}, must be {number(must)}")
-    return lines
+        cost = ours["ns_per_op"]
+        if best and cost > best["ns_per_op"]:
+            behind.append(f"{where}: {number(cost)}, {best['contender']} {number(best['ns_per_op'])}: "
+                          f"{cost / best['ns_per_op']:.2f} times as much")
+        bar = described.must(scenario, workers)
+        if bar and cost > bar:
+            missed.append(f"{where}: {number(cost)}, must be {number(bar)}")
+        missed += [f"{where}: {line}" for line in relations(scenario, workers, cost, costs_of_ours(rows))]
+    return failed + behind + missed
+
+
+def costs_of_ours(rows):
+    return {key: measured(row)["heirloom"]["ns_per_op"] for key, row in rows.items() if "heirloom" in measured(row)}
+
+
+def relations(scenario, workers, cost, ours):
+    """What one cost of ours has to be, given another: one line each that does not hold."""
+    at_one = ours.get((scenario["name"], 1))
+    if workers == 2 and at_one:
+        if scenario.get("spreads"):
+            if cost * WORKER_GAIN > at_one:
+                yield f"{at_one / cost:.2f} times as fast as on one worker, must be {WORKER_GAIN}"
+        elif cost > at_one * WORKER_LOSS and not isinstance(scenario.get("must"), dict):
+            yield f"{cost / at_one:.2f} times what one worker takes, may be {WORKER_LOSS:.2f}"
+    if "as_cheap_as" in scenario:
+        other = ours.get((scenario["as_cheap_as"], workers))
+        if other and cost > other * AS_CHEAP:
+            yield f"{cost / other:.2f} times what {scenario['as_cheap_as']} takes, must cost the same"
+    if "times_as_fast" in scenario:
+        rule = scenario["times_as_fast"]
+        other = next((c for (name, _), c in ours.items() if name == rule["as"]), None)
+        if other and cost * rule["times"] > other:
+            yield f"{other / cost:.2f} times as fast as {rule['as']}, must be {rule['times']}"
 
 
 def slower(report, earlier):
-    """What took longer than in an earlier report by more than either run's noise: the least of the
-    new runs lies above the greatest of the old ones, and the medians are 5 % apart."""
+    """What took longer than in an earlier report by more than either run's noise: the least of the new runs lies above
+    the greatest of the old ones, and the medians are 5 % apart; 30 % where a report has too few runs to know its noise."""
     old = {(r["scenario"], r["workers"], r["contender"]): r for r in earlier["results"]}
     lines = []
     for result in report["results"]:
@@ -84,9 +121,21 @@ def slower(report, earlier):
         if not before or None in (before.get("ns_per_op"), result.get("ns_per_op")):
             continue
         ratio = result["ns_per_op"] / before["ns_per_op"]
-        if result["min"] > before["max"] and ratio > 1.05:
+        margin = 1.05 if min(result["runs"], before["runs"]) >= 3 else 1.30
+        if result["min"] > before["max"] and ratio > margin:
             lines.append(f"{result['contender']}: {result['scenario']} on {result['workers']}: "
                          f"{number(before['ns_per_op'])} -> {number(result['ns_per_op'])} ({ratio:.2f} times)")
+    return lines
+
+
+def comparison(report, earlier):
+    """What --against says."""
+    lines = [f"slower: {line}" for line in slower(report, earlier)] or ["nothing became slower by more than the noise"]
+    for what in ("processor", "cores", "compiler"):
+        if report["machine"][what] != earlier["machine"][what]:
+            lines.insert(0, f"another {what}: {earlier['machine'][what]}, now {report['machine'][what]}")
+    if report["quick"] != earlier["quick"]:
+        lines.insert(0, "one of the two is a quick run, with less work a run")
     return lines
 
 
@@ -105,30 +154,43 @@ def markdown(rows):
     return "\n".join(lines)
 
 
+def left_out(rows, results):
+    """Rows that nobody measured."""
+    there = {(r["scenario"], r["workers"]) for r in results}
+    return [f"{s['name']} on {workers}" for s, workers in rows if (s["name"], workers) not in there]
+
+
 def missing(report):
-    return [f"{c['name']} is not installed (Debian: {c['package']})"
-            for c in report["contenders"] if not c["installed"]]
+    lines = [f"{c['name']} is not installed (Debian: {c['package']})"
+             for c in report["contenders"] if not c["installed"]]
+    if report["left_out"]:
+        lines.append(f"there was no time for {', '.join(report['left_out'])}")
+    return lines
 
 
-def document(report, scenarios, slower_lines, plots):
+def document(report, scenarios, compared, plots):
     """report.md."""
     machine = report["machine"]
     parts = ["# Heirloom beside its peers", ""]
     lost = losses(report, scenarios)
     if lost:
-        parts += ["**Where Heirloom loses**", "", *[f"- {line}" for line in lost], ""]
-    if slower_lines:
-        parts += ["**Slower than before**", "", *[f"- {line}" for line in slower_lines], ""]
+        parts += ["**Where Heirloom loses, or misses what it must reach**", "", *[f"- {line}" for line in lost], ""]
+    if compared:
+        parts += ["**Against the earlier report**", "", *[f"- {line}" for line in compared], ""]
     parts += [
         f"{machine['processor']}, {machine['cores']}; Linux {machine['kernel']}; {machine['compiler']}; "
-        f"preset release; commit {machine['commit']}; median of {report['runs']} interleaved runs; "
-        f"load before the run {machine['load_before']}. ns per operation unless said; ± is half the "
-        "range in per cent of the median.", "",
+        f"preset release; commit {machine['commit']}; median of up to {report['runs']} interleaved runs"
+        f"{', quick: less work a run' if report['quick'] else ''}; load before the run {machine['load_before']}. "
+        "ns per operation unless said; ± is half the range in per cent of the median. Floor: what the units below add "
+        "up to, which nothing on this machine can beat.", "",
         markdown(table(report, scenarios)), "",
-        *[f"- {line}" for line in missing(report)],
+        *[f"- missing: {line}" for line in missing(report)],
         *[f"- {name} {version}" for name, version in machine["versions"].items()], "",
         *[f"![{plot.stem}]({plot.name})" for plot in plots],
         "", "## Units of this machine (ns)", "",
         markdown([["unit", "ns"]] + [[unit, number(ns)] for unit, ns in report["units"].items()]), "",
+        "## Floors", "",
+        markdown([["scenario", "ns", "made of"]] + [
+            [name, number(ns), report["floors_made_of"][name]] for name, ns in report["floors"].items()]), "",
     ]
     return "\n".join(parts)

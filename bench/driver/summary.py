@@ -6,45 +6,48 @@ import pathlib
 
 import report
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+import scenarios as described
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "bench" / "results"
 BEGIN, END = "<!-- figures: bench/driver/summary.py -->", "<!-- end of figures -->"
 
 
 def rows_of(kept, scenarios):
-    for (scenario, workers), row in report.by_row(kept["results"]).items():
+    """What has a bar, and the classics; the whole is in the report."""
+    for (name, workers), row in report.by_row(kept["results"]).items():
         ours, best = report.measured(row).get("heirloom"), report.best_peer(row)
-        if not ours or scenario not in scenarios:
+        scenario = scenarios.get(name)
+        if not ours or not scenario or not ("must" in scenario or "savina" in scenario["groups"]):
             continue
-        described = scenarios[scenario]
-        unit = "" if described["unit"] == "ns" else f" ({described['unit']})"
-        yield [described["title"] + unit, str(workers), report.cell(ours),
+        yield [report.titled(scenario), str(workers), report.cell(ours),
                f"{report.cell(best)} ({best['contender']})" if best else "-",
                f"{ours['ns_per_op'] / best['ns_per_op']:.2f}" if best else "-",
-               report.number(described.get("must"))]
+               report.number(described.must(scenario, workers))]
 
 
-def summary():
-    scenarios = {s["name"]: s for s in json.loads((HERE / "scenarios.json").read_text())}
-    rows = [["scenario", "workers", "heirloom", "best peer", "ratio", "must"]]
-    about = None
-    for path in sorted((ROOT / "bench" / "results").glob("*/*.json")):
+def summary(results=RESULTS):
+    """A table a machine."""
+    parts = []
+    for path in sorted(results.glob("*/report.json")):
         kept = json.loads(path.read_text())
-        about = about or kept
-        rows += rows_of(kept, scenarios)
-    machine = about["machine"]
-    note = (f"{machine['processor']}, {machine['cores']}, {machine['compiler']}, commit {machine['commit']}; median of "
-            f"{about['runs']} interleaved runs{', quick' if about['quick'] else ''}, ns per operation, ± half the range.")
-    return f"{note}\n\n{report.markdown(rows)}"
+        machine = kept["machine"]
+        rows = [["scenario", "workers", "heirloom", "best peer", "ratio", "must"], *rows_of(kept, described.load())]
+        parts.append(f"{machine['processor']}, {machine['cores']}, {machine['compiler']}, commit {machine['commit']}; median of up "
+                     f"to {kept['runs']} interleaved runs{', quick' if kept['quick'] else ''}, ns per operation, ± half the range. "
+                     f"[The whole report](bench/results/{path.parent.name}/report.md).\n\n{report.markdown(rows)}")
+    return "\n\n".join(parts)
 
 
-def main():
-    readme = ROOT / "README.md"
-    text = readme.read_text()
+def with_summary(text, results=RESULTS):
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    readme.write_text(f"{before}{BEGIN}\n{summary()}\n{END}{after}")
+    return f"{before}{BEGIN}\n{summary(results)}\n{END}{after}"
+
+
+def write_readme(readme=ROOT / "README.md"):
+    readme.write_text(with_summary(readme.read_text()))
 
 
 if __name__ == "__main__":
-    main()
+    write_readme()

@@ -123,8 +123,7 @@ void writes(std::uint64_t rows, unsigned processes, ets::access access, const ch
 
 std::string text_key(long k) {
     std::string text = std::to_string(k);
-    return "a key of 24 bytes " + std::string(6 - std::min<std::size_t>(6, text.size()), '0') +
-           text;
+    return "key of 24 bytes, " + std::string(7 - std::min<std::size_t>(7, text.size()), '0') + text;
 }
 
 void other_types(std::uint64_t rows, unsigned processes) {
@@ -192,7 +191,7 @@ void other_types(std::uint64_t rows, unsigned processes) {
 }
 
 const bool registered = [] {
-    for (std::uint64_t rows : {1'000ull, 1'000'000ull}) {
+    for (std::uint64_t rows : {1'000ull, 1'000'000ull, 10'000'000ull}) {
         for (unsigned processes : {1u, 2u}) {
             reads(rows, processes);
             other_types(rows, processes);

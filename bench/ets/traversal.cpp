@@ -40,6 +40,7 @@ void scans(std::uint64_t rows) {
 const bool registered = [] {
     scans(1'000);
     scans(1'000'000);
+    scans(10'000'000);
     return true;
 }();
 

@@ -97,25 +97,12 @@ subtree tree(std::int64_t leaves) {
 
 std::int64_t itself(std::int64_t number) { return number; }
 
-/// The processes of a tree with 10^k leaves.
-constexpr std::int64_t nodes_of(std::int64_t leaves) {
-    std::int64_t all = 0;
-    for (; leaves > 0; leaves /= 10) all += leaves;
-    return all;
-}
-constexpr std::int64_t leaves_of(std::int64_t processes) {
-    std::int64_t leaves = 1;
-    while (nodes_of(leaves * 10) <= processes) leaves *= 10;
-    return leaves;
-}
-
 // A process, of a tree with a million leaves that sums their numbers.
-bool skynet(std::int64_t n, stopwatch& watch) {
-    const std::int64_t leaves = leaves_of(n);
-    watch.start();
-    const subtree all = tree<itself>(leaves);
-    watch.stop();
-    return all.sum == sum_below(leaves) && all.processes == nodes_of(leaves);
+outcome skynet(std::uint64_t n) {
+    const auto leaves = static_cast<std::int64_t>(n);
+    subtree all{};
+    const double took = timed([&] { all = tree<itself>(leaves); });
+    return {took, static_cast<std::uint64_t>(all.processes), all.sum == sum_below(leaves)};
 }
 
 /// A few microseconds of arithmetic.
@@ -126,22 +113,21 @@ std::int64_t computed(std::int64_t number) {
 }
 
 // A process, of a tree whose leaves compute for some microseconds: does the work spread?
-bool fork_join(std::int64_t n, stopwatch& watch) {
-    const std::int64_t leaves = leaves_of(n);
+outcome fork_join(std::uint64_t n) {
+    const auto leaves = static_cast<std::int64_t>(n);
     std::int64_t expected = 0;
     for (std::int64_t i = 0; i < leaves; ++i) expected += computed(i);
-    watch.start();
-    const subtree all = tree<computed>(leaves);
-    watch.stop();
-    return all.sum == expected && all.processes == nodes_of(leaves);
+    subtree all{};
+    const double took = timed([&] { all = tree<computed>(leaves); });
+    return {took, static_cast<std::uint64_t>(all.processes), all.sum == expected};
 }
 
 const auto registered = {
     add("runtime/spawn_exit", 500'000, spawn_exit),
     add("runtime/spawn_monitor_down", 300'000, spawn_monitor_down),
     add("runtime/link_exit", 300'000, link_exit),
-    add("runtime/skynet", nodes_of(1'000'000), skynet),
-    add("runtime/fork_join", nodes_of(100'000), fork_join),
+    measure_on_workers("runtime/skynet", 1'000'000, skynet),
+    measure_on_workers("runtime/fork_join", 100'000, fork_join),
 };
 
 }  // namespace

@@ -4,6 +4,8 @@
 // its own time and checks its own answer, as the peers' programs do. Clocks are read twice a batch, never inside its
 // loops; the time that Google Benchmark shows is nanoseconds an operation.
 
+#include "support/operations.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -72,6 +74,7 @@ inline void end(pid who) {
 /// first tenth of a batch fills caches and free lists.
 inline bool measure_outside(const std::string& name, unsigned workers, std::uint64_t n,
                             outside_scenario body) {
+    n = operations_or(n);
     const auto run = [=](benchmark::State& state) {
         runtime rt({.workers = workers, .log = [](const auto&) {}});
         bool right = body(rt, n / 10 + 1).right;
@@ -100,6 +103,26 @@ inline bool measure(const std::string& name, unsigned workers, std::uint64_t n, 
 inline bool measure_on_workers(const std::string& name, std::uint64_t n, const scenario& body) {
     for (const unsigned workers : {1u, 2u})
         measure(name + "/workers:" + std::to_string(workers), workers, n, body);
+    return true;
+}
+
+/// A scenario whose setup is large: one batch, by a body that warms up by itself.
+inline bool measure_once(const std::string& name, unsigned workers, std::uint64_t n,
+                         scenario body) {
+    n = operations_or(n);
+    const auto run = [=](benchmark::State& state) {
+        runtime rt({.workers = workers, .log = [](const auto&) {}});
+        while (state.KeepRunningBatch(static_cast<std::int64_t>(n))) {
+            outcome result;
+            const int status = rt.run([&] { result = body(n); });
+            if (!result.right || status != 0) state.SkipWithError("wrong answer");
+            state.SetIterationTime(result.seconds * static_cast<double>(n) /
+                                   static_cast<double>(result.operations));
+        }
+    };
+    benchmark::RegisterBenchmark(name.c_str(), run)
+        ->UseManualTime()
+        ->Iterations(static_cast<std::int64_t>(n));
     return true;
 }
 

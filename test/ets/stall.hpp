@@ -12,9 +12,16 @@
 // For the tests, and for bench/ets/stall.cpp, which does the same with ten million rows.
 namespace heirloom::test {
 
+/// The thread of the moment. The C library lets the compiler remember pthread_self() for good; but a process may move to
+/// another thread, and the difference of two threads' times is no stall.
+[[gnu::noinline]] inline pthread_t thread_here() {
+    asm volatile("");
+    return pthread_self();
+}
+
 /// CPU time, for other programs on the machine do not count; of whose thread, for a process may move to another.
 struct thread_time {
-    pthread_t thread = pthread_self();
+    pthread_t thread = thread_here();
     std::int64_t us = [] {
         timespec time{};
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);

@@ -133,10 +133,11 @@ behavior summer(stateful_actor<summed>* self, actor main, std::uint64_t expected
 }
 outcome fan_in(const request& r) {
     caf_system system(r.workers);
-    const std::uint64_t each = r.n / 4;
-    const actor receiver = system->spawn(summer, actor(system.main()), 4 * each);
+    const std::uint64_t count = r.parameter("senders", 4);
+    const std::uint64_t each = r.n / count;
+    const actor receiver = system->spawn(summer, actor(system.main()), count * each);
     std::vector<actor> senders;
-    for (int s = 0; s < 4; ++s)
+    for (std::uint64_t s = 0; s < count; ++s)
         senders.push_back(system->spawn([=](event_based_actor* self) -> behavior {
             return {[=](start_atom) {
                 for (std::uint64_t i = 1; i <= each; ++i) self->send(receiver, i);
@@ -148,20 +149,21 @@ outcome fan_in(const request& r) {
         for (const actor& sender : senders) caf::anon_send(sender, start_atom::value);
         sum = system.wait_done();
     });
-    return {took, 4 * each, "message", sum == 4 * (each * (each + 1) / 2)};
+    return {took, count * each, "message", sum == count * (each * (each + 1) / 2)};
 }
 
-behavior skynet_node(stateful_actor<summed>* self, actor parent, std::uint64_t number,
-                     std::uint64_t size) {
+using leaf_work = std::uint64_t (*)(std::uint64_t);
+behavior skynet_node(stateful_actor<summed>* self, actor parent, leaf_work leaf,
+                     std::uint64_t number, std::uint64_t size) {
     if (size == 1) {
-        self->send(parent, number, std::uint64_t{1});
+        self->send(parent, leaf(number), std::uint64_t{1});
         return {};
     }
     // The last part takes what ten does not divide, so that every size has an answer.
     const std::uint64_t part = std::max<std::uint64_t>(1, size / 10);
     for (std::uint64_t left = size; left > 0; ++self->state.left) {
         const std::uint64_t mine = self->state.left == 9 ? left : std::min(part, left);
-        self->spawn(skynet_node, actor(self), number, mine);
+        self->spawn(skynet_node, actor(self), leaf, number, mine);
         number += mine;
         left -= mine;
     }
@@ -174,18 +176,74 @@ behavior skynet_node(stateful_actor<summed>* self, actor parent, std::uint64_t n
         }
     }};
 }
-outcome skynet(const request& r) {
+outcome tree(const request& r, leaf_work leaf, std::uint64_t expected) {
     caf_system system(r.workers);
     std::uint64_t sum = 0;
     std::uint64_t processes = 0;
     const double took = timed([&] {
-        system->spawn(skynet_node, actor(system.main()), std::uint64_t{0}, r.n);
+        system->spawn(skynet_node, actor(system.main()), leaf, std::uint64_t{0}, r.n);
         system.main()->receive([&](std::uint64_t s, std::uint64_t p) {
             sum = s;
             processes = p;
         });
     });
-    return {took, processes, "process", sum == r.n * (r.n - 1) / 2};
+    return {took, processes, "process", sum == expected};
+}
+outcome skynet(const request& r) {
+    return tree(
+        r, [](std::uint64_t number) { return number; }, r.n * (r.n - 1) / 2);
+}
+outcome fork_join(const request& r) {
+    std::uint64_t expected = 0;
+    for (std::uint64_t number = 0; number < r.n; ++number) expected += computed(number);
+    return tree(
+        r, [](std::uint64_t number) { return computed(number); }, expected);
+}
+
+// 64 independent pairs.
+outcome pairs(const request& r) {
+    constexpr std::uint64_t count = 64;
+    const std::uint64_t each = r.n / count;
+    caf_system system(r.workers);
+    std::vector<actor> pingers;
+    for (std::uint64_t i = 0; i < count; ++i)
+        pingers.push_back(system->spawn(pinger, system->spawn(echo), actor(system.main()), each));
+    std::uint64_t pongs = 0;
+    const double took = timed([&] {
+        for (const actor& p : pingers) caf::anon_send(p, start_atom::value);
+        for (std::uint64_t i = 0; i < count; ++i) pongs += system.wait_done();
+    });
+    return {took, count * each, "round trip", pongs == count * each};
+}
+
+// One of `count` waiting actors after another is asked and answers.
+struct asker_state {
+    std::vector<actor> all;
+    std::uint64_t asked = 0;
+};
+behavior asker(stateful_actor<asker_state>* self, actor main, std::uint64_t count,
+               std::uint64_t n) {
+    for (std::uint64_t i = 0; i < count; ++i) self->state.all.push_back(self->spawn(echo));
+    self->send(main, done_atom::value, std::uint64_t{0});  // all are there
+    const auto ask = [=] {
+        auto& s = self->state;
+        self->send(s.all[s.asked * 7919 % s.all.size()], ping_atom::value);
+    };
+    return {[=](start_atom) { ask(); },
+            [=](pong_atom) {
+                if (++self->state.asked < n) return ask();
+                self->send(main, done_atom::value, self->state.asked);
+                self->state.all.clear();
+                self->quit();
+            }};
+}
+outcome asked_among(const request& r) {
+    caf_system system(r.workers);
+    std::uint64_t answers = 0;
+    const actor first = system->spawn(asker, actor(system.main()), r.parameter("count", 1), r.n);
+    system.wait_done();
+    const double took = system.until_done(first, answers);
+    return {took, r.n, "question", answers == r.n};
 }
 
 behavior counting_server(stateful_actor<counted>* self) {
@@ -241,13 +299,11 @@ outcome idle(const request& r) {
 }  // namespace
 
 std::map<std::string, scenario> runtime_scenarios() {
-    return {{"runtime/ping_pong", ping_pong},
-            {"runtime/ring", ring},
-            {"runtime/spawn_exit", spawn_exit},
-            {"runtime/spawn_monitor", spawn_monitor},
-            {"runtime/fan_in", fan_in},
-            {"runtime/skynet", skynet},
-            {"runtime/idle", idle},
+    return {{"runtime/ping_pong", ping_pong},   {"runtime/ring", ring},
+            {"runtime/spawn_exit", spawn_exit}, {"runtime/spawn_monitor", spawn_monitor},
+            {"runtime/fan_in", fan_in},         {"runtime/skynet", skynet},
+            {"runtime/fork_join", fork_join},   {"runtime/pairs", pairs},
+            {"growth/processes", asked_among},  {"runtime/idle", idle},
             {"supervisor/call", call}};
 }
 

@@ -15,6 +15,7 @@
 main() ->
     try
         Options = options(init:get_plain_arguments()),
+        maps:is_key("--list", Options) andalso list(),
         Scenario = maps:get("--scenario", Options),
         N = list_to_integer(maps:get("--n", Options)),
         {Nanoseconds, Operations, Unit, Check} = run(Scenario, N),
@@ -29,6 +30,17 @@ main() ->
             halt(1)
     end.
 
+layers() ->
+    #{"runtime" => bench_runtime, "ets" => bench_ets, "supervisor" => bench_supervisor,
+      "savina" => bench_savina, "growth" => bench_growth}.
+
+%% Every exported function of two arguments, behaviours' callbacks apart, is a scenario.
+list() ->
+    [io:format("~s/~s~n", [Layer, Name])
+     || {Layer, Module} <- maps:to_list(layers()),
+        {Name, 2} <- Module:module_info(exports), Name =/= handle_cast],
+    halt(0).
+
 options([Key, Value | Rest]) -> maps:put(Key, Value, options(Rest));
 options([]) -> #{}.
 
@@ -36,11 +48,8 @@ options([]) -> #{}.
 run(Scenario, N) ->
     [Layer | Rest] = string:split(Scenario, "/", all),
     {Names, Parameters} = lists:splitwith(fun(Part) -> not lists:member($:, Part) end, Rest),
-    Module = case Layer of
-                 "runtime" -> bench_runtime;
-                 "ets" -> bench_ets;
-                 "supervisor" -> bench_supervisor;
-                 "savina" -> bench_savina;
+    Module = case layers() of
+                 #{Layer := Known} -> Known;
                  _ -> throw(unknown)
              end,
     Name = list_to_atom(lists:flatten(lists:join("_", Names))),
@@ -52,7 +61,11 @@ run(Scenario, N) ->
     erlang:function_exported(Module, Name, 2) orelse throw(unknown),
     Main = self(),
     {Pid, Ref} = spawn_opt(fun() ->
-                                   _ = Module:Name(max(1, N div 10), Values),
+                                   %% Filling a large table warms up enough, and takes longer than measuring it.
+                                   case Values of
+                                       #{rows := Rows} when Rows >= 1000000 -> ok;
+                                       _ -> Module:Name(max(1, N div 10), Values)
+                                   end,
                                    erlang:garbage_collect(),
                                    Main ! {self(), Module:Name(N, Values)}
                            end,

@@ -25,6 +25,8 @@ public:
     void add(std::uint64_t key, std::uint64_t amount) {
         map_.update_fn(key, [amount](std::uint64_t& value) { value += amount; });
     }
+    bool insert_new(std::uint64_t key, std::uint64_t value) { return map_.insert(key, value); }
+    bool erase(std::uint64_t key) { return map_.erase(key); }
 
 private:
     libcuckoo::cuckoohash_map<std::uint64_t, std::uint64_t, hash> map_;

@@ -29,6 +29,8 @@ public:
         map::accessor row;
         if (map_.find(row, key)) row->second += amount;
     }
+    bool insert_new(std::uint64_t key, std::uint64_t value) { return map_.insert({key, value}); }
+    bool erase(std::uint64_t key) { return map_.erase(key); }
 
 private:
     using map = tbb::concurrent_hash_map<std::uint64_t, std::uint64_t, hash_compare>;

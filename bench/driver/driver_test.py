@@ -1,0 +1,484 @@
+#!/usr/bin/env python3
+"""The driver, with contenders that are made up: what it says must follow from what they said."""
+
+import io
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import textwrap
+import unittest
+from unittest import mock
+
+import bench
+import contenders
+import machine
+import measuring
+import plots
+import progress
+import report
+import scenarios
+import summary
+
+
+def scenario(name, **more):
+    return {"name": name, "groups": ["messages"], "title": name, "unit": "ns", "workers": [1], "n": 1000, "quick_n": 100,
+            "heirloom": name, **more}
+
+
+def result(name, contender, *values, workers=1):
+    return measuring.record((name, workers, contender), "ns", list(values), None)
+
+
+def outcome(*results, installed=("heirloom", "go"), floors=None, **more):
+    return {
+        "machine": {"processor": "P", "cores": "2 virtual threads", "kernel": "6", "compiler": "c++ 12", "commit": "abc",
+                    "load_before": 0.1, "versions": {}},
+        "runs": 3, "quick": False, "floors": floors or {}, "floors_made_of": {n: "units" for n in floors or {}},
+        "units": {"load_l1": 1.2}, "results": list(results), "left_out": [],
+        "contenders": [{"name": n, "package": f"{n}-package", "installed": n in installed} for n in ("heirloom", "go", "caf")],
+        **more,
+    }
+
+
+class Contender:
+    """Takes its figures from a list, and writes down that it was asked."""
+
+    package = None
+
+    def __init__(self, name, log, figures):
+        self.name, self.log, self.figures = name, log, list(figures)
+
+    def has(self, scenario, workers):
+        return True
+
+    def measure(self, scenario, workers, quick):
+        self.log.append((self.name, scenario["name"], workers))
+        figure = self.figures.pop(0)
+        if isinstance(figure, Exception):
+            raise figure
+        return figure
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0
+
+    def __call__(self):
+        return self.now
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def silent(rows, entrants, runs):
+    return progress.Progress(measuring.steps_of(rows, entrants) * runs, io.StringIO())
+
+
+class TheScenarios(unittest.TestCase):
+    known = scenarios.load()
+
+    def test_have_names_of_their_own_and_known_groups(self):
+        self.assertEqual(len(self.known), len(json.loads(scenarios.FILE.read_text())))
+        for s in self.known.values():
+            self.assertTrue(s["groups"] and set(s["groups"]) <= set(scenarios.GROUPS), s["name"])
+            self.assertGreaterEqual(s["n"], s["quick_n"], s["name"])
+
+    def test_refer_only_to_scenarios_there_are(self):
+        for s in self.known.values():
+            for other in (s.get("as_cheap_as"), s.get("times_as_fast", {}).get("as")):
+                self.assertTrue(other is None or other in self.known, s["name"])
+
+    def test_hold_the_classics(self):
+        for classic in ("thread_ring", "counting", "fork_join_throughput", "fork_join_create", "big", "chameneos", "banking",
+                        "concurrent_dictionary", "dining_philosophers", "sieve"):
+            self.assertIn(f"savina/{classic}", self.known)
+
+    def test_hold_the_growth_curves_from_end_to_end(self):
+        ends = {"processes": (1, 10**6), "backlog": (1, 10**6), "children": (1, 10**5), "links": (1, 10**5),
+                "rows, lookup": (10**3, 10**7), "rows, insert over": (10**3, 10**7)}
+        points = {}
+        for s in self.known.values():
+            points.setdefault(s.get("curve"), []).append(s.get("at"))
+        del points[None]
+        self.assertEqual({curve: (min(at), max(at)) for curve, at in points.items()}, ends)
+        for curve, at in points.items():
+            self.assertEqual(sorted(at), [min(at) * 10**i for i in range(len(at))], curve)
+
+    def test_are_chosen_by_group_and_by_text(self):
+        names = lambda *args: {s["name"] for s in scenarios.chosen(self.known, *args)}
+        self.assertEqual(names([], "", False), set(self.known))
+        self.assertEqual({n.split("/")[0] for n in names(["savina"], "", False)}, {"savina"})
+        self.assertEqual(names(["restart"], "rest_for", False), set())
+        self.assertEqual(names(["savina"], "sieve", False), {"savina/sieve"})
+        self.assertEqual(names([], "no such thing", False), set())
+
+    def test_of_every_group_are_in_a_quick_run_but_no_slow_one(self):
+        quick = scenarios.chosen(self.known, [], "", True)
+        self.assertEqual({g for s in quick for g in s["groups"]}, set(scenarios.GROUPS))
+        self.assertFalse([s for s in quick if s.get("slow")])
+
+    def test_take_turns_by_group_where_time_may_run_out(self):
+        quick = scenarios.chosen(self.known, [], "", True)
+        turns = scenarios.in_turn(quick)
+        self.assertEqual(sorted(s["name"] for s in turns), sorted(s["name"] for s in quick))
+        self.assertEqual({s["groups"][0] for s in turns[:len(scenarios.GROUPS)]}, set(scenarios.GROUPS))
+
+    def test_may_have_a_bar_for_each_number_of_workers(self):
+        s = scenario("a", must={"1": 30, "2": 40})
+        self.assertEqual([scenarios.must(s, 1), scenarios.must(s, 2)], [30, 40])
+        self.assertEqual(scenarios.must(scenario("a", must=7), 2), 7)
+
+    def test_take_their_floor_from_the_machine(self):
+        floors = {"a": 10, "growth/links": 5, "growth/links/count:10": 6}
+        self.assertEqual(scenarios.floor(scenario("a"), 2, floors), 10)
+        self.assertEqual(scenarios.floor(scenario("a", spreads=True), 2, floors), 5)
+        self.assertEqual(scenarios.floor(scenario("growth/links/count:1", curve="links", at=1), 1, floors), 5)
+        self.assertEqual(scenarios.floor(scenario("growth/links/count:10", curve="links", at=10), 1, floors), 6)
+        self.assertEqual(scenarios.floor(scenario("a", floor=4096), 1, floors), 4096)
+        self.assertIsNone(scenarios.floor(scenario("b"), 1, floors))
+
+
+class Measuring(unittest.TestCase):
+    rows = [(scenario("x"), 1), (scenario("y"), 2)]
+
+    def test_takes_turns(self):
+        log = []
+        entrants = [Contender("A", log, [1] * 4), Contender("B", log, [1] * 4)]
+        measuring.measure(self.rows, entrants, 2, False, silent(self.rows, entrants, 2))
+        once = [("A", "x", 1), ("B", "x", 1), ("A", "y", 2), ("B", "y", 2)]
+        self.assertEqual(log, once + once)
+
+    def test_gives_the_median_and_the_range(self):
+        rows = self.rows[:1]
+        entrants = [Contender("A", [], [5, 9, 4])]
+        [got] = measuring.measure(rows, entrants, 3, False, silent(rows, entrants, 3))
+        self.assertEqual({k: got[k] for k in ("ns_per_op", "min", "max", "runs")},
+                         {"ns_per_op": 5, "min": 4, "max": 9, "runs": 3})
+
+    def test_says_who_failed_and_asks_no_more(self):
+        log, rows = [], self.rows[:1]
+        entrants = [Contender("A", log, [7, contenders.Failed("wrong answer")]), Contender("B", log, [1, 1, 1])]
+        got = {r["contender"]: r for r in measuring.measure(rows, entrants, 3, False, silent(rows, entrants, 3))}
+        self.assertIsNone(got["A"]["ns_per_op"])
+        self.assertEqual(got["A"]["why"], "failed: wrong answer")
+        self.assertEqual(got["B"]["runs"], 3)
+        self.assertEqual(len(log), 5)
+
+    def test_leaves_out_who_has_nothing_of_that_size(self):
+        rows = self.rows[:1]
+        entrants = [Contender("A", [], [contenders.Absent(), 1])]
+        self.assertEqual(measuring.measure(rows, entrants, 2, False, silent(rows, entrants, 2)), [])
+
+    def test_makes_only_the_passes_there_is_time_for(self):
+        for seconds, runs in ((100, [3, 3]), (45, [2, 2]), (25, [1, 1]), (5, [1])):
+            clock, rows = Clock(), self.rows
+            entrants = [Contender("A", [], range(1, 7))]
+            takes_ten = lambda *args, was=entrants[0].measure: (setattr(clock, "now", clock.now + 10), was(*args))[1]
+            entrants[0].measure = takes_ten
+            watched = progress.Progress(measuring.steps_of(rows, entrants) * 3, io.StringIO(), clock)
+            got = measuring.measure(rows, entrants, 3, True, watched, seconds, clock)
+            self.assertEqual([r["runs"] for r in got], runs, f"in {seconds} s")
+            self.assertEqual(report.left_out(rows, got), ["y on 2"] if seconds == 5 else [])
+
+
+class TheProgressLine(unittest.TestCase):
+    steps = [("x", 1, "A"), ("y", 1, "A")] * 2
+
+    def test_says_how_much_time_is_left(self):
+        clock, terminal = Clock(), Terminal()
+        watched = progress.Progress(self.steps, terminal, clock)
+        lines = []
+        for step, takes in zip(self.steps, (2, 10, 2, 10)):
+            watched.begin(step)
+            lines.append(terminal.getvalue().split("\033[K")[-1])
+            clock.now += takes
+            watched.end()
+        self.assertEqual(lines, ["0/4, 0 s left: x 1 A", "1/4, 6 s left: y 1 A",
+                                 "2/4, 12 s left: x 1 A", "3/4, 10 s left: y 1 A"])
+        self.assertEqual(watched.seconds_left(), 0)
+
+    def test_is_for_terminals(self):
+        stream = io.StringIO()
+        watched = progress.Progress(self.steps, stream)
+        watched.begin(self.steps[0])
+        watched.end()
+        watched.close()
+        self.assertEqual(stream.getvalue(), "")
+
+    def test_notices_a_step_that_was_not_planned(self):
+        with self.assertRaises(AssertionError):
+            progress.Progress(self.steps, io.StringIO()).begin(("z", 1, "A"))
+
+
+class TheReport(unittest.TestCase):
+    known = {s["name"]: s for s in (scenario("a", must=50, aims=20), scenario("b"), scenario("wide", spreads=True))}
+
+    def line(self, rows, title):
+        return dict(zip(rows[0], next(r for r in rows if r[0] == title)))
+
+    def test_shows_each_contender_the_ratio_the_floor_and_the_bars(self):
+        rows = report.table(outcome(result("a", "heirloom", 9, 10, 11), result("a", "go", 20), floors={"a": 8}), self.known)
+        self.assertEqual(self.line(rows, "a"), {
+            "scenario": "a", "workers": "1", "heirloom": "10.0 ±10%", "go": "20.0", "caf": "missing",
+            "ratio to best peer": "0.50 (go)", "floor": "8.00", "must": "50.0", "aims at": "20.0"})
+
+    def test_never_counts_a_missing_or_failed_peer_as_slower(self):
+        failed = measuring.record(("a", 1, "go"), "ns", [], "failed: took more than 120 s")
+        got = outcome(result("a", "heirloom", 10), failed)
+        row = self.line(report.table(got, self.known), "a")
+        self.assertEqual((row["ratio to best peer"], row["go"], row["caf"]), ("-", "failed: took more than 120 s", "missing"))
+        self.assertEqual(report.missing(got), ["caf is not installed (Debian: caf-package)"])
+
+    def test_says_first_where_heirloom_loses(self):
+        got = outcome(result("a", "heirloom", 60), result("a", "go", 40), result("b", "heirloom", 1), result("b", "go", 2))
+        self.assertEqual(report.losses(got, self.known),
+                         ["a on 1 worker: 60.0, go 40.0: 1.50 times as much", "a on 1 worker: 60.0, must be 50.0"])
+        text = report.document(got, self.known, [], [])
+        self.assertLess(text.index("1.50 times as much"), text.index("| scenario |"))
+        self.assertNotIn("b on 1 worker", text.split("| scenario |")[0])
+
+    def test_says_that_heirloom_failed(self):
+        failed = measuring.record(("a", 1, "heirloom"), "ns", [], "failed: wrong answer")
+        self.assertEqual(report.losses(outcome(failed), self.known), ["a on 1 worker: Heirloom failed: wrong answer"])
+
+    def test_holds_two_workers_against_one(self):
+        pair = lambda name, one, two: outcome(result(name, "heirloom", one), result(name, "heirloom", two, workers=2))
+        self.assertEqual(report.losses(pair("b", 100, 105), self.known), [])
+        self.assertEqual(report.losses(pair("b", 100, 150), self.known),
+                         ["b on 2 workers: 1.50 times what one worker takes, may be 1.10"])
+        self.assertEqual(report.losses(pair("wide", 100, 55), self.known), [])
+        self.assertEqual(report.losses(pair("wide", 100, 80), self.known),
+                         ["wide on 2 workers: 1.25 times as fast as on one worker, must be 1.8"])
+
+    def test_holds_one_scenario_against_another(self):
+        known = {s["name"]: s for s in (scenario("a"), scenario("same", as_cheap_as="a"),
+                                        scenario("fast", times_as_fast={"as": "a", "times": 1.8}))}
+        losses = lambda same, fast: report.losses(outcome(result("a", "heirloom", 100), result("same", "heirloom", same),
+                                                          result("fast", "heirloom", fast)), known)
+        self.assertEqual(losses(120, 50), [])
+        self.assertEqual(losses(200, 80), ["same on 1 worker: 2.00 times what a takes, must cost the same",
+                                           "fast on 1 worker: 1.25 times as fast as a, must be 1.8"])
+
+
+class AgainstAnEarlierReport(unittest.TestCase):
+    def slower(self, before, after):
+        return report.slower(outcome(result("a", "heirloom", *after)), outcome(result("a", "heirloom", *before)))
+
+    def test_what_is_slower_by_more_than_the_noise_is_named(self):
+        [line] = self.slower((95, 100, 105), (118, 120, 122))
+        self.assertEqual(line, "heirloom: a on 1: 100 -> 120 (1.20 times)")
+
+    def test_noise_is_not(self):
+        self.assertEqual(self.slower((95, 100, 119), (118, 120, 122)), [])    # the ranges meet
+        self.assertEqual(self.slower((99, 100, 101), (102, 103, 104)), [])    # less than 5 %
+        self.assertEqual(self.slower((118, 120, 122), (95, 100, 105)), [])    # it is faster
+        self.assertEqual(self.slower((100,), (120,)), [])                     # nobody knows the noise of one run
+        self.assertEqual(len(self.slower((100,), (140,))), 1)
+
+    def test_another_machine_is_named(self):
+        earlier = outcome(result("a", "heirloom", 10))
+        now = outcome(result("a", "heirloom", 10))
+        self.assertEqual(report.comparison(now, earlier), ["nothing became slower by more than the noise"])
+        now["machine"]["processor"] = "Q"
+        self.assertEqual(report.comparison(now, earlier)[0], "another processor: P, now Q")
+
+
+class Programs(unittest.TestCase):
+    """Contenders that are programs; here they are scripts."""
+
+    def setUp(self):
+        held = tempfile.TemporaryDirectory()
+        self.addCleanup(held.cleanup)
+        self.build = pathlib.Path(held.name)
+
+    def script(self, where, text):
+        file = self.build / where
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"#!{sys.executable} -IS\nimport os, sys\n" + textwrap.dedent(text))
+        file.chmod(0o755)
+        return file
+
+    def peer(self, text):
+        file = self.script("peer", text)
+        return contenders.Peer("made up", file, [str(file)], "package")
+
+    def test_a_peer_is_asked_for_the_work_of_everybody(self):
+        peer = self.peer("""
+            if "--list" in sys.argv: print("layer/x")
+            else: print('{"ns_per_op": %s, "check": true}' % sys.argv[sys.argv.index("--n") + 1])
+            """)
+        self.assertTrue(peer.has(scenario("layer/x/rows:10"), 1))
+        self.assertFalse(peer.has(scenario("layer/y"), 1))
+        self.assertFalse(peer.has(scenario("layer/x", alone=True), 1))
+        self.assertEqual(peer.measure(scenario("layer/x"), 1, False), 1000)
+        self.assertEqual(peer.measure(scenario("layer/x"), 1, True), 100)
+
+    def test_a_peer_that_is_wrong_crashes_or_hangs_has_failed(self):
+        for text, said in (("""print('{"ns_per_op": 1, "check": false}'); sys.exit(1)""", "wrong answer"),
+                           ("""print('{"ns_per_op": 1, "check": false}')""", "wrong answer"),
+                           ("""sys.exit("out of memory")""", "out of memory"),
+                           ("""os.abort()""", "exit -6"),
+                           ("""import time; time.sleep(60)""", "took more than 0.2 s")):
+            with mock.patch.object(contenders, "LIMIT_SECONDS", 0.2 if "sleep" in text else 60):
+                with self.assertRaisesRegex(contenders.Failed, said):
+                    self.peer(text).measure(scenario("x"), 1, False)
+        with self.assertRaises(contenders.Absent):
+            self.peer("sys.exit(3)").measure(scenario("x"), 1, False)
+
+    def heirloom(self, **benchmark):
+        self.script("bench/heirloom/program", f"""
+            import json
+            if "--benchmark_list_tests" in sys.argv: print("layer/x/workers:1/manual_time")
+            else:
+                told = {{"time_unit": "us", "real_time": 2.0, "n": float(os.environ["HEIRLOOM_BENCH_N"])}}
+                print(json.dumps({{"benchmarks": [told | {benchmark!r}]}}))
+            """)
+        return contenders.Heirloom(self.build)
+
+    def test_ours_are_read_in_nanoseconds_an_operation(self):
+        ours = scenario("x", heirloom="layer/x/workers:{workers}")
+        self.assertEqual(self.heirloom().measure(ours, 1, False), 2000)
+        self.assertEqual(self.heirloom(items_per_second=1e7).measure(ours, 1, False), 100)
+        self.assertEqual(self.heirloom(bytes=449.0).measure(ours | {"unit": "bytes"}, 1, False), 449)
+        self.assertAlmostEqual(self.heirloom(real_time=3000.0).measure(ours | {"unit": "ms"}, 1, False), 3)
+
+    def test_ours_do_the_work_of_everybody(self):
+        ours = scenario("x", heirloom="layer/x/workers:{workers}", unit="bytes")
+        heirloom = self.heirloom()
+        self.script("bench/heirloom/program", """
+            print('{"benchmarks": [{"time_unit": "ns", "real_time": 1, "bytes": %s}]}' % os.environ["HEIRLOOM_BENCH_N"])""")
+        self.assertEqual(heirloom.measure(ours, 1, True), 100)
+
+    def test_ours_fail_by_a_wrong_answer_and_by_not_being_there(self):
+        ours = scenario("x", heirloom="layer/x/workers:{workers}")
+        with self.assertRaisesRegex(contenders.Failed, "wrong answer"):
+            self.heirloom(error_occurred=True, error_message="wrong answer").measure(ours, 1, False)
+        with self.assertRaisesRegex(contenders.Failed, "no benchmark layer/x/workers:2"):
+            self.heirloom().measure(ours, 2, False)
+
+    def test_an_alternative_stands_beside_ours(self):
+        self.script("bench/heirloom/program", """
+            if "--benchmark_list_tests" in sys.argv: print("layer/x/heirloom\\nlayer/x/locked_map/manual_time")
+            else:
+                asked = next(w for w in sys.argv if "filter" in w)
+                print('{"benchmarks": [{"time_unit": "ns", "real_time": %d}]}' % (2 if "locked_map" in asked else 1))""")
+        other = contenders.Alternative(self.build, "locked_map")
+        ours = scenario("x", heirloom="layer/x/heirloom")
+        self.assertTrue(other.has(ours, 1))
+        self.assertFalse(other.has(scenario("x", heirloom="layer/x"), 1))
+        self.assertEqual((contenders.Heirloom(self.build).measure(ours, 1, False), other.measure(ours, 1, False)), (1, 2))
+
+    def bench(self, *words):
+        """The whole program, on a build of scripts that know one benchmark."""
+        self.script("bench/tools/calibration", """
+            print('{"units": {"load_l1": 1}, "floors": {"savina/sieve": 8}, "floors_made_of": {"savina/sieve": "load_l1"}}')""")
+        self.script("bench/heirloom/program", """
+            import json
+            if "--benchmark_list_tests" in sys.argv: print("savina/sieve/workers:1\\nsavina/sieve/workers:2")
+            else: print(json.dumps({"benchmarks": [{"time_unit": "ns", "real_time": float(os.environ.get("MADE_UP", 20))}]}))
+            """)
+        self.script("bench/peers/bin/peer_go", """
+            if "--list" in sys.argv: print("savina/sieve")
+            else: print('{"ns_per_op": 10, "check": true}')""")
+        build = self.build / "build"
+        if not build.exists():
+            build.mkdir()
+            (build / "bench").symlink_to(self.build / "bench")
+        done = subprocess.run([sys.executable, pathlib.Path(bench.__file__), "--build", build, *words], capture_output=True, text=True)
+        return done
+
+    def test_the_whole_writes_reports_and_compares(self):
+        done = self.bench("--filter", "savina/sieve", "--runs", "2")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(done.stdout.startswith("behind: sieve, a candidate on 1 worker: 20.0, go 10.0: 2.00 times"), done.stdout)
+        self.assertIn("missing: caf is not installed (Debian: libcaf-dev)", done.stdout)
+        written = json.loads((self.build / "bench" / "report.json").read_text())
+        self.assertEqual([(r["contender"], r["workers"], r["ns_per_op"], r["runs"]) for r in written["results"]],
+                         [("heirloom", 1, 20, 2), ("go", 1, 10, 2), ("heirloom", 2, 20, 2), ("go", 2, 10, 2)])
+        self.assertTrue(written["machine"]["processor"] and written["machine"]["compiler"] and "commit" in written["machine"])
+        self.assertIn("sieve, a candidate", (self.build / "bench" / "report.md").read_text())
+        kept = self.build / "earlier.json"
+        kept.write_text((self.build / "bench" / "report.json").read_text())
+        with mock.patch.dict(os.environ, MADE_UP="40"):
+            done = self.bench("--filter", "savina/sieve", "--runs", "2", "--against", str(kept))
+        self.assertIn("slower: heirloom: savina/sieve on 2: 20.0 -> 40.0 (2.00 times)", done.stdout)
+        self.assertNotIn("slower: go", done.stdout)
+
+    def test_a_benchmark_of_ours_that_is_gone_fails_the_run(self):
+        done = self.bench("--filter", "savina/big", "--runs", "1")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("Heirloom failed: there is no benchmark savina/big/workers:1", done.stdout)
+
+    def test_words_it_does_not_know_are_refused(self):
+        for words, said in ((["tabels"], "no group is called tabels"), (["--runs", "0"], "from 1 on"),
+                            (["--filter", "nothing like it"], "no scenario is named")):
+            done = self.bench(*words)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(said, done.stderr)
+
+
+def contrast(colour, ground):
+    def luminance(text):
+        parts = [int(text[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    lighter, darker = sorted((luminance(colour), luminance(ground)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+class ThePlots(unittest.TestCase):
+    def test_every_colour_stands_out_from_a_light_and_a_dark_ground(self):
+        for name, colour in {**plots.COLOURS, "ink": plots.INK}.items():
+            for ground in ("#ffffff", "#0d1117"):
+                self.assertGreaterEqual(contrast(colour, ground), 3, f"{name} on {ground}")
+
+    def test_every_contender_has_a_colour(self):
+        self.assertEqual({c.name for c in contenders.everybody(pathlib.Path("nowhere"))}, set(plots.COLOURS))
+
+    def test_draw_bars_and_curves_without_a_ground(self):
+        try:
+            import matplotlib  # noqa: F401
+        except ImportError:
+            self.skipTest("Matplotlib is not installed")
+        known = {s["name"]: s for s in (scenario("a"), *[scenario(f"growth/links/count:{at}", groups=["growth"], curve="links", at=at)
+                                                         for at in (1, 10, 100)])}
+        results = [result("a", "heirloom", 1, 2, 3), result("a", "go", 2)]
+        results += [result(f"growth/links/count:{at}", "heirloom", 5 * at) for at in (1, 10, 100)]
+        with tempfile.TemporaryDirectory() as held:
+            files = plots.draw(outcome(*results, floors={"a": 1, "growth/links": 2}), known, pathlib.Path(held))
+            self.assertEqual([f.name for f in files], ["messages.svg", "growth_links.svg"])
+            for file in files:
+                text = file.read_text()
+                self.assertIn("heirloom", text)
+                self.assertNotIn("#ffffff", text)
+                self.assertNotRegex(text, r"fill: (white|black|#000000)")
+            self.assertIn(plots.COLOURS["go"], files[0].read_text())
+
+
+class TheReadme(unittest.TestCase):
+    def test_shows_what_the_kept_reports_say(self):
+        readme = (summary.ROOT / "README.md").read_text()
+        self.assertEqual(readme, summary.with_summary(readme), "run bench/driver/summary.py")
+
+    def test_names_the_machine_of_a_kept_report(self):
+        for path in summary.RESULTS.glob("*/report.json"):
+            self.assertEqual(path.parent.name, machine.name(json.loads(path.read_text())["machine"]))
+
+    def test_table_comes_from_a_report(self):
+        with tempfile.TemporaryDirectory() as held:
+            kept = pathlib.Path(held) / "p" / "report.json"
+            kept.parent.mkdir()
+            kept.write_text(json.dumps(outcome(result("savina/sieve", "heirloom", 10, 11, 12), result("savina/sieve", "go", 22))))
+            text = summary.with_summary(f"above {summary.BEGIN} typed by hand {summary.END} below", pathlib.Path(held))
+        self.assertNotIn("typed by hand", text)
+        self.assertIn("| sieve, a candidate | 1 | 11.0 ±9% | 22.0 (go) | 0.50 | - |", text)
+        self.assertTrue(text.startswith("above ") and text.endswith(" below"))
+
+
+if __name__ == "__main__":
+    unittest.main()
