@@ -21,6 +21,7 @@ def arguments():
     parser.add_argument("--gaps", action="store_true", help="also the cases of test/support/known_gaps.txt")
     parser.add_argument("--filter", help="only cases whose name contains this")
     parser.add_argument("--label", help="only entries with this CTest label")
+    parser.add_argument("--programs", nargs="+", help="only these CTest entries")
     parser.add_argument("--seeds", type=int, help="seeds for every test that explores schedules")
     parser.add_argument("--seed", type=int, help="replay this seed alone, with its trace")
     parser.add_argument("--seconds", type=int, help="how long each stress test lasts")
@@ -41,6 +42,8 @@ def chosen(args):
     """The entries to run. A filter speaks of cases, which only GoogleTest programs have inside."""
     for name, labels in entries(args.build):
         if args.label and args.label not in labels:
+            continue
+        if args.programs and name not in args.programs:
             continue
         if args.filter and "gtest" not in labels and args.filter not in name:
             continue
