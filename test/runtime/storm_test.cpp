@@ -265,7 +265,7 @@ TEST(storm, of_suspends_and_questions) {
             const pid main = self();
             std::vector<pid> all;
             for (int i = 0; i < 6; ++i) all.push_back(spawn(answer_pings));
-            auto nosy = spawn_monitor([all, main] {
+            auto nosy = spawn_monitor([all] {
                 for (;;) {
                     for (pid p : all) (void)process_info(p);
                     for (pid p : all) suspend(p);
