@@ -262,7 +262,6 @@ TEST(storm, of_names) {
 TEST(storm, of_suspends_and_questions) {
     run_everywhere(
         [](witness& w) {
-            const pid main = self();
             std::vector<pid> all;
             for (int i = 0; i < 6; ++i) all.push_back(spawn(answer_pings));
             auto nosy = spawn_monitor([all] {

@@ -366,7 +366,7 @@ std::vector<pid> list_processes(const runtime_core& core, bool with_system) {
     for (std::uint32_t slot = 1; slot < used; ++slot) {
         process& p = *core.table.at(slot);
         const std::uint32_t generation = p.generation.load(std::memory_order_acquire);
-        if (generation == 0 || (p.system && !with_system)) continue;
+        if (generation == 0 || (!with_system && p.system.load(std::memory_order_relaxed))) continue;
         found.push_back(pid::make(core.index, slot, generation));
     }
     return found;
