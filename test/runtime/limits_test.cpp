@@ -234,8 +234,7 @@ namespace {
 
 void make_too_many_runtimes() {
     // One that cannot be made takes no place.
-    for (int i = 0; i < 3; ++i)
-        EXPECT_NE(complaint({.workers = 4, .max_stack_memory = 4096}), "");
+    for (int i = 0; i < 3; ++i) EXPECT_NE(complaint({.workers = 4, .max_stack_memory = 4096}), "");
     EXPECT_FALSE(try_send(pid(), 1));
     std::vector<std::unique_ptr<runtime>> all;
     std::string limit;

@@ -388,8 +388,7 @@ TEST(storm, leaves_nothing_behind_and_loses_nothing) {
         const std::int64_t overflowed_before = overflowed;
         for (int again = 0; again < 2; ++again)
             total.add(rt.invoke([&] { return storm(spell / 2, 6, 300us, may_overflow); }));
-        const std::int64_t left =
-            blocks_an_overflow_leaves * (overflowed - overflowed_before);
+        const std::int64_t left = blocks_an_overflow_leaves * (overflowed - overflowed_before);
         // Rows and tables are destroyed in the background, and a sleeping worker keeps some stacks
         // warm.
         levels after = levels_of(rt);
@@ -412,10 +411,9 @@ TEST(storm, leaves_nothing_behind_and_loses_nothing) {
     }
     std::ostringstream line;
     line << "storm: " << rounds << " rounds, " << total.kills << " kills survived, "
-         << total.crashes << " crashes and " << total.hangs << " hangs asked for, "
-         << overflowed << " stacks overflowed, " << total.timeouts
-         << " calls timed out, "
-         << total.top_restarts << " whole trees restarted, " << total.acknowledged + total.arrived
+         << total.crashes << " crashes and " << total.hangs << " hangs asked for, " << overflowed
+         << " stacks overflowed, " << total.timeouts << " calls timed out, " << total.top_restarts
+         << " whole trees restarted, " << total.acknowledged + total.arrived
          << " messages delivered, lost 0, " << total.counted
          << " counts kept by a table that changes owner";
     report(line.str());

@@ -174,7 +174,8 @@ void exit_process(process& p, exit_reason why, bool by_signal) noexcept {
     end_body(p, why, by_signal);
     runtime_core& core = *runtime_core::current();
     // As in OTP: who is ended by a signal has done nothing wrong; its supervisor reports it.
-    if (!by_signal && !why.is_orderly() && !p.system.load(std::memory_order_relaxed)) report_crash(core, p, why);
+    if (!by_signal && !why.is_orderly() && !p.system.load(std::memory_order_relaxed))
+        report_crash(core, p, why);
     disarm_server_timer(p);
     estate_item* items;
     {
