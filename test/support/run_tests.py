@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree
@@ -56,8 +57,16 @@ def known_gaps():
     return [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
 
 
+def with_symbols(environment):
+    """Clang's sanitizers name functions with a program that Debian packs elsewhere; addr2line is always there."""
+    if found := shutil.which("addr2line"):
+        for name in "ASAN_OPTIONS", "TSAN_OPTIONS":
+            environment[name] = f"external_symbolizer_path={found}:{environment.get(name, '')}"
+
+
 def run(args, names, reports):
     environment = dict(os.environ)
+    with_symbols(environment)
     wanted = f"*{args.filter}*" if args.filter else "*"
     gaps = [] if args.gaps else [case for case, _ in known_gaps()]
     environment["GTEST_FILTER"] = wanted + ("-" + ":".join(gaps) if gaps else "")
