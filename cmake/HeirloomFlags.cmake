@@ -11,6 +11,9 @@ function(heirloom_developer_flags target)
         -Wcast-align -Wundef -Werror
         # Clang checks GUARDED_BY and friends; GCC knows no such annotations.
         $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
+        # The std::stable_sort of GCC 12's library calls a function that the same library calls deprecated; Clang
+        # lays that at the door of whoever instantiates it.
+        $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>
     )
     if(HEIRLOOM_SANITIZE STREQUAL "thread")
         # moodycamel::ConcurrentQueue orders with bare fences, which GCC warns that TSan cannot see.

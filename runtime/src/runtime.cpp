@@ -7,6 +7,7 @@
 #include "scheduler/runtime_core.hpp"
 
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 
 namespace heirloom {
@@ -130,13 +131,10 @@ exit_reason runtime::run_to_end(std::function<void()> body, std::string_view ent
 }
 
 pid runtime::spawn_activity(const spawn_options& opts, activity* what, std::string_view entry) {
+    std::unique_ptr<activity> owner(what);
     runtime_scope scope(*core_);
-    thread_context& t = this_thread();
-    if (t.current) {
-        delete what;
-        refuse_in_process(*core_, "runtime::spawn");
-    }
-    return give_birth(*core_, {&opts, what, {.entry = entry}, nullptr, nullptr}).process;
+    if (this_thread().current) refuse_in_process(*core_, "runtime::spawn");
+    return give_birth(*core_, {&opts, owner.release(), {.entry = entry}, nullptr, nullptr}).process;
 }
 
 void runtime::deliver(pid to, message* m) {

@@ -20,7 +20,9 @@ TEST(conformance_ets, info_fields) {
             require(info.owner == owner && info.heir == owner);
             require(info.kind == ets::kind::ordered_set && info.access == ets::access::public_);
             require(info.size == 1 && info.memory > 0 && !info.fixed && info.ownership_epoch == 0);
-            require_eq(info.value_type, "long int");
+            // Compilers differ in what they call it.
+            require(info.value_type == "long int" || info.value_type == "long",
+                    std::string(info.value_type));
             require_eq(t.to_string(), "#table<known." + std::to_string(t.id()) + ">");
         };
         check();

@@ -50,7 +50,9 @@ TEST(footprint, of_a_row_of_two_words_is_at_most_40_bytes_and_80_while_growing) 
 
 // Five milliseconds is the promise; what the sanitizers add to every access is not ours.
 constexpr std::int64_t longest_allowed_us = under_asan || under_tsan ? 100'000 : 5'000;
-const long stall_rows = static_cast<long>(number_from_environment("HEIRLOOM_ROWS", 200'000));
+// With fewer, AddressSanitizer does not come to the point where one free() tidies up a quarantine of 256 MB.
+const long stall_rows =
+    static_cast<long>(number_from_environment("HEIRLOOM_ROWS", scaled(200'000)));
 
 // Boxed, but nothing of it is the allocator's: glibc's free() tidies up what other frees have left, for as long as that takes.
 struct wide {

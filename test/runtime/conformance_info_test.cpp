@@ -287,7 +287,7 @@ TEST(conformance_processes, mo_unidirectional_lists) {
 TEST(conformance_processes, sc_suspend) {
     const auto body = [](witness& w) {
         const pid main = self();
-        const pid counter = spawn([main] {
+        const pid counter = spawn([] {
             for (int n = 0;; ++n)
                 receive([&](ping p) { send(p.from, number{n}); }, after(0s, [] { yield(); }));
         });

@@ -230,6 +230,9 @@ TEST(limits, an_unread_queue_is_worth_a_warning) {
 namespace {
 
 void make_too_many_runtimes() {
+    // One that cannot be made takes no place.
+    for (int i = 0; i < 3; ++i) EXPECT_NE(complaint({.workers = 4, .max_stack_memory = 4096}), "");
+    EXPECT_FALSE(try_send(pid(), 1));
     std::vector<std::unique_ptr<runtime>> all;
     std::string limit;
     try {

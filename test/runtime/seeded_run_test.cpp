@@ -415,7 +415,7 @@ TEST(fault, a_refused_stack_is_limit_reached_at_the_spawner) {
 }
 
 TEST(fault, a_delayed_worker_lets_limits_pass) {
-    std::size_t late = 0;
+    int late = 0;
     for (std::uint64_t seed = 1; seed <= 100; ++seed) {
         runtime rt(seeded(seed, {.delay_worker = 300'000}));
         late += rt.run([] {
@@ -426,8 +426,8 @@ TEST(fault, a_delayed_worker_lets_limits_pass) {
             return receive([](pong) { return 0; }, after(1ms, [] { return 1; }));
         });
     }
-    EXPECT_GT(late, 5u);
-    EXPECT_LT(late, 95u);
+    EXPECT_GT(late, 5);
+    EXPECT_LT(late, 95);
 }
 
 TEST(fault, that_strikes_is_in_the_trace) {

@@ -256,10 +256,9 @@ TEST(storm, of_names) {
 
 TEST(storm, of_suspends_and_questions) {
     const auto body = [](witness& w) {
-        const pid main = self();
         std::vector<pid> all;
         for (int i = 0; i < 6; ++i) all.push_back(spawn(answer_pings));
-        auto nosy = spawn_monitor([all, main] {
+        auto nosy = spawn_monitor([all] {
             for (;;) {
                 for (pid p : all) (void)process_info(p);
                 for (pid p : all) suspend(p);

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree
@@ -21,6 +22,7 @@ def arguments():
     parser.add_argument("--gaps", action="store_true", help="also the cases of test/support/known_gaps.txt")
     parser.add_argument("--filter", help="only cases whose name contains this")
     parser.add_argument("--label", help="only entries with this CTest label")
+    parser.add_argument("--programs", nargs="+", help="only these CTest entries")
     parser.add_argument("--seeds", type=int, help="seeds for every test that explores schedules")
     parser.add_argument("--seed", type=int, help="replay this seed alone, with its trace")
     parser.add_argument("--seconds", type=int, help="how long each stress test lasts")
@@ -42,6 +44,8 @@ def chosen(args):
     for name, labels in entries(args.build):
         if args.label and args.label not in labels:
             continue
+        if args.programs and name not in args.programs:
+            continue
         if args.filter and "gtest" not in labels and args.filter not in name:
             continue
         yield name
@@ -53,8 +57,16 @@ def known_gaps():
     return [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
 
 
+def with_symbols(environment):
+    """Clang's sanitizers name functions with a program that Debian packs elsewhere; addr2line is always there."""
+    if found := shutil.which("addr2line"):
+        for name in "ASAN_OPTIONS", "TSAN_OPTIONS":
+            environment[name] = f"external_symbolizer_path={found}:{environment.get(name, '')}"
+
+
 def run(args, names, reports):
     environment = dict(os.environ)
+    with_symbols(environment)
     wanted = f"*{args.filter}*" if args.filter else "*"
     gaps = [] if args.gaps else [case for case, _ in known_gaps()]
     environment["GTEST_FILTER"] = wanted + ("-" + ":".join(gaps) if gaps else "")

@@ -33,7 +33,8 @@ void reset(process& p) noexcept {
     p.lethal = exit_reason();
     p.urgent.store(false, std::memory_order_relaxed);
     p.trapping_hint.store(false, std::memory_order_relaxed);
-    p.trapping = p.dying = p.started = p.system = false;
+    p.trapping = p.dying = p.started = false;
+    p.system.store(false, std::memory_order_relaxed);
     p.suspended = false;
     p.waits_quietly = p.in_exit = p.dropped_calls = false;
     p.level = priority::normal;
@@ -173,7 +174,8 @@ void exit_process(process& p, exit_reason why, bool by_signal) noexcept {
     end_body(p, why, by_signal);
     runtime_core& core = *runtime_core::current();
     // As in OTP: who is ended by a signal has done nothing wrong; its supervisor reports it.
-    if (!by_signal && !why.is_orderly() && !p.system) report_crash(core, p, why);
+    if (!by_signal && !why.is_orderly() && !p.system.load(std::memory_order_relaxed))
+        report_crash(core, p, why);
     disarm_server_timer(p);
     estate_item* items;
     {
@@ -262,7 +264,7 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
         core.opts.queue_warning == 0
             ? ~0u
             : static_cast<std::uint32_t>(std::min<std::size_t>(core.opts.queue_warning, ~0u));
-    p->system = b.request.system;
+    p->system.store(b.request.system, std::memory_order_relaxed);
     p->parent = b.spawner ? b.spawner->id : pid();
     p->next_ref = 0;
     p->entry_text = b.request.entry.data();

@@ -119,7 +119,7 @@ public:
     // --- Line 3 ---------------------------------------------------------------------------------
     std::atomic<bool> trapping_hint{false};  // the same, for the runtime's shutdown
     bool started = false;
-    bool system = false;
+    std::atomic<bool> system{false};
     bool server_timer_armed = false;
     heirloom::priority level = heirloom::priority::normal;
     std::atomic<mailbox_policy> when_full{mailbox_policy::refuse};  // read by senders

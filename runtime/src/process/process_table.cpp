@@ -64,16 +64,20 @@ process* process_table::acquire(slot_cache& cache) noexcept {
                 if (first > limit_) return nullptr;
                 n = std::min<std::uint32_t>(batch_, limit_ + 1 - first);
             } while (!used_.compare_exchange_weak(first, first + n, std::memory_order_acq_rel));
+            std::uint32_t built = 0;
             for (std::uint32_t i = 0; i < n; ++i) {
                 const std::uint32_t slot = first + i;
                 // An earlier runtime of this index may have built it; its generation goes on.
-                if (base_[slot].slot == 0)
+                if (base_[slot].slot == 0) {
                     ::new (static_cast<void*>(base_ + slot)) process();
-                else if (afresh_ && base_[slot].generation.load(std::memory_order_relaxed) == 0)
+                    ++built;
+                } else if (afresh_ && base_[slot].generation.load(std::memory_order_relaxed) == 0)
                     base_[slot].id = pid();
                 base_[slot].slot = slot;
                 cache.slots[n - 1 - i] = slot;
             }
+            // Those built now are the last of the batch.
+            holds_pointers(base_ + first + (n - built), sizeof(process) * built);
             cache.count = n;
         }
         process* p = base_ + cache.slots[--cache.count];

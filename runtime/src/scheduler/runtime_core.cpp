@@ -77,6 +77,12 @@ std::uint32_t process_limit(const options& o, std::size_t stacks) {
 
 }  // namespace
 
+void runtime_core::place::give_back() noexcept {
+    if (!std::exchange(taken, false)) return;
+    std::lock_guard lock(registry_mutex);
+    registry[index].store(nullptr, std::memory_order_release);
+}
+
 runtime_core* runtime_core::find(std::uint32_t index) noexcept {
     return registry[index].load(std::memory_order_acquire);
 }
@@ -85,7 +91,7 @@ runtime_core* runtime_core::current() noexcept { return this_thread().core; }
 
 runtime_core::runtime_core(options o)
     : opts(checked(std::move(o))),
-      index(take_index(this, opts.deterministic.seed.has_value())),
+      place_among_runtimes{take_index(this, opts.deterministic.seed.has_value())},
       stacks(opts.stack_size, stack_capacity(opts), best_guard()),
       table(index, process_limit(opts, stacks.standard().capacity()), *opts.workers + 1,
             opts.deterministic.seed.has_value()),
@@ -137,8 +143,8 @@ runtime_core::~runtime_core() {
         collect();
         if (anything_retired()) std::this_thread::yield();
     }
-    std::lock_guard lock(registry_mutex);
-    registry[index].store(nullptr, std::memory_order_release);
+    // Before the tables of processes and names go.
+    place_among_runtimes.give_back();
 }
 
 std::int64_t runtime_core::clock() const noexcept {
@@ -362,7 +368,7 @@ std::vector<pid> list_processes(const runtime_core& core, bool with_system) {
     for (std::uint32_t slot = 1; slot < used; ++slot) {
         process& p = *core.table.at(slot);
         const std::uint32_t generation = p.generation.load(std::memory_order_acquire);
-        if (generation == 0 || (p.system && !with_system)) continue;
+        if (generation == 0 || (!with_system && p.system.load(std::memory_order_relaxed))) continue;
         found.push_back(pid::make(core.index, slot, generation));
     }
     return found;

@@ -48,7 +48,15 @@ public:
     bool shut_down() noexcept;
 
     const options opts;
-    const std::uint32_t index;
+    /// Among all runtimes. Given back at the end, also by a constructor that throws.
+    struct place {
+        std::uint32_t index;
+        bool taken = true;
+        void give_back() noexcept;
+        ~place() { give_back(); }
+    };
+    place place_among_runtimes;
+    const std::uint32_t index = place_among_runtimes.index;
     const std::thread::id maker = std::this_thread::get_id();
     stack_pool stacks;
     process_table table;
