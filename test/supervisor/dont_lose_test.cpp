@@ -152,17 +152,13 @@ TEST_P(dont_lose, survives_the_death_of_all_who_know_the_table) {
         long last = next_answer();
         for (int i = 0; i < rounds; ++i) {
             if (i % 4 == 3) {
-                const auto watch = monitor(pid(sup));
+                // The next tree begins when nothing of this one is left that has a name or the table.
+                std::vector<monitor_ref> gone{monitor(pid(sup))};
+                for (const auto& c : which_children(sup))
+                    if (c.pid) gone.push_back(monitor(c.pid));
                 exit(pid(sup), reason::kill);
-                receive(when(watch, [](down) {}));
-                for (;;) {  // until what it leaves behind has ended
-                    try {
-                        sup = v->start(1'000'000);
-                        break;
-                    } catch (const error&) {
-                        yield();
-                    }
-                }
+                for (const auto& watch : gone) receive(when(watch, [](down) {}));
+                sup = v->start(1'000'000);
             } else {
                 for (const auto& c : which_children(sup))
                     if (c.pid) exit(c.pid, reason::kill);
