@@ -13,7 +13,7 @@ void warn_of_queue(process& p) noexcept {
     try {
         std::ostringstream text;
         text << "process " << p.id;
-        if (p.name) text << " \"" << p.name << '"';
+        if (const atom name = name_of(p)) text << " \"" << name << '"';
         text << " (" << p.entry() << ") has " << p.queued
              << " messages that it has not received; the oldest is " << p.queue.front()->type->name;
         runtime_core::current()->logs.push({.level = log_level::warning,
@@ -29,7 +29,7 @@ void report_crash(runtime_core& core, process& p, const exit_reason& why) noexce
         log_event event{.level = log_level::error, .event = "crash", .about = p.id};
         std::ostringstream text;
         text << "process " << p.id;
-        if (p.name) text << " \"" << p.name << '"';
+        if (const atom name = name_of(p)) text << " \"" << name << '"';
         text << " (" << p.entry() << ") ended: " << why;
         event.text = std::move(text).str();
         const process_details d = describe(p);
@@ -38,7 +38,7 @@ void report_crash(runtime_core& core, process& p, const exit_reason& why) noexce
             event.fields.emplace_back("exception", std::string(why.exception_type()));
             event.fields.emplace_back("what", std::string(why.what()));
         }
-        event.fields.emplace_back("name", std::string(p.name.text()));
+        event.fields.emplace_back("name", std::string(d.name.text()));
         event.fields.emplace_back("entry", d.entry);
         event.fields.emplace_back("parent", to_string(p.parent));
         event.fields.emplace_back("message_queue_len", std::to_string(d.message_queue_len));

@@ -178,15 +178,17 @@ void exit_process(process& p, exit_reason why, bool by_signal) noexcept {
         report_crash(core, p, why);
     disarm_server_timer(p);
     estate_item* items;
+    atom name;
     {
         // From here on nothing more is aimed at, adopted by, or named after this process.
         std::lock_guard lock(p.side_lock);
         p.closed.store(true, std::memory_order_relaxed);
         items = p.estate.take_all();
+        name = p.name;
     }
     if (p.timers) cancel_timers_of(p);
     if (items) estate::settle(items, p.id, why);
-    if (p.name) core.names.erase(p.name, p.id);
+    if (name) core.names.erase(name, p.id);
     drain_for_good(p, why);
     notify_relations(p, why);
     auto at_end = p.extras ? p.extras->at_end : nullptr;

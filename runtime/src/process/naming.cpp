@@ -31,9 +31,9 @@ void register_name(atom name, pid who) {
     process* p = resolve(who);
     std::string text = "\"" + std::string(name.text()) + "\" cannot name " + to_string(who) + ": ";
     if (!p || !is_alive(who)) throw bad_argument("register_name", text + "it is not alive");
-    if (p->name)
+    if (const atom other = name_of(*p))
         throw bad_argument("register_name",
-                           text + "it is \"" + std::string(p->name.text()) + "\" already");
+                           text + "it is \"" + std::string(other.text()) + "\" already");
     throw bad_argument("register_name", text + "the name is taken by " + to_string(whereis(name)));
 }
 

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <string_view>
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -148,7 +149,7 @@ public:
     std::atomic<bool> closed{true};
     captured_stack* thrown = nullptr;  // see throw_stack.hpp
     blocking_job* blocking = nullptr;  // what it leaves its worker for; on its own stack
-    atom name;                         // guarded by side_lock; the owner reads it without
+    atom name;  // guarded by side_lock: others may take it away; see name_of()
 
     /// Something is in the mailbox, or was taken out and not looked at.
     bool has_news() const noexcept {
@@ -189,6 +190,11 @@ public:
 
 static_assert(sizeof(process) == 384, "six lines; what is added must be worth a seventh");
 
+/// Any thread.
+inline atom name_of(process& p) noexcept {
+    std::lock_guard lock(p.side_lock);
+    return p.name;
+}
 /// A user message leaves a mailbox: it makes room only if it was counted in (signals turned messages were not).
 inline void count_out(process& p, const message& m) noexcept {
     if (m.type->kind == message_kind::user && (m.word & counted_in))

@@ -63,7 +63,9 @@ void remove_link(process& p, link_entry* e) noexcept {
     if (e->next) e->next_entry()->prev = e->prev;
     e->next = nullptr;
     --p.link_count;
-    if (p.link_count <= list_limit && p.extras) p.extras->link_index.clear();
+    // Given back rather than emptied: to empty it takes as long as it was large, at every removal.
+    if (p.link_count <= list_limit && p.extras && !p.extras->link_index.empty())
+        p.extras->link_index = {};
 }
 
 link_entry* new_link_entry(pid peer) {
@@ -109,7 +111,8 @@ void remove_monitor(process& p, monitor_entry* e) noexcept {
         p.monitors = e->next_entry;
     if (e->next_entry) e->next_entry->prev = e->prev;
     --p.monitor_count;
-    if (p.monitor_count <= list_limit && p.extras) p.extras->monitor_index.clear();
+    if (p.monitor_count <= list_limit && p.extras && !p.extras->monitor_index.empty())
+        p.extras->monitor_index = {};
 }
 
 void add_watcher(process& p, monitor_entry* e) noexcept {

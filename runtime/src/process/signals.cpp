@@ -365,7 +365,7 @@ void drain_for_good(process& p, const exit_reason& why) noexcept {
 process_details describe(process& p) {
     process_details d;
     d.pid = p.id;
-    d.name = p.name;
+    d.name = name_of(p);
     d.entry = std::string(p.entry());
     d.parent = p.parent;
     // A process that answers while it waits was woken to do so; it is waiting all the same.
