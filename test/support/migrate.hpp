@@ -46,8 +46,12 @@ inline void migrate(const witness& w) {
             shared->hogged = true;
             while (!shared->over) std::this_thread::yield();
         });
+        struct
+            release {  // also if it is killed here: nothing else ends whoever keeps the thread busy
+            state& of;
+            ~release() { of.over = true; }
+        } const at_end{*shared};
         receive<wake_up>();
-        shared->over = true;
     } while (this_thread_id() == before);
 }
 
