@@ -53,6 +53,8 @@ constexpr unsigned most_a_time = 16'384;
 constinit std::atomic<quiescence_slot*> all_slots{nullptr};
 constinit std::atomic<retired*> incoming{nullptr};  // pushed by anyone
 constinit std::mutex collector;
+std::atomic<int> collecting{
+    0};  // threads that destroy what they have taken; rises under `collector`
 constinit std::atomic<bool> some_waiting{false};
 constinit batch_queue waiting;                 // guarded by collector: for their epoch to pass
 constinit batch_queue due;                     // guarded by collector: for their turn
@@ -94,6 +96,13 @@ void release_reader_slot(void* slot) noexcept {
     if (slot) leave_quiescence_slot(static_cast<quiescence_slot*>(slot));
 }
 
+bool reclamation_at_rest() noexcept {
+    std::lock_guard lock(collector);
+    // acquire; pairs with the release at the end of collect(): what it has destroyed is destroyed.
+    return !incoming.load(std::memory_order_relaxed) && !waiting.first && !due.first &&
+           collecting.load(std::memory_order_acquire) == 0;
+}
+
 bool anything_retired() noexcept {
     return incoming.load(std::memory_order_relaxed) || some_waiting.load(std::memory_order_relaxed);
 }
@@ -124,6 +133,8 @@ void collect() noexcept {
         at_a_time = due.first ? std::min(at_a_time * 2, most_a_time) : fewest_a_time;
         some_due.store(due.first != nullptr, std::memory_order_relaxed);
         some_waiting.store(waiting.first || due.first, std::memory_order_relaxed);
+        if (!ready) return;
+        collecting.fetch_add(1, std::memory_order_relaxed);  // under the lock, as it is looked at
     }
     while (ready) {
         retired* next = ready->next;
@@ -131,6 +142,7 @@ void collect() noexcept {
         free_block(ready, sizeof(retired));
         ready = next;
     }
+    collecting.fetch_sub(1, std::memory_order_release);  // pairs with reclamation_at_rest()
 }
 
 void retire(void* object, void (*destroy)(void*) noexcept) noexcept {

@@ -51,5 +51,7 @@ void release_reclamation(thread_context& t) noexcept;
 void collect() noexcept;
 /// Whether something waits to be freed.
 bool anything_retired() noexcept;
+/// Nothing is retired, and nobody is destroying what was. Waits for no one.
+bool reclamation_at_rest() noexcept;
 
 }  // namespace heirloom::detail

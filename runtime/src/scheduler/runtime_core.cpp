@@ -118,6 +118,16 @@ runtime_core::runtime_core(options o)
     watchdog_ = std::thread([this] { watch(); });
 }
 
+namespace {
+// Not only until nothing is left to take: another runtime's thread may have taken what is ours, and still need us.
+void wait_for_reclamation() noexcept {
+    while (!reclamation_at_rest()) {
+        collect();
+        std::this_thread::yield();
+    }
+}
+}  // namespace
+
 runtime_core::~runtime_core() {
     stopping.store(true, std::memory_order_seq_cst);
     heavy_fence();
@@ -134,15 +144,9 @@ runtime_core::~runtime_core() {
     for (auto& t : threads_) t.join();
     pool.stop();
     logs.flush();
-    while (anything_retired()) {
-        collect();
-        if (anything_retired()) std::this_thread::yield();
-    }
+    wait_for_reclamation();
     for (auto& [key, object] : locals) key->destroy(object);
-    while (anything_retired()) {
-        collect();
-        if (anything_retired()) std::this_thread::yield();
-    }
+    wait_for_reclamation();
     // Before the tables of processes and names go.
     place_among_runtimes.give_back();
 }
