@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <heirloom/clock.hpp>
+#include <heirloom/detail/switching.hpp>
 #include <heirloom/errors.hpp>
 #include <heirloom/message.hpp>
 #include <heirloom/monitor.hpp>
@@ -18,8 +19,6 @@
 namespace heirloom {
 
 namespace detail {
-
-class process;
 
 /// The types a receive takes, for who asks why a process waits.
 struct wanted_messages {
@@ -44,10 +43,30 @@ public:
     void take() noexcept;
 
 private:
+#if HEIRLOOM_RECEIVE_JUMPS
+    [[gnu::always_inline]] message* wait(const wanted_messages& wanted) {
+        void* to = begin_wait(wanted);
+        while (to) to = end_wait(wanted, jump(to, &leaving_));
+        return found_;
+    }
+    /// The context to leave for; null: there is nothing to wait for, found_ is the result.
+    void* begin_wait(const wanted_messages& wanted);
+    /// The process is back; the same.
+    void* end_wait(const wanted_messages& wanted, visitor from);
+    void* try_to_leave(const wanted_messages& wanted, thread_context* t);
+
+    departure leaving_;
+    exception_state kept_;
+    bool nested_ = false;
+#else
     message* wait(const wanted_messages& wanted);
+#endif
+    /// False: the process has to wait. Else found_ is the result.
+    bool look(const wanted_messages& wanted, thread_context*& t);
 
     process* process_;
     message** link_;
+    message* found_ = nullptr;
     time_point deadline_;
 };
 

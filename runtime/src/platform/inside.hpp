@@ -3,6 +3,8 @@
 #include "platform/fences.hpp"
 #include "platform/thread_context.hpp"
 
+#include <utility>
+
 // inside: whether a thread that runs a process is inside the library, where it uses its worker's role, or in the user's
 // code, where the watchdog may take the role away (R4).
 //
@@ -42,6 +44,9 @@ public:
             thread_ = &this_thread();
         }
     }
+    /// Of a context that was left inside and comes back; see leave_inside.
+    inside_scope(thread_context& thread, bool nested) noexcept
+        : thread_(&thread), nested_(nested), moved_(true) {}
     ~inside_scope() {
         if (!nested_) clear_inside(moved_ ? this_thread() : *thread_);
     }
@@ -49,6 +54,8 @@ public:
     inside_scope& operator=(const inside_scope&) = delete;
 
     thread_context& thread() const noexcept { return *thread_; }
+    /// The end of the scope ends nothing: the caller switches away, and comes back to another scope. Returns what that one needs.
+    bool leave_inside() noexcept { return std::exchange(nested_, true); }
     /// To be said before anything that may switch.
     void may_move() noexcept { moved_ = true; }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "heirloom/detail/running.hpp"
+#include "heirloom/detail/switching.hpp"
 #include "platform/sanitizers.hpp"
 
 #include <atomic>
@@ -15,13 +16,6 @@ class process;
 class runtime_core;
 struct stack;
 struct free_block_node;
-
-/// The two words in which the C++ runtime keeps a thread's exceptions in flight (Itanium C++ ABI, 2.2.2). They
-/// belong to the process, not to the thread, so every switch carries them along.
-struct exception_state {
-    void* caught = nullptr;
-    unsigned uncaught = 0;
-};
 
 inline constexpr std::size_t block_classes = 5;  // 64, 128, 192, 256, 512 bytes
 

@@ -370,11 +370,14 @@ process& running_process(const char* function) {
 
 // --- Waiting ---------------------------------------------------------------------------------------
 
-thread_context* leave_running(thread_context& t, process& p, farewell then) noexcept {
+namespace {
+[[gnu::always_inline]] inline departure plan_departure(thread_context& t, process& p,
+                                                       farewell then) noexcept {
     worker* w = t.role;
     stack* mine = w->running;
     p.own_stack = mine;
-    if (w->seeded && then == farewell::park) trace_wait(p);
+    if (w->seeded && then == farewell::park) [[unlikely]]
+        trace_wait(p);
     process* next = w->pick();
     stack* target;
     if (next && next->own_stack) {
@@ -385,7 +388,17 @@ thread_context* leave_running(thread_context& t, process& p, farewell then) noex
         w->direct = next;
         target = w->take_spare();
     }
-    const departure d = switch_context({&t, mine, target, &p, then}, &base_loop);
+    return {&t, mine, target, &p, then};
+}
+}  // namespace
+
+void* begin_leaving(thread_context& t, process& p, farewell then, departure& leaving) noexcept {
+    leaving = plan_departure(t, p, then);
+    return context_of(leaving, &base_loop);
+}
+
+thread_context* leave_running(thread_context& t, process& p, farewell then) noexcept {
+    const departure d = switch_context(plan_departure(t, p, then), &base_loop);
     return d.thread->role->arrive(d);
 }
 

@@ -22,12 +22,10 @@ mailbox_scan::mailbox_scan(time_point deadline, const reference* since) : deadli
         since && since->id == p.mark_ref && since->owner == p.id ? p.mark : p.queue.begin_link();
 }
 
-message* mailbox_scan::wait(const wanted_messages& wanted) {
+bool mailbox_scan::look(const wanted_messages& wanted, thread_context*& t) {
     process& p = *process_;
-    inside_scope scope;
-    scope.may_move();
-    if (p.home->seeded) p.wanted = &wanted;
-    thread_context* t = nullptr;
+    if (p.home->seeded) [[unlikely]]
+        p.wanted = &wanted;
     for (;;) {
         if (p.has_news()) {
             drain(p);
@@ -36,21 +34,54 @@ message* mailbox_scan::wait(const wanted_messages& wanted) {
                 t = nullptr;
             }
         }
-        if (*link_) return *link_;
+        if ((found_ = *link_)) return true;
         if (!t) t = &this_thread();
         if (p.queued >= p.queue_warning) warn_of_queue(p);
         const std::int64_t deadline = nanoseconds_of(deadline_);
-        if (deadline != timer_queue::never && t->core->clock() >= deadline) return nullptr;
+        if (deadline != timer_queue::never && t->core->clock() >= deadline) return true;
         if (p.is_held() || !t->role) refuse_wait(p, "receive");
         if (deadline == timer_queue::never) {
             p.waits_quietly = false;
-            t = leave_running(*t, p, farewell::park);
-        } else {
-            wait_once(p, false, deadline);
-            t = nullptr;
+            return false;
         }
+        wait_once(p, false, deadline);
+        t = nullptr;
     }
 }
+
+#if HEIRLOOM_RECEIVE_JUMPS
+void* mailbox_scan::try_to_leave(const wanted_messages& wanted, thread_context* t) {
+    if (look(wanted, t)) return nullptr;
+    kept_ = *t->exceptions;
+    return begin_leaving(*t, *process_, farewell::park, leaving_);
+}
+
+void* mailbox_scan::begin_wait(const wanted_messages& wanted) {
+    inside_scope scope;
+    scope.may_move();
+    void* to = try_to_leave(wanted, nullptr);
+    if (to) nested_ = scope.leave_inside();
+    return to;
+}
+
+void* mailbox_scan::end_wait(const wanted_messages& wanted, visitor from) {
+    const departure arrived = receive_visitor(from);
+    thread_context& t = *arrived.thread->role->arrive(arrived);
+    *t.exceptions = kept_;
+    inside_scope scope(t, nested_);
+    void* to = try_to_leave(wanted, &t);
+    if (to) nested_ = scope.leave_inside();
+    return to;
+}
+#else
+message* mailbox_scan::wait(const wanted_messages& wanted) {
+    inside_scope scope;
+    scope.may_move();
+    thread_context* t = nullptr;
+    while (!look(wanted, t)) t = leave_running(*t, *process_, farewell::park);
+    return found_;
+}
+#endif
 
 void mailbox_scan::take() noexcept {
     process& p = *process_;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "scheduler/backlog_watch.hpp"
+
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -51,6 +53,12 @@ public:
         const auto head = head_.load(std::memory_order_relaxed);
         const auto tail = tail_.load(std::memory_order_relaxed);
         return tail > head ? static_cast<std::size_t>(tail - head) : 0;
+    }
+
+    /// How long the oldest entry has waited, to somebody who has looked before.
+    std::int64_t age(backlog_watch& watch, std::int64_t now) const noexcept {
+        const auto head = head_.load(std::memory_order_relaxed);
+        return watch.age(head, tail_.load(std::memory_order_relaxed), now);
     }
 
     // --- A thief ---

@@ -6,6 +6,7 @@
 #include "process/signals.hpp"
 #include "scheduler/runtime_core.hpp"
 
+#include <algorithm>
 #include <ctime>
 #include <new>
 
@@ -15,10 +16,11 @@ namespace {
 constexpr int look_interval =
     61;  // dispatches between looks at the ready list, injection and timers
 constexpr unsigned cached_stacks = 32;
-constexpr unsigned announce_after =
-    4;  // dispatches that leave work behind before another worker is woken
+constexpr unsigned backlog_look = 4;  // dispatches that leave work behind between looks at its age
+constexpr std::int64_t worth_moving_after = 20'000;  // nanoseconds; see backlog_watch.hpp
 constexpr int spins_before_sleep = 2000;
-constexpr unsigned low_share = 8;  // picks for each one of low priority
+constexpr int spins_between_looks = 32;  // at others: a look takes the line that its owner writes
+constexpr unsigned low_share = 8;        // picks for each one of low priority
 
 }  // namespace
 
@@ -30,7 +32,8 @@ worker::worker(runtime_core& c, unsigned i)
       levels_(c.levels),
       to_injection_(c.injection),
       from_injection_(c.injection),
-      random_(i + 1) {}
+      random_(i + 1),
+      backlogs_(*c.opts.workers) {}
 
 worker::~worker() { leave_quiescence_slot(quiescence); }
 
@@ -71,15 +74,15 @@ void worker::overflow(process* p) noexcept {
 
 void worker::announce_backlog() noexcept {
     // Wake another worker only for work that has been waiting here while this one did something else: what was just
-    // handed off runs sooner here than a sleeper wakes.
+    // handed off runs sooner here than a sleeper wakes, and a burst of short ones is over before.
     if (core.sleeping.load(std::memory_order_relaxed) == 0 ||
         core.searching.load(std::memory_order_relaxed) != 0) {
         backlog_ = 0;
         return;
     }
-    if (++backlog_ < announce_after) return;
+    if (++backlog_ < backlog_look) return;
     backlog_ = 0;
-    core.wake_one();
+    if (ring_.age(own_backlog_, read_clock()) >= worth_moving_after) core.wake_one();
 }
 
 // --- Choosing what to run --------------------------------------------------------------------------
@@ -167,6 +170,27 @@ std::size_t worker::steal_from(worker& victim) noexcept {
     return n;
 }
 
+bool worker::look_at_others() noexcept {
+    const auto workers_count = core.workers.size();
+    const auto start = random_() % workers_count;
+    const std::int64_t time = read_clock();
+    for (std::size_t i = 0; i < workers_count; ++i) {
+        const std::size_t which = (start + i) % workers_count;
+        worker& victim = *core.workers[which];
+        if (&victim == this || victim.ring_.size() == 0) continue;
+        if (victim.ring_.age(backlogs_[which], time) >= worth_moving_after &&
+            steal_from(victim) > 0)
+            return true;
+    }
+    return false;
+}
+
+bool worker::others_have_work() const noexcept {
+    return std::any_of(core.workers.begin(), core.workers.end(), [this](const auto& other) {
+        return other.get() != this && other->ring_.size() > 1;
+    });
+}
+
 process* worker::find_work() noexcept {
     for (;;) {
         if (process* p = pick()) return p;
@@ -182,25 +206,17 @@ process* worker::find_work() noexcept {
         // Search: first awake, then once more with the sleep announced.
         core.searching.fetch_add(1, std::memory_order_seq_cst);
         bool found = false;
-        const auto workers_count = core.workers.size();
         for (int spin = 0; spin < spins_before_sleep && !found; ++spin) {
-            if (workers_count > 1 && spin % 8 == 0) {
-                const auto start = random_() % workers_count;
-                for (std::size_t i = 0; i < workers_count && !found; ++i) {
-                    worker& victim = *core.workers[(start + i) % workers_count];
-                    // A lone entry is its owner's: it will run it sooner than it would be warm here.
-                    if (&victim != this &&
-                        victim.ring_.size() > (spin < spins_before_sleep / 4 ? 1u : 0u))
-                        found = steal_from(victim) > 0;
-                }
-            }
+            if (core.workers.size() > 1 && spin % spins_between_looks == 0)
+                found = look_at_others();
             found = found || levels_.has_any() ||
                     core.injected.load(std::memory_order_relaxed) > 0 ||
                     core.overflow_any.load(std::memory_order_relaxed) ||
                     core.stopping.load(std::memory_order_relaxed);
             if (!found) cpu_relax();
         }
-        if (found) {
+        // What has not waited for long enough yet is no reason to sleep.
+        if (found || others_have_work()) {
             core.searching.fetch_sub(1, std::memory_order_seq_cst);
             continue;
         }
@@ -210,12 +226,10 @@ process* worker::find_work() noexcept {
         core.sleeping.fetch_add(1, std::memory_order_seq_cst);
         core.searching.fetch_sub(1, std::memory_order_seq_cst);
         heavy_fence();
-        bool work = core.injected.load(std::memory_order_seq_cst) > 0 ||
-                    core.overflow_any.load(std::memory_order_seq_cst) ||
-                    core.stopping.load(std::memory_order_seq_cst) || levels_.has_any();
-        for (auto& victim : core.workers)
-            if (victim.get() != this && victim->ring_.size() > 1) work = true;
-        if (!work) {
+        const bool work = core.injected.load(std::memory_order_seq_cst) > 0 ||
+                          core.overflow_any.load(std::memory_order_seq_cst) ||
+                          core.stopping.load(std::memory_order_seq_cst) || levels_.has_any();
+        if (!work && !others_have_work()) {
             const std::int64_t earliest = timers.earliest();
             std::int64_t wait = -1;
             if (earliest != timer_queue::never) {

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <random>
+#include <vector>
 
 #include <concurrentqueue.h>
 
@@ -125,6 +126,9 @@ private:
     bool refill_spare() noexcept;
     void refill_spare_or_die() noexcept;
     process* look_elsewhere() noexcept;
+    /// Steals from a worker whose processes have waited for long enough.
+    bool look_at_others() noexcept;
+    bool others_have_work() const noexcept;
     void complete_deferred() noexcept;
     void overflow(process* p) noexcept;
     void announce_backlog() noexcept;
@@ -133,7 +137,8 @@ private:
     process* next_ = nullptr;
     unsigned low_turn_ = 0;  // slow picks since a low process had its turn
     int countdown_ = 0;      // dispatches until the next look at ready list, injection and timers
-    unsigned backlog_ = 0;
+    unsigned backlog_ = 0;   // dispatches that left work behind since the last look at its age
+    backlog_watch own_backlog_;
     run_queue<process> ring_;
     stack* spare_ = nullptr;
     stack* cached_stacks_ = nullptr;  // of the standard region
@@ -141,6 +146,7 @@ private:
     moodycamel::ProducerToken to_injection_;
     moodycamel::ConsumerToken from_injection_;
     std::minstd_rand random_;
+    std::vector<backlog_watch> backlogs_;  // of the other workers
 };
 
 /// The scheduler loop that every stack starts with.
