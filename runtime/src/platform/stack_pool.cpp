@@ -2,9 +2,11 @@
 
 #include "platform/check.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 #include <sys/mman.h>
 
@@ -66,19 +68,19 @@ guard_kind best_guard() noexcept {
 }
 
 stack_region::stack_region(std::size_t stride, std::size_t capacity, guard_kind guard)
-    : stride_(stride), capacity_(capacity), guard_(guard) {
+    : stride_(stride), pitch_(stride + page_bytes), capacity_(capacity), guard_(guard) {
     // Where address space is short (a resource limit, Valgrind) there are fewer stacks; at a thousand we give up.
-    while (!(base_ = reserve(stride_ * capacity_))) {
+    while (!(base_ = reserve(pitch_ * capacity_))) {
         if (capacity_ < 2048) throw std::bad_alloc();
         capacity_ /= 2;
     }
     records_ = reinterpret_cast<stack*>(reserve(sizeof(stack) * capacity_));
     if (!records_) {
-        munmap(base_, stride_ * capacity_);
+        munmap(base_, pitch_ * capacity_);
         throw std::bad_alloc();
     }
     // A huge page under a stack would make it 2 MiB.
-    madvise(base_, stride_ * capacity_, MADV_NOHUGEPAGE);
+    madvise(base_, pitch_ * capacity_, MADV_NOHUGEPAGE);
 }
 
 stack_region::~stack_region() {
@@ -88,9 +90,9 @@ stack_region::~stack_region() {
 #endif
 #if HEIRLOOM_ASAN
     for (std::size_t i = 0; i < made_; ++i) drop_fake_stack(records_[i]);
-    __asan_unpoison_memory_region(base_, made_ * stride_);
+    __asan_unpoison_memory_region(base_, made_ * pitch_);
 #endif
-    munmap(base_, stride_ * capacity_);
+    munmap(base_, pitch_ * capacity_);
     munmap(records_, sizeof(stack) * capacity_);
 }
 
@@ -106,10 +108,10 @@ bool stack_region::install_guard(stack& s) noexcept {
 stack* stack_region::make(std::size_t index) noexcept {
     stack* s = ::new (static_cast<void*>(&records_[index])) stack;
     s->region = this;
-    std::byte* slice = base_ + index * stride_;
+    std::byte* slice = base_ + index * pitch_;
     s->bottom = slice + page_bytes;
     // Colour: equal strides would put everybody's hot frames into the same cache sets.
-    s->top = slice + stride_ - (index * 7 % 32) * 64;
+    s->top = slice + pitch_ - (index * 7 % 32) * 64;
     s->guarded = install_guard(*s);
     return s;
 }
@@ -119,7 +121,8 @@ stack* stack_region::acquire() noexcept {
     stack* s = free_;
     if (s) {
         free_ = s->next;
-        --free_count_;
+        (free_ ? free_->prev : coldest_) = nullptr;
+        if (--free_count_ < fewest_free_) fewest_free_ = free_count_;
     } else if ((s = trimmed_)) {
         trimmed_ = s->next;
     } else if (made_ < capacity_) {
@@ -138,6 +141,8 @@ stack* stack_region::acquire() noexcept {
 void stack_region::release(stack* s) noexcept {
     std::lock_guard lock(mutex_);
     s->next = free_;
+    s->prev = nullptr;
+    (free_ ? free_->prev : coldest_) = s;
     free_ = s;
     ++free_count_;
     in_use_.fetch_sub(1, std::memory_order_relaxed);
@@ -149,8 +154,9 @@ std::size_t stack_region::trim(std::size_t keep, std::size_t at_most) noexcept {
     {
         std::lock_guard lock(mutex_);
         while (free_count_ > keep && count < at_most) {
-            stack* s = free_;
-            free_ = s->next;
+            stack* s = coldest_;
+            coldest_ = s->prev;
+            (coldest_ ? coldest_->next : free_) = nullptr;
             --free_count_;
             s->next = victims;
             victims = s;
@@ -159,8 +165,8 @@ std::size_t stack_region::trim(std::size_t keep, std::size_t at_most) noexcept {
     }
     if (!victims) return 0;
     for (stack* s = victims; s; s = s->next) {
-        std::byte* slice = base_ + static_cast<std::size_t>(s - records_) * stride_;
-        madvise(slice + page_bytes, stride_ - page_bytes, MADV_DONTNEED);
+        std::byte* slice = base_ + static_cast<std::size_t>(s - records_) * pitch_;
+        madvise(slice + page_bytes, stride_, MADV_DONTNEED);
         s->context = nullptr;
         s->trimmed = true;
 #if HEIRLOOM_TSAN
@@ -169,10 +175,11 @@ std::size_t stack_region::trim(std::size_t keep, std::size_t at_most) noexcept {
 #endif
 #if HEIRLOOM_ASAN
         drop_fake_stack(*s);
-        __asan_unpoison_memory_region(slice + page_bytes, stride_ - page_bytes);
+        __asan_unpoison_memory_region(slice + page_bytes, stride_);
 #endif
     }
     std::lock_guard lock(mutex_);
+    if (free_count_ < fewest_free_) fewest_free_ = free_count_;
     while (victims) {
         stack* s = victims;
         victims = s->next;
@@ -184,8 +191,13 @@ std::size_t stack_region::trim(std::size_t keep, std::size_t at_most) noexcept {
 
 stack* stack_region::find(const void* address) const noexcept {
     const auto* p = static_cast<const std::byte*>(address);
-    if (p < base_ || p >= base_ + stride_ * capacity_) return nullptr;
-    return &records_[static_cast<std::size_t>(p - base_) / stride_];
+    if (p < base_ || p >= base_ + pitch_ * capacity_) return nullptr;
+    return &records_[static_cast<std::size_t>(p - base_) / pitch_];
+}
+
+std::size_t stack_region::fewest_free() noexcept {
+    std::lock_guard lock(mutex_);
+    return std::exchange(fewest_free_, free_count_);
 }
 
 stack_pool::stack_pool(std::size_t default_size, std::size_t max_stacks, guard_kind guard)
@@ -231,12 +243,21 @@ stack* stack_pool::find(const void* address) const noexcept {
     return nullptr;
 }
 
-std::size_t stack_pool::trim(std::size_t keep, std::size_t at_most) noexcept {
-    std::size_t total = 0;
-    for (auto& region : regions_)
-        if (stack_region* r = region.load(std::memory_order_acquire))
-            total += r->trim(keep, at_most - total);
-    return total;
+void stack_pool::trim_unused(std::size_t keep, std::size_t at_most) noexcept {
+    constexpr unsigned calls_between_looks = 50;
+    const bool look = ++trims_ % calls_between_looks == 0;
+    for (unsigned c = 0; c < classes; ++c) {
+        stack_region* r = regions_[c].load(std::memory_order_acquire);
+        if (!r) continue;
+        if (look) {
+            const std::size_t unused = r->fewest_free();
+            surplus_[c] = unused > keep ? unused - keep : 0;
+        }
+        const std::size_t now = std::min(surplus_[c], at_most);
+        if (now == 0) continue;
+        const std::size_t trimmed = r->trim(keep, now);
+        surplus_[c] = trimmed == 0 ? 0 : surplus_[c] - trimmed;
+    }
 }
 
 }  // namespace heirloom::detail

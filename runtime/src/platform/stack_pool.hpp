@@ -24,6 +24,7 @@ struct stack {
     void* fiber = nullptr;
 #endif
     stack* next = nullptr;          // in a free list
+    stack* prev = nullptr;          // in the list of free stacks
     sigjmp_buf* landing = nullptr;  // where an overflow of it goes on; see fatal.hpp
     bool guarded = false;
     bool trimmed = true;  // no page of it is resident
@@ -51,8 +52,10 @@ public:
     /// A stack, recently used ones first; null when the region or the system's memory is exhausted.
     stack* acquire() noexcept;
     void release(stack* s) noexcept;
-    /// Gives the pages of free stacks beyond `keep` back to the system; some at a time. Returns how many.
+    /// Gives the pages of free stacks beyond `keep` back to the system, those unused for longest; some at a time. Returns how many.
     std::size_t trim(std::size_t keep, std::size_t at_most) noexcept;
+    /// The fewest that were free at any time since the last call: so many nobody needed.
+    std::size_t fewest_free() noexcept;
 
     std::size_t stride() const noexcept { return stride_; }
     std::size_t capacity() const noexcept { return capacity_; }
@@ -64,14 +67,18 @@ private:
     stack* make(std::size_t index) noexcept;
     bool install_guard(stack& s) noexcept;
 
-    std::size_t stride_;
+    std::size_t stride_;  // the size of a stack
+    // From one to the next, guard page included. Not a power of two: all stacks' hot pages would share a few sets of the TLB.
+    std::size_t pitch_;
     std::size_t capacity_;
     guard_kind guard_;
     std::byte* base_ = nullptr;
     stack* records_ = nullptr;  // capacity_ of them, in reserved memory: touched as used
     std::mutex mutex_;
-    stack* free_ = nullptr;  // guarded by mutex_; LIFO
+    stack* free_ = nullptr;     // guarded by mutex_; the one used last comes first
+    stack* coldest_ = nullptr;  // guarded by mutex_; the other end
     std::size_t free_count_ = 0;
+    std::size_t fewest_free_ = 0;
     stack* trimmed_ = nullptr;  // guarded by mutex_
     std::size_t made_ = 0;      // guarded by mutex_
     std::size_t guards_ = 0;    // guarded by mutex_; mappings spent on mprotect guards
@@ -95,7 +102,9 @@ public:
     /// The region for stacks of at least `bytes`; made on first use. Null if it cannot be reserved.
     stack_region* region_for(std::size_t bytes) noexcept;
     stack* find(const void* address) const noexcept;
-    std::size_t trim(std::size_t keep, std::size_t at_most) noexcept;
+    /// To be called every millisecond or so by one thread: trims what was not needed for a while. To take pages from under a
+    /// program that will use them again costs an interrupt on every core for each stack, and the faults afterwards.
+    void trim_unused(std::size_t keep, std::size_t at_most) noexcept;
 
     static constexpr std::size_t rounded(std::size_t bytes) noexcept {
         std::size_t size = smallest_stack;
@@ -112,6 +121,9 @@ private:
     std::mutex mutex_;
     std::atomic<stack_region*> regions_[classes] = {};
     stack_region* standard_ = nullptr;
+    // Of trim_unused, by class.
+    unsigned trims_ = 0;
+    std::size_t surplus_[classes] = {};
 };
 
 }  // namespace heirloom::detail

@@ -311,7 +311,7 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
     if (core.choices) trace_spawn(core, *p, b.spawner);
     if (b.where) {
         b.where->live_published.store(++b.where->live, std::memory_order_release);
-        b.where->hand_off(p);
+        b.where->welcome(p);
     } else {
         core.foreign_live.fetch_add(1, std::memory_order_release);
         core.inject(p);

@@ -317,7 +317,7 @@ void runtime_core::check_for_spin(worker& w, spin_watch& seen) noexcept {
     if (!player) return;
     if (seen.ticks == 0) seen.cpu_before = cpu_time_of(*player);
     // Entries that wait behind a process which computes: others may have them.
-    if (w.has_queued_work()) wake_one();
+    if (w.queued_work() > 0) wake_one();
     if (++seen.ticks < patience || threads_.size() >= most_threads) return;
     // By the thread's own time, so that a thread which the system does not let run is left alone; one that uses none for
     // long sits in a blocking call.
@@ -347,7 +347,7 @@ void runtime_core::watch() noexcept {
         for (std::size_t i = 0; i < workers.size(); ++i) check_for_spin(*workers[i], seen[i]);
         // Work that was injected while all were awake and busy.
         if (injected.load(std::memory_order_relaxed) > 0) wake_one();
-        stacks.trim(4096, 256);
+        stacks.trim_unused(1024, 512);
     }
 }
 

@@ -20,7 +20,10 @@ constexpr unsigned backlog_look = 4;  // dispatches that leave work behind betwe
 constexpr std::int64_t worth_moving_after = 20'000;  // nanoseconds; see backlog_watch.hpp
 constexpr int spins_before_sleep = 2000;
 constexpr int spins_between_looks = 32;  // at others: a look takes the line that its owner writes
-constexpr unsigned low_share = 8;        // picks for each one of low priority
+constexpr unsigned fresh_share = 8;      // picks of fresh processes for each one of the ready list
+constexpr std::int64_t oldest_waits =
+    1'000'000;  // nanoseconds after which the oldest fresh process comes before the youngest
+constexpr unsigned low_share = 8;  // picks for each one of low priority
 
 }  // namespace
 
@@ -82,7 +85,10 @@ void worker::announce_backlog() noexcept {
     }
     if (++backlog_ < backlog_look) return;
     backlog_ = 0;
-    if (ring_.age(own_backlog_, read_clock()) >= worth_moving_after) core.wake_one();
+    const std::int64_t time = read_clock();
+    if ((ring_.size() > 0 && ring_.age(own_backlog_.woken, time) >= worth_moving_after) ||
+        (nursery_.size() > 0 && nursery_.age(own_backlog_.fresh, time) >= worth_moving_after))
+        core.wake_one();
 }
 
 // --- Choosing what to run --------------------------------------------------------------------------
@@ -123,6 +129,9 @@ process* worker::pick_slowly() noexcept {
             core.overflow_any.load(std::memory_order_relaxed))
             p = look_elsewhere();
         if (!p) p = levels_.pop_low();
+        // Youngest first must not mean never for the oldest.
+        if (!p && nursery_.size() > 0 && nursery_.age(own_backlog_.fresh, now) >= oldest_waits)
+            p = nursery_.steal();
         if (!p) p = ring_.pop();
     } else if (levels_.in_use() && ++low_turn_ >= low_share) {
         low_turn_ = 0;
@@ -133,10 +142,15 @@ process* worker::pick_slowly() noexcept {
         if (!p) {
             budget = slice;
             --countdown_;
-            p = ring_.pop();
+            if (ring_turn_ < fresh_share && (p = nursery_.pop())) {
+                ++ring_turn_;
+            } else {
+                ring_turn_ = 0;
+                if (!(p = ring_.pop())) p = nursery_.pop();
+            }
         }
     }
-    if (ring_.size() > 0) announce_backlog();
+    if (queued_work() > 0) announce_backlog();
     return p;
 }
 
@@ -163,11 +177,22 @@ process* worker::look_elsewhere() noexcept {
     return nullptr;
 }
 
-std::size_t worker::steal_from(worker& victim) noexcept {
+bool worker::steal_woken(worker& victim) noexcept {
     process* taken[128];
     const std::size_t n = victim.ring_.steal(taken);
     for (std::size_t i = 0; i < n; ++i) enqueue(taken[i]);
-    return n;
+    return n > 0;
+}
+
+bool worker::steal_fresh(worker& victim) noexcept {
+    bool any = false;
+    for (std::size_t n = (victim.nursery_.size() + 1) / 2; n > 0; --n) {
+        process* p = victim.nursery_.steal();
+        if (!p) break;
+        welcome(p);
+        any = true;
+    }
+    return any;
 }
 
 bool worker::look_at_others() noexcept {
@@ -177,9 +202,13 @@ bool worker::look_at_others() noexcept {
     for (std::size_t i = 0; i < workers_count; ++i) {
         const std::size_t which = (start + i) % workers_count;
         worker& victim = *core.workers[which];
-        if (&victim == this || victim.ring_.size() == 0) continue;
-        if (victim.ring_.age(backlogs_[which], time) >= worth_moving_after &&
-            steal_from(victim) > 0)
+        backlog& seen = backlogs_[which];
+        if (&victim == this || victim.queued_work() == 0) continue;
+        if (victim.nursery_.size() > 0 &&
+            victim.nursery_.age(seen.fresh, time) >= worth_moving_after && steal_fresh(victim))
+            return true;
+        if (victim.ring_.size() > 0 && victim.ring_.age(seen.woken, time) >= worth_moving_after &&
+            steal_woken(victim))
             return true;
     }
     return false;
@@ -187,7 +216,7 @@ bool worker::look_at_others() noexcept {
 
 bool worker::others_have_work() const noexcept {
     return std::any_of(core.workers.begin(), core.workers.end(), [this](const auto& other) {
-        return other.get() != this && other->ring_.size() > 1;
+        return other.get() != this && other->queued_work() > 1;
     });
 }
 
@@ -200,7 +229,7 @@ process* worker::find_work() noexcept {
         }
         if (core.stopping.load(std::memory_order_acquire)) return nullptr;
         run_timers(read_clock());
-        if (next_ || ring_.size() > 0) continue;
+        if (next_ || queued_work() > 0) continue;
         if (process* p = look_elsewhere()) return p;
         if (process* p = levels_.pop_low()) return p;
         // Search: first awake, then once more with the sleep announced.

@@ -5,6 +5,7 @@
 #include "platform/stack_pool.hpp"
 #include "process/process.hpp"
 #include "process/process_table.hpp"
+#include "scheduler/nursery.hpp"
 #include "scheduler/ready_levels.hpp"
 #include "scheduler/reclamation.hpp"
 #include "scheduler/run_queue.hpp"
@@ -45,6 +46,13 @@ public:
             return enqueue(p);
         if (next_) enqueue(next_);
         next_ = p;
+    }
+    /// One that has not run yet.
+    void welcome(process* p) noexcept {
+        p->status.store(static_cast<std::uint8_t>(process_status::runnable),
+                        std::memory_order_relaxed);
+        if (seeded || p->level != priority::normal || !nursery_.push(p)) [[unlikely]]
+            enqueue(p);
     }
     /// At the end of the ready list.
     void enqueue(process* p) noexcept;
@@ -90,8 +98,7 @@ public:
     std::int64_t read_clock() noexcept;
     void run_timers(std::int64_t now) noexcept;
 
-    bool has_queued_work() const noexcept { return ring_.size() > 0; }
-    std::size_t steal_from(worker& victim) noexcept;
+    std::size_t queued_work() const noexcept { return ring_.size() + nursery_.size(); }
 
     runtime_core& core;
     const unsigned index;
@@ -116,6 +123,10 @@ public:
 
 private:
     friend class runtime_core;
+    struct backlog {
+        backlog_watch woken;
+        backlog_watch fresh;
+    };
     void note_dispatch() noexcept {
         announce_quiescent(*quiescence);
         dispatches.store(dispatches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -126,6 +137,8 @@ private:
     bool refill_spare() noexcept;
     void refill_spare_or_die() noexcept;
     process* look_elsewhere() noexcept;
+    bool steal_woken(worker& victim) noexcept;
+    bool steal_fresh(worker& victim) noexcept;
     /// Steals from a worker whose processes have waited for long enough.
     bool look_at_others() noexcept;
     bool others_have_work() const noexcept;
@@ -138,15 +151,17 @@ private:
     unsigned low_turn_ = 0;  // slow picks since a low process had its turn
     int countdown_ = 0;      // dispatches until the next look at ready list, injection and timers
     unsigned backlog_ = 0;   // dispatches that left work behind since the last look at its age
-    backlog_watch own_backlog_;
-    run_queue<process> ring_;
+    backlog own_backlog_;
+    unsigned ring_turn_ = 0;   // fresh processes chosen since the ready list had its turn
+    run_queue<process> ring_;  // that were woken, or gave way
+    nursery<process> nursery_;
     stack* spare_ = nullptr;
     stack* cached_stacks_ = nullptr;  // of the standard region
     unsigned cached_count_ = 0;
     moodycamel::ProducerToken to_injection_;
     moodycamel::ConsumerToken from_injection_;
     std::minstd_rand random_;
-    std::vector<backlog_watch> backlogs_;  // of the other workers
+    std::vector<backlog> backlogs_;  // of the other workers
 };
 
 /// The scheduler loop that every stack starts with.
