@@ -130,7 +130,8 @@ std::string fault_of(const child_spec& spec, auto_shutdown_mode mode) {
 child_control::child_control(duration grace, bool report_progress)
     : grace_(grace), report_progress_(report_progress) {
     const atom given = running_server("supervisor").given_name();
-    name_ = given ? std::string(given.text()) : "supervisor " + to_string(self());
+    named_ = std::make_shared<const std::string>(given ? std::string(given.text())
+                                                       : "supervisor " + to_string(self()));
 }
 
 child_start child_control::start(const child_data_ptr& spec) {
@@ -247,47 +248,58 @@ exit_reason child_control::end(const child_data& spec, pid process) {
 
 // --- Reports ------------------------------------------------------------------------------------------------
 
-void child_control::report(log_level level, std::string_view event, pid process, std::string text,
-                           const child_data& spec, const exit_reason* why) const {
+namespace {
+log_event event_of(log_level level, std::string_view event, pid process, std::string text,
+                   const std::string& supervisor, const child_data& spec, const exit_reason* why) {
     log_event e{.level = level, .event = event, .about = process, .text = std::move(text)};
     e.fields.reserve(3);
-    e.fields.emplace_back("supervisor", name_);
+    e.fields.emplace_back("supervisor", supervisor);
     e.fields.emplace_back("child", spec.id);
     if (why != nullptr) {
         e.fields.emplace_back("reason", to_string(*why));
         e.stack = why->stack();
     }
-    log(std::move(e));
+    return e;
+}
+}  // namespace
+
+void child_control::report(log_level level, std::string_view event, pid process, std::string text,
+                           const child_data& spec, const exit_reason* why) const {
+    log(event_of(level, event, process, std::move(text), *named_, spec, why));
 }
 
 void child_control::report_restart(const child_data& spec, pid old, const exit_reason& why,
                                    const restart_window& window) const {
-    report(log_level::error, "child_terminated", old,
-           joined({name_, ": ", name_of_child(spec, old), " ended: ", to_string(why), "; restart ",
-                   std::to_string(window.counted()), " of ", std::to_string(window.allowed()),
-                   " in ", seconds(window.within())}),
-           spec, &why);
+    // Put in words elsewhere: a client waits for the new incarnation.
+    log_later([supervisor = named_, child = spec.shared_from_this(), old, why,
+               counted = window.counted(), allowed = window.allowed(), within = window.within()] {
+        return event_of(log_level::error, "child_terminated", old,
+                        joined({*supervisor, ": ", name_of_child(*child, old),
+                                " ended: ", to_string(why), "; restart ", std::to_string(counted),
+                                " of ", std::to_string(allowed), " in ", seconds(within)}),
+                        *supervisor, *child, &why);
+    });
 }
 
 void child_control::report_end(const child_data& spec, pid old, const exit_reason& why,
                                std::string_view what_now) const {
-    report(
-        log_level::error, "child_terminated", old,
-        joined({name_, ": ", name_of_child(spec, old), " ended: ", to_string(why), "; ", what_now}),
-        spec, &why);
+    report(log_level::error, "child_terminated", old,
+           joined({*named_, ": ", name_of_child(spec, old), " ended: ", to_string(why), "; ",
+                   what_now}),
+           spec, &why);
 }
 
 void child_control::report_start_error(const child_data& spec, const exit_reason& why) const {
     report(
         log_level::error, "start_error", {},
-        joined({name_, ": ", name_of_child(spec, {}), " could not be started: ", to_string(why)}),
+        joined({*named_, ": ", name_of_child(spec, {}), " could not be started: ", to_string(why)}),
         spec, &why);
 }
 
 void child_control::report_giving_up(const child_data& spec, const exit_reason& why,
                                      const restart_window& window) const {
     report(log_level::error, "shutdown", self(),
-           joined({name_, ": gives up: more than ", std::to_string(window.allowed()),
+           joined({*named_, ": gives up: more than ", std::to_string(window.allowed()),
                    " restarts in ", seconds(window.within()),
                    " (reached_max_restart_intensity); last: ", name_of_child(spec, {}), ", ",
                    to_string(why)}),
@@ -296,20 +308,20 @@ void child_control::report_giving_up(const child_data& spec, const exit_reason& 
 
 void child_control::report_budget(const child_data& spec, const restart_window& window) const {
     report(log_level::error, "budget_used_up", {},
-           joined({name_, ": ", name_of_child(spec, {}), " stays stopped: more than its own ",
+           joined({*named_, ": ", name_of_child(spec, {}), " stays stopped: more than its own ",
                    std::to_string(window.allowed()), " restarts in ", seconds(window.within())}),
            spec, nullptr);
 }
 
 void child_control::report_progress(const child_data& spec, pid process) const {
     report(log_level::info, "progress", process,
-           joined({name_, ": started ", name_of_child(spec, process)}), spec, nullptr);
+           joined({*named_, ": started ", name_of_child(spec, process)}), spec, nullptr);
 }
 
 void child_control::report_held(const child_data& spec, pid process) const {
     report(
         log_level::error, "child_held", process,
-        joined({name_, ": ", name_of_child(spec, process), " was killed and has not ended after ",
+        joined({*named_, ": ", name_of_child(spec, process), " was killed and has not ended after ",
                 seconds(grace_), "; going on without it"}),
         spec, nullptr);
 }
@@ -318,7 +330,7 @@ void child_control::report_shutdown(const child_data& spec, pid process, const e
                                     bool killed) const {
     const bool in_time = !killed || why != reason::killed;
     report(log_level::error, "shutdown_error", process,
-           joined({name_, ": ", name_of_child(spec, process),
+           joined({*named_, ": ", name_of_child(spec, process),
                    in_time ? " ended while being stopped: "
                            : " had to be killed, it did not end within ",
                    in_time ? to_string(why) : seconds(shutdown_limit(spec))}),

@@ -86,7 +86,8 @@ private:
     void report(log_level level, std::string_view event, pid process, std::string text,
                 const child_data& spec, const exit_reason* why) const;
 
-    std::string name_;  // the supervisor's, or its pid, for the reports
+    std::shared_ptr<const std::string>
+        named_;  // the supervisor's name, or its pid, for the reports
     duration grace_;
     bool report_progress_;
     pid starting_;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +39,35 @@ log_sink standard_error_sink(bool detailed = false);
 
 /// Queues an event for the sink of the runtime the caller is in. Never waits. Outside a runtime: dropped.
 void log(log_event event) noexcept;
+
+namespace detail {
+
+/// An event that is put in words on the way to the sink, not by whoever reports it: a restart is not to wait for its report.
+class log_draft {
+public:
+    log_draft() = default;
+    log_draft(const log_draft&) = delete;
+    log_draft& operator=(const log_draft&) = delete;
+    virtual ~log_draft() = default;
+    virtual log_event write() = 0;
+};
+template <class F>
+class log_draft_of final : public log_draft {
+public:
+    explicit log_draft_of(F write) : write_(std::move(write)) {}
+    log_event write() override { return write_(); }
+
+private:
+    F write_;
+};
+void log_later(std::unique_ptr<log_draft> draft) noexcept;
+/// As log(), of what `write` returns. It is called on another thread, once or, if the queue is full, never.
+template <class F>
+void log_later(F write) {
+    log_later(std::unique_ptr<log_draft>(new log_draft_of<F>(std::move(write))));
+}
+
+}  // namespace detail
 
 /// The stack in the words of the debug information or symbol table, one line a frame.
 std::vector<std::string> symbolise(const std::vector<void*>& stack);

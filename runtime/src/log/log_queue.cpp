@@ -23,6 +23,14 @@ void log_queue::emit(const log_event& event) noexcept {
     }
 }
 
+void log_queue::emit(log_draft& draft) noexcept {
+    try {
+        sink_(draft.write());
+    } catch (...) {
+        failed_.fetch_add(1, std::memory_order_relaxed);
+    }
+}
+
 void log_queue::tell_failures() noexcept {
     if (const auto bad = failed_.exchange(0, std::memory_order_relaxed))
         emit({.level = log_level::warning,
@@ -31,8 +39,17 @@ void log_queue::tell_failures() noexcept {
 }
 
 void log_queue::push(log_event event) noexcept {
+    try {
+        auto write = [e = std::move(event)]() mutable { return std::move(e); };
+        push(std::make_unique<log_draft_of<decltype(write)>>(std::move(write)));
+    } catch (...) {  // no memory
+        dropped_.fetch_add(1, std::memory_order_relaxed);
+    }
+}
+
+void log_queue::push(std::unique_ptr<log_draft> draft) noexcept {
     if (direct_) {
-        emit(event);
+        emit(*draft);
         return tell_failures();
     }
     // seq_cst: pairs with the thread's store to asleep_ and load of this, so that one of the two sees the other.
@@ -44,7 +61,7 @@ void log_queue::push(log_event event) noexcept {
     bool queued = false;
     try {
         handed_over(&queue_);
-        queued = queue_.enqueue(std::move(event));
+        queued = queue_.enqueue(std::move(draft));
     } catch (...) {
         queued = false;
     }
@@ -65,9 +82,9 @@ void log_queue::flush() noexcept {
 void log_queue::thread_main() noexcept {
     constexpr int quiet_rounds = 20;
     constexpr std::int64_t round_ns = 1'000'000;
-    log_event event;
+    std::unique_ptr<log_draft> draft;
     for (int quiet = 0;;) {
-        if (!queue_.try_dequeue(event)) {
+        if (!queue_.try_dequeue(draft)) {
             if (stop_.load(std::memory_order_acquire) &&
                 length_.load(std::memory_order_acquire) == 0)
                 return;
@@ -85,8 +102,8 @@ void log_queue::thread_main() noexcept {
         }
         taken_over(&queue_);
         quiet = 0;
-        emit(event);
-        event = {};
+        emit(*draft);
+        draft.reset();
         length_.fetch_sub(1, std::memory_order_acq_rel);
         if (const auto lost = dropped_.exchange(0, std::memory_order_relaxed))
             emit({.level = log_level::warning,

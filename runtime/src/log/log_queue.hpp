@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <thread>
 
 #include <concurrentqueue.h>
@@ -21,6 +22,7 @@ public:
     log_queue(log_sink sink, bool direct);
     ~log_queue();
     void push(log_event event) noexcept;
+    void push(std::unique_ptr<log_draft> draft) noexcept;
     /// Waits until everything pushed so far has reached the sink.
     void flush() noexcept;
 
@@ -28,12 +30,13 @@ private:
     static constexpr std::int64_t capacity = 10'000;
     void thread_main() noexcept;
     void emit(const log_event& event) noexcept;
+    void emit(log_draft& draft) noexcept;
     /// Reports what the sink has thrown since the last time.
     void tell_failures() noexcept;
 
     log_sink sink_;
     const bool direct_;
-    moodycamel::ConcurrentQueue<log_event> queue_;
+    moodycamel::ConcurrentQueue<std::unique_ptr<log_draft>> queue_;
     std::atomic<std::int64_t> length_{0};
     std::atomic<std::uint64_t> dropped_{0};
     std::atomic<std::uint64_t> failed_{0};

@@ -57,6 +57,10 @@ log_sink standard_error_sink(bool detailed) {
     };
 }
 
+void detail::log_later(std::unique_ptr<log_draft> draft) noexcept {
+    if (auto* core = runtime_core::current()) core->logs.push(std::move(draft));
+}
+
 void log(log_event event) noexcept {
     if (auto* core = detail::runtime_core::current()) core->logs.push(std::move(event));
 }

@@ -59,7 +59,7 @@ struct started_child {
 namespace detail {
 
 /// A child specification, shared by those that copy it: constant once a supervisor has it.
-class child_data {
+class child_data : public std::enable_shared_from_this<child_data> {
 public:
     explicit child_data(std::string child_id, const server_identity* what)
         : id(std::move(child_id)), identity(what) {}
