@@ -23,7 +23,7 @@ constexpr std::uint64_t hash_text(const char* text, std::size_t length) noexcept
 }
 }  // namespace detail
 
-/// A name that compares in one instruction. Made from a literal at compile time (`"counter"_a`), or by
+/// A name that compares about as fast as a number. Made from a literal at compile time (`"counter"_a`), or by
 /// `intern` from text known only at run time. Equality is by text: the hash only decides quickly.
 class atom {
 public:

@@ -12,8 +12,8 @@ void run_blocking(void (*job)(void*), void* argument);
 }  // namespace detail
 
 /// Runs `f` on a thread of the blocking pool, as the same process, and waits for it: for system calls and foreign
-/// code that block. In it `self()` and `try_send` work and waits throw. Throws limit_reached when the pool and its
-/// queue are full. Not interruptible: a kill waits until `f` returns.
+/// code that block. In it `self()` and `try_send` work and waits throw. When all threads of the pool are busy it waits
+/// for one; throws limit_reached when not one can be started. Not interruptible: a kill waits until `f` returns.
 template <class F>
 std::invoke_result_t<F&> blocking(F&& f) {
     using R = std::invoke_result_t<F&>;

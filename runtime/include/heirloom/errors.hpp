@@ -50,7 +50,8 @@ public:
     explicit in_table_callback(const char* function);
 };
 
-/// A wait inside a shield, or while the stack is being unwound.
+/// A wait where there can be none: inside a shield, in a server's `terminate` or destructor, in a leaf's handle_call, in
+/// `blocking`, or in a destructor while a killed process is being unwound.
 class cannot_wait : public error {
 public:
     explicit cannot_wait(const char* function);

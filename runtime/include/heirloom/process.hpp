@@ -33,12 +33,12 @@ enum class mailbox_policy : std::uint8_t {
 };
 
 struct spawn_options {
-    /// Bytes; 0 is the runtime's default. Rounded up to a size class.
+    /// Bytes, from 16 KiB to 64 MiB, rounded up to a power of two; 0 is the runtime's default. Otherwise `bad_argument`.
     std::size_t stack_size = 0;
     /// Registered before the process runs; taken: `bad_argument` at the spawner, nothing is started.
     atom name = {};
     heirloom::priority priority = heirloom::priority::normal;
-    /// Messages the mailbox holds at most; 0 is no bound.
+    /// Messages the mailbox holds at most, of those that processes send or cast to it; 0 is no bound.
     std::size_t mailbox_bound = 0;
     mailbox_policy when_full = mailbox_policy::refuse;
 };

@@ -93,11 +93,12 @@ public:
     runtime& operator=(const runtime&) = delete;
 
     /// Runs `f` as the main process and waits until it has ended. Returns what `f` returned; 0 for void. If the
-    /// process ended otherwise: 1 when `f` returns void or int, after logging why; else throws
+    /// process ended otherwise: 1 when `f` returns void or int (of a crash the log says why); else throws
     /// main_process_failed.
     template <class F>
     auto run(F&& f);
 
+    /// As the free function; the process has no parent.
     template <class F, class... A>
     pid spawn(F&& f, A&&... args) {
         return spawn_with({}, std::forward<F>(f), std::forward<A>(args)...);
@@ -109,6 +110,7 @@ public:
         return spawn_activity(opts, new body(std::forward<F>(f), std::forward<A>(args)...),
                               detail::type_name<std::decay_t<F>>());
     }
+    /// As the free function, but it never waits and is not counted by a mailbox's bound.
     template <class T>
     void send(pid to, T&& m) {
         detail::check_sendable<detail::stored_t<T>>();
@@ -128,7 +130,7 @@ public:
     pid whereis(atom name) const noexcept;
     bool is_alive(pid p) const noexcept;
     std::vector<pid> processes() const;
-    /// Calls `on_down` once, on some thread of the runtime, when `target` has ended.
+    /// Calls `on_down` once, in a process of its own, when `target` has ended.
     void monitor(pid target, std::function<void(const down&)> on_down);
 
     /// Runs `f` in a process of its own and waits for its result; an exception of `f` is rethrown here.

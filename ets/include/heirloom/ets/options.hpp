@@ -88,7 +88,8 @@ private:
     std::shared_ptr<const base> held_;
 };
 
-/// Who gets the table when its owner ends, and what the transfer says. An empty pid: nobody.
+/// Who gets the table when its owner ends, and what the transfer says. An empty pid, or one that is dead when it is named:
+/// nobody.
 struct heir {
     pid to = {};
     gift data = {};

@@ -16,7 +16,8 @@
 namespace heirloom::ets {
 
 /// A table of unique keys in no order (OTP: set). The object is a handle: a small value, copied and sent freely, which
-/// outlives the table and then throws no_such_table. Every verb but `erase` is a safe point when it begins.
+/// outlives the table and then throws no_such_table. Every verb but `erase`, `try_erase` and `erase_object` is a safe point
+/// when it begins.
 ///
 /// Who may read and write is the table's access; a verb by anyone else throws access_denied and changes nothing. Plain
 /// threads may use public tables. Functions given to a verb run while the row is held: in them no call waits, tables

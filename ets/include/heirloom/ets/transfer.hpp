@@ -35,7 +35,7 @@ public:
     bool is() const noexcept {
         return &core_->type() == &Table::table_type_of;
     }
-    /// Unique among all tables of the program, for ever; 0 names none.
+    /// Unique among all tables of its runtime, for ever; 0 names none.
     std::uint64_t id() const noexcept { return core_->id(); }
     atom name() const { return core_->name(); }
     ets::kind kind() const noexcept { return core_->type().kind; }

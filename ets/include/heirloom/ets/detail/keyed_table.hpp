@@ -220,7 +220,7 @@ public:
             return false;
         }
     }
-    /// Removes the row if it has that value (OTP: delete_object).
+    /// Removes the row if it has that value (OTP: delete_object). Never a safe point.
     bool erase_object(key_argument key, const V& value) {
         writing scope(*this->core_, "erase_object", writing::quietly{});
         return remove(key, scope,
