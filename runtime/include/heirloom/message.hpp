@@ -25,6 +25,7 @@
 #include <vector>
 
 #include <heirloom/atom.hpp>
+#include <heirloom/detail/blocks.hpp>
 #include <heirloom/detail/fields.hpp>
 #include <heirloom/pid.hpp>
 
@@ -169,10 +170,6 @@ struct message {
 };
 
 inline constexpr std::uint64_t counted_in = std::uint64_t{1} << 63;
-
-/// A block of at least `bytes` bytes. Throws std::bad_alloc. Any thread.
-[[nodiscard]] void* allocate_block(std::size_t bytes);
-void free_block(void* block, std::size_t bytes) noexcept;
 
 template <class T>
 struct typed_message : message {

@@ -15,7 +15,7 @@ struct owned_context {
         context.exceptions = reinterpret_cast<exception_state*>(abi::__cxa_get_globals());
     }
     ~owned_context() {
-        return_blocks(context.blocks);
+        return_blocks(context);
         release_reader_slot(context.reader_slot);
     }
 };

@@ -15,18 +15,6 @@ class worker;
 class process;
 class runtime_core;
 struct stack;
-struct free_block_node;
-
-inline constexpr std::size_t block_classes = 5;  // 64, 128, 192, 256, 512 bytes
-
-/// Per-thread free lists of message blocks; see blocks.cpp.
-struct block_cache {
-    struct list {
-        free_block_node* head = nullptr;
-        unsigned count = 0;
-    };
-    list lists[block_classes];
-};
 
 /// What the library knows of an operating-system thread. One for each thread that has called it.
 struct thread_context : thread_words {
@@ -34,7 +22,6 @@ struct thread_context : thread_words {
     process* current = nullptr;  // whose code is running; set with `running`, see set_current()
     runtime_core* core = nullptr;  // the runtime it works for
     exception_state* exceptions = nullptr;
-    block_cache blocks;
     // The thread's own stack, left while it drives a worker.
     void* native_context = nullptr;
 #if HEIRLOOM_ASAN
@@ -48,8 +35,6 @@ struct thread_context : thread_words {
     bool pool_thread = false;     // runs blocking(f): waits throw
     clockid_t cpu_clock = 0;      // of this thread's CPU time
     stack* orphaned = nullptr;    // after a revocation: the stack its process runs on
-    bool allocations_may_fail =
-        false;  // drives a deterministic run whose faults may refuse a block
 };
 
 [[gnu::noinline, gnu::cold]] thread_context& make_context() noexcept;

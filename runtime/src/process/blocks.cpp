@@ -13,15 +13,10 @@
 namespace heirloom::detail {
 namespace {
 
-constexpr std::size_t line = 64;
-constexpr unsigned batch = 64;
-constexpr std::size_t class_bytes[block_classes] = {64, 128, 192, 256, 512};
-constexpr std::size_t largest = class_bytes[block_classes - 1];
+constexpr std::size_t line = block_line;
+constexpr unsigned batch = most_free_blocks / 2;
+constexpr std::size_t class_bytes[block_classes] = {64, 128, 192, 256, largest_block};
 constexpr std::size_t slab_bytes = 64 * 1024;
-
-constexpr unsigned class_of(std::size_t bytes) noexcept {
-    return bytes <= 256 ? static_cast<unsigned>((bytes + line - 1) / line - 1) : block_classes - 1;
-}
 
 /// Batches of free blocks, the last one given back on top: it is the warmest. A queue would go round through all blocks that a
 /// storm has ever needed, each cold by the time its turn comes.
@@ -65,7 +60,7 @@ void count_blocks(const thread_context& t, std::int64_t by) noexcept {
 constexpr void count_blocks(const thread_context&, std::int64_t) noexcept {}
 #endif
 
-[[gnu::noinline]] void* refill(block_cache::list& list, unsigned c) {
+[[gnu::noinline]] void* refill(free_block_list& list, unsigned c) {
     if (free_block_node* chain = depots[c].pop()) {
         list.head = chain->next;
         list.count = chain->count - 1;
@@ -95,7 +90,7 @@ constexpr void count_blocks(const thread_context&, std::int64_t) noexcept {}
     return slab;
 }
 
-[[gnu::noinline]] void spill(block_cache::list& list, unsigned c) noexcept {
+[[gnu::noinline]] void spill(free_block_list& list, unsigned c) noexcept {
     free_block_node* head = list.head;
     free_block_node* last = head;
     for (unsigned i = 1; i < batch; ++i) last = last->next;
@@ -117,14 +112,14 @@ std::int64_t blocks_in_use() noexcept {
     return all;
 }
 
-void* allocate_block(std::size_t bytes) {
+void* allocate_block_slowly(std::size_t bytes) {
     thread_context& t = this_thread();
     if (t.allocations_may_fail && refuse_allocation()) throw std::bad_alloc();
     count_blocks(t, 1);
     // Under a sanitizer every block is its own allocation, so that a use after free is seen.
-    if (under_asan || under_tsan || bytes > largest) return aligned(bytes);
-    const unsigned c = class_of(bytes);
-    block_cache::list& list = t.blocks.lists[c];
+    if (under_asan || under_tsan || bytes > largest_block) return aligned(bytes);
+    const unsigned c = block_class_of(bytes);
+    free_block_list& list = t.free_blocks[c];
     if (free_block_node* node = list.head) {
         list.head = node->next;
         --list.count;
@@ -133,21 +128,21 @@ void* allocate_block(std::size_t bytes) {
     return refill(list, c);
 }
 
-void free_block(void* block, std::size_t bytes) noexcept {
+void free_block_slowly(void* block, std::size_t bytes) noexcept {
     thread_context& t = this_thread();
     count_blocks(t, -1);
-    if (under_asan || under_tsan || bytes > largest) return std::free(block);
-    const unsigned c = class_of(bytes);
-    block_cache::list& list = t.blocks.lists[c];
+    if (under_asan || under_tsan || bytes > largest_block) return std::free(block);
+    const unsigned c = block_class_of(bytes);
+    free_block_list& list = t.free_blocks[c];
     auto* node = static_cast<free_block_node*>(block);
     node->next = list.head;
     list.head = node;
-    if (++list.count >= 2 * batch) spill(list, c);
+    if (++list.count >= most_free_blocks) spill(list, c);
 }
 
-void return_blocks(block_cache& cache) noexcept {
+void return_blocks(thread_words& thread) noexcept {
     for (unsigned c = 0; c < block_classes; ++c) {
-        block_cache::list& list = cache.lists[c];
+        free_block_list& list = thread.free_blocks[c];
         if (!list.head) continue;
         list.head->count = list.count;
         depots[c].push(list.head);

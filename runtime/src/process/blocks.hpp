@@ -13,19 +13,8 @@ namespace heirloom::detail {
 
 /// Blocks handed out and not yet given back, in builds with internal checks; else 0.
 std::int64_t blocks_in_use() noexcept;
-#ifdef HEIRLOOM_DEBUG_CHECKS
-inline constexpr bool counts_blocks = true;
-#else
-inline constexpr bool counts_blocks = false;
-#endif
-
-struct free_block_node {
-    free_block_node* next;
-    unsigned count;               // of the chain it heads, while that is in a depot
-    free_block_node* next_batch;  // the same: the batch below
-};
 
 /// Gives a thread's lists back to the depots, when the thread ends.
-void return_blocks(block_cache& cache) noexcept;
+void return_blocks(thread_words& thread) noexcept;
 
 }  // namespace heirloom::detail

@@ -87,6 +87,7 @@ struct process_entrance {
     stack* own_stack = nullptr;  // where it is suspended; null: stackless or never ran
     worker* home = nullptr;      // the worker that ran it last
     std::uint32_t slot = 0;
+    heirloom::priority level = heirloom::priority::normal;
 };
 
 class alignas(64) process : public process_entrance, public process_words {
@@ -99,12 +100,18 @@ public:
     bool waits_quietly = false;        // only for a reply
     message_list queue;                // user messages and calls not yet received, oldest first
     message_list pending;              // drained but not yet sorted: signals among them
-    process* run_link = nullptr;       // in injection overflow or a suspension list
-    reply_message* reply = nullptr;    // the awaited reply, once it is here
-    std::uint64_t awaited = 0;         // ref of the call in progress; 0: none
-    std::uint64_t next_ref = 0;        // refs and link ids made so far
-    pid waiting_for;                   // the called server, during a call; for reports
     timer_node* wait_timer = nullptr;  // armed for the wait in progress; on its own stack
+    std::uint32_t queued = 0;          // length of `queue`
+    std::uint32_t queue_warning = 0;   // the length that is worth a warning next
+    // Where the queue ended when the youngest reference was made: a receive for that reference alone starts there (OTP:
+    // the receive marker). Messages before it are older than what it waits for.
+    message** mark = nullptr;
+    // What a hop from process to process touches ends here.
+    process* run_link = nullptr;     // in injection overflow or a suspension list
+    reply_message* reply = nullptr;  // the awaited reply, once it is here
+    std::uint64_t awaited = 0;       // ref of the call in progress; 0: none
+    std::uint64_t next_ref = 0;      // refs and link ids made so far
+    pid waiting_for;                 // the called server, during a call; for reports
 
     // --- Line 2: relations, the owner's ---------------------------------------------------------
     link_entry* links = nullptr;
@@ -122,21 +129,15 @@ public:
     bool started = false;
     std::atomic<bool> system{false};
     bool server_timer_armed = false;
-    heirloom::priority level = heirloom::priority::normal;
     std::atomic<mailbox_policy> when_full{mailbox_policy::refuse};  // read by senders
     bool explaining_itself =
         false;                   // process_info(self()), or at a safe point rather than in a wait
     bool suspended = false;      // by at least one other process; see extras->suspenders
     bool dropped_calls = false;  // a reply_to was dropped while an exception was in flight
-    std::uint32_t queued = 0;    // length of `queue`
-    std::uint32_t queue_warning = 0;  // the length that is worth a warning next
-    std::uint32_t stack_bytes = 0;    // class of its own stack, 0: the standard
+    std::uint32_t stack_bytes = 0;  // class of its own stack, 0: the standard
     spin_lock side_lock;
     timer_node* timers = nullptr;  // aimed at this process; guarded by side_lock
     std::atomic<std::uint32_t> bounded_dropped{0};
-    // Where the queue ended when the youngest reference was made: a receive for that reference alone starts there (OTP:
-    // the receive marker). Messages before it are older than what it waits for.
-    message** mark = nullptr;
     std::uint64_t mark_ref = 0;
     const char* entry_text = nullptr;
     const wanted_messages* wanted =

@@ -41,16 +41,9 @@ room reserve_room(process& p, pid to, message& m) noexcept {
     return room::yes;
 }
 
-/// What a waiting process needs to go on, on its way to this core while the message is put in: the frames it will return to.
-inline void prefetch_frames(const process& p) noexcept {
-    if (!p.own_stack) return;
-    const auto* frames = static_cast<const std::byte*>(p.own_stack->context);
-    for (int line = 0; line < 4; ++line) __builtin_prefetch(frames + 64 * line, 1);
-}
-
 /// Gives a message that claimed its receiver to it, and makes it runnable.
 inline void hand_over(thread_context& t, process* p, message* m, message* older) noexcept {
-    prefetch_frames(*p);
+
     if (m->type->kind == message_kind::user && m->word == 0 && !older && p->pending.empty()) {
         // Nothing came before it: it needs no sorting.
         p->append_queued(m);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include <heirloom/detail/sanitizers.hpp>
@@ -21,6 +22,17 @@ struct process_words {
     std::uint8_t callbacks = 0;  // table callbacks and guards
 };
 
+struct free_block_node {
+    free_block_node* next;
+    unsigned count;               // of the chain it heads, while that is in a depot
+    free_block_node* next_batch;  // the same: the batch below
+};
+struct free_block_list {
+    free_block_node* head = nullptr;
+    unsigned count = 0;
+};
+inline constexpr std::size_t block_classes = 5;  // 64, 128, 192, 256, 512 bytes
+
 /// A base of the thread's context.
 struct thread_words {
     process_words* running =
@@ -31,6 +43,9 @@ struct thread_words {
     std::int32_t no_budget = 0;
     std::atomic<bool> inside{false};  // see inside.hpp; written by the thread, read by the watchdog
     std::atomic<bool> revoked{false};  // the reverse
+    bool allocations_may_fail =
+        false;  // drives a deterministic run whose faults may refuse a block
+    free_block_list free_blocks[block_classes];  // see blocks.hpp
 
     thread_words() = default;
     thread_words(const thread_words&) = delete;
