@@ -40,7 +40,10 @@ message* mailbox_scan::wait(const wanted_messages& wanted) {
         if (!t) t = &this_thread();
         if (p.queued >= p.queue_warning) warn_of_queue(p);
         const std::int64_t deadline = nanoseconds_of(deadline_);
-        if (deadline != timer_queue::never && t->core->clock() >= deadline) return nullptr;
+        if (deadline != timer_queue::never && t->core->clock() >= deadline) {
+            safe_point(1);  // a loop that polls gives others their turn (R1)
+            return nullptr;
+        }
         if (p.is_held() || !t->role) refuse_wait(p, "receive");
         if (deadline == timer_queue::never) {
             p.waits_quietly = false;
