@@ -1,38 +1,76 @@
 #!/usr/bin/env python3
 """Applies each deliberate fault of mutants.txt to a copy of the sources; the tests must catch every one.
 
-A mutant is caught when it does not compile or a test program fails, crashes or hangs. Survivors are
-the next tests to write. The copy and its build live in build/mutation, so a second run is quick.
-The last line is `N passed, M failed`, a survivor being a failure.
+A mutant is caught when a test program fails, crashes or hangs. One that does not compile proves
+nothing and counts as a failure of the list; a survivor is the next test to write. The copy and its
+build live in build/mutation; the build is that of `./dev test`, so that ccache knows most of it.
+
+What was caught is remembered as long as neither the mutant nor the file it is in changes: a run that
+was stopped, or had a --budget, is gone on with. The last line is `N passed, M failed`.
 """
 
 import argparse
+import hashlib
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-COPY = ROOT / "build" / "mutation" / "source"
-BUILD = ROOT / "build" / "mutation" / "build"
+COPY = ROOT / "build" / "mutation"
+BUILD = COPY / "build" / "dev"
+MEMORY = COPY / "build" / "caught.txt"
 LIST = pathlib.Path(__file__).with_name("mutants.txt")
-# Which programs shall catch a fault, by where it is, the quickest first. Those of a layer above are not asked: a fault that
-# only they notice lacks a test. Storms are not meant to find what a test should.
-RUNTIME = ["runtime_deterministic_test", "runtime_parts", "runtime_conformance", "runtime_unit"]
-CATCHERS = {
-    "runtime/": RUNTIME,
-    "ets/": ["ets_unit", "ets_handover", "ets_conformance"],
+# Who is asked if those whom a mutant names do not catch it, the quickest first. Programs of a layer above are not asked: a
+# fault that only they notice lacks a test. Storms are not meant to find what a test should.
+LAYERS = {
+    "runtime/": ["runtime_parts", "runtime_model", "runtime_deterministic_test", "runtime_unit", "runtime_conformance"],
+    "ets/": ["ets_unit", "ets_handover", "ets_growth", "ets_conformance"],
     "supervisor/": ["supervisor_kit", "supervisor_conformance"],
 }
 
 
+class Catcher:
+    """A test program, or some of its cases (a GoogleTest filter)."""
+
+    def __init__(self, text):
+        self.program, _, self.cases = text.partition(" ")
+        self.cases = self.cases.strip() or "*"
+
+    def run(self, limit):
+        """What went wrong; empty if nothing did."""
+        program = next(BUILD.glob(f"test/*/{self.program}"))
+        environment = dict(os.environ, HEIRLOOM_SEEDS="100", GTEST_BRIEF="1", GTEST_FAIL_FAST="1")
+        child = subprocess.Popen(
+            [program, f"--gtest_filter={self.cases}"], env=environment, cwd=BUILD, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        try:
+            output, _ = child.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()
+            return f"{self.program} (hangs)"
+        lines = output.decode(errors="replace").splitlines()
+        if child.returncode != 0:
+            failed = [line for line in lines if line.startswith("[  FAILED  ]")]
+            return f"{self.program}: {failed[0][13:].split(' ')[0].rstrip(',') if failed else 'crashes'}"
+        if not any("PASSED" in line and "] 0 tests" not in line for line in lines):
+            sys.exit(f"{self.program} has no case {self.cases}")
+        return ""
+
+
 class Mutant:
-    def __init__(self, title, file, old, new):
+    def __init__(self, title, file, old, new, by):
         self.title, self.file, self.old, self.new = title, file, old, new
+        self.named = [Catcher(text) for text in by]
 
     def catchers(self):
-        return next(names for place, names in CATCHERS.items() if self.file.startswith(place))
+        layer = next(names for place, names in LAYERS.items() if self.file.startswith(place))
+        return self.named + [Catcher(name) for name in layer]
 
     def problem(self):
         """Why it cannot be applied; empty if it can."""
@@ -42,14 +80,20 @@ class Mutant:
         count = path.read_text().count(self.old)
         return "" if count == 1 else f"its text stands {count} times in {self.file}"
 
+    def digest(self):
+        parts = (self.file, self.old, self.new, (ROOT / self.file).read_text())
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
 
 def mutants():
     title = file = old = None
-    part, lines = None, []
+    by, part, lines = [], None, []
     for line in LIST.read_text().splitlines(keepends=True):
         if part is None:
             if line.startswith("== "):
-                title = line[3:].strip()
+                title, by = line[3:].strip(), []
+            elif line.startswith("by: "):
+                by.append(line[4:].strip())
             elif line.startswith("<<<<"):
                 part, lines = "old", []
             elif line.strip() and not line.startswith("#"):
@@ -57,14 +101,14 @@ def mutants():
         elif line.startswith("====") and part == "old":
             part, old, lines = "new", "".join(lines)[:-1], []
         elif line.startswith(">>>>"):
-            yield Mutant(title, file, old, "".join(lines)[:-1])
+            yield Mutant(title, file, old, "".join(lines)[:-1], by)
             part = None
         else:
             lines.append(line)
 
 
 def copy_sources():
-    """The working tree's files, with their times, so that only what changed is built again."""
+    """The working tree's files; one that is the same stays untouched, so that only what changed is built again."""
     names = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, check=True, text=True,
@@ -80,47 +124,66 @@ def copy_sources():
 
 
 def build(jobs, targets):
+    """What the compiler said, if it failed."""
     if not (BUILD / "build.ninja").exists():
-        subprocess.run(
-            ["cmake", "-S", COPY, "-B", BUILD, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug",
-             "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g0", "-DHEIRLOOM_DEBUG_CHECKS=ON", "-DHEIRLOOM_BENCH=OFF"],
-            check=True, stdout=subprocess.DEVNULL,
-        )
+        subprocess.run(["cmake", "--preset", "dev"], cwd=COPY, check=True, stdout=subprocess.DEVNULL)
     command = ["cmake", "--build", BUILD, "--parallel", str(jobs), "--target", *targets]
     result = subprocess.run(command, capture_output=True, text=True)
     return "" if result.returncode == 0 else result.stdout
 
 
-def caught_by(names, limit):
-    environment = dict(os.environ, HEIRLOOM_SEEDS="100", GTEST_BRIEF="1", GTEST_FAIL_FAST="1")
-    for name in names:
-        program = next(BUILD.glob(f"test/*/{name}"))
-        try:
-            done = subprocess.run([program], env=environment, capture_output=True, timeout=limit)
-        except subprocess.TimeoutExpired:
-            return f"{program.name} (hangs)"
-        if done.returncode != 0:
-            text = done.stdout.decode(errors="replace")
-            cases = [line for line in text.splitlines() if line.startswith("[  FAILED  ]")]
-            return f"{program.name}: {cases[0][13:].split(' ')[0] if cases else 'crashes'}"
-    return ""
+class Healthy:
+    """How long each catcher takes without a fault; one that fails then can catch nothing."""
+
+    def __init__(self):
+        self.seconds = {}
+
+    def limit(self, catcher):
+        """For a program that may hang: no machine is ten times slower from one minute to the next."""
+        return 10 + 10 * self.seconds[catcher.program, catcher.cases]
+
+    def measure(self, catcher, jobs):
+        key = catcher.program, catcher.cases
+        if key in self.seconds:
+            return
+        if text := build(jobs, [catcher.program]):
+            sys.exit(f"{text}\n{catcher.program} does not compile without a fault")
+        start = time.monotonic()
+        if wrong := catcher.run(600):
+            sys.exit(f"fails without a fault: {wrong}")
+        self.seconds[key] = time.monotonic() - start
 
 
-def caught(mutant, args):
+def caught(mutant, healthy, args):
     """By whom; empty if by nobody. One program is built at a time: most faults fall to the first."""
-    for name in mutant.catchers():
-        if build(args.jobs, [name]):
-            return "the compiler"
-        if by := caught_by([name], args.limit):
+    path = COPY / mutant.file
+    text = path.read_text()
+    for catcher in mutant.named if args.named else mutant.catchers():
+        healthy.measure(catcher, args.jobs)
+        path.write_text(text.replace(mutant.old, mutant.new))
+        try:
+            if said := build(args.jobs, [catcher.program]):
+                print(said)
+                return "the compiler"
+            by = catcher.run(healthy.limit(catcher))
+        finally:
+            path.write_text(text)
+        if by:
             return by
     return ""
+
+
+def remembered():
+    return set(MEMORY.read_text().split()) if MEMORY.exists() else set()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="only whether every mutant still applies")
     parser.add_argument("--filter", default="", help="only mutants whose title or file contains this")
-    parser.add_argument("--limit", type=int, default=120, help="seconds a test program may take")
+    parser.add_argument("--again", action="store_true", help="also those that were caught before")
+    parser.add_argument("--named", action="store_true", help="ask only those whom the mutants name")
+    parser.add_argument("--budget", type=int, default=0, help="begin no mutant after so many seconds")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
     args = parser.parse_args()
     chosen = [m for m in mutants() if args.filter in m.title or args.filter in m.file]
@@ -131,31 +194,31 @@ def main():
         print(f"{len(chosen) - len(stale)} passed, {len(stale)} failed")
         return 1 if stale else 0
     copy_sources()
-    names = list(dict.fromkeys(name for mutant in chosen for name in mutant.catchers()))
-    if text := build(args.jobs, names):
-        print(text)
-        print("0 passed, 1 failed")
-        return 1
-    if by := caught_by(names, args.limit):
-        print(f"the suite fails without a fault: {by}")
-        print("0 passed, 1 failed")
-        return 1
-    survivors = 0
+    start, healthy, known = time.monotonic(), Healthy(), remembered()
+    passed, failed, left = 0, len(stale), 0
     for mutant in chosen:
         if mutant.problem():
             continue
-        path = COPY / mutant.file
-        text = path.read_text()
-        path.write_text(text.replace(mutant.old, mutant.new))
-        try:
-            by = caught(mutant, args)
-        finally:
-            path.write_text(text)
-        survivors += not by
-        print(f"{'caught  ' if by else 'SURVIVED'} {mutant.title}{' by ' + by if by else ''}", flush=True)
-    failed = survivors + len(stale)
-    print(f"{len(chosen) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+        if not args.again and mutant.digest() in known:
+            passed += 1
+            continue
+        if args.budget and time.monotonic() - start > args.budget:
+            left += 1
+            continue
+        began = time.monotonic()
+        by = caught(mutant, healthy, args)
+        word = {"": "SURVIVED", "the compiler": "REFUSED "}.get(by, "caught  ")
+        print(f"{word} {mutant.title}{' by ' + by if by else ''} ({time.monotonic() - began:.0f} s)", flush=True)
+        if word == "caught  ":
+            passed += 1
+            with MEMORY.open("a") as memory:
+                memory.write(mutant.digest() + "\n")
+        else:
+            failed += 1
+    if left:
+        print(f"{left} left for the next run")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or left else 0
 
 
 if __name__ == "__main__":

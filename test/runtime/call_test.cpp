@@ -157,23 +157,25 @@ TEST(call, of_a_server_that_ends_fails_with_its_reason) {
         w.equal(failed_with(what::die_silently), reason::killed);
         w.equal(ask(dead_pid(), {what::answer, 0}).why, reason::no_process);
         w.equal(ask(pid(), {what::answer, 0}).why, reason::no_process);
-        // A kept call when the server ends, and a call that is still queued.
-        const pid server = start_server();
-        const auto token = std::make_shared<const int>(1);
-        std::vector<spawned> askers;
-        for (int i = 0; i < 5; ++i)
-            askers.push_back(spawn_monitor([server, token] {
-                const auto o = ask(server, {what::keep, 0, token});
-                exit(o.kind == outcome::failed ? o.why : exit_reason("answered"_a));
-            }));
-        sleep(1ms);
-        exit(server, "over"_a);
-        for (const auto& a : askers) {
-            const auto why = reason_of(a.ref);
-            w.that(why == exit_reason("over"_a) || why == reason::no_process, "told why");
+        // A call that the server has kept when it ends, and one that it has not taken yet: the first makes it wait.
+        for (const what wanted : {what::keep, what::answer_when_told}) {
+            const pid server = start_server();
+            const auto token = std::make_shared<const int>(1);
+            std::vector<spawned> askers;
+            for (int i = 0; i < 5; ++i)
+                askers.push_back(spawn_monitor([server, token, wanted] {
+                    const auto o = ask(server, {wanted, 0, token});
+                    exit(o.kind == outcome::failed ? o.why : exit_reason("answered"_a));
+                }));
+            sleep(1ms);
+            exit(server, "over"_a);
+            for (const auto& a : askers) {
+                const auto why = reason_of(a.ref);
+                w.that(why == exit_reason("over"_a) || why == reason::no_process, "told why");
+            }
+            await_gone(server);
+            w.equal(token.use_count(), 1L);
         }
-        await_gone(server);
-        w.equal(token.use_count(), 1L);
     };
     EXPECT_TRUE(holds_everywhere(body));
 }

@@ -401,6 +401,32 @@ TEST(conformance_processes, ex_resources_first) {
     EXPECT_TRUE(holds_everywhere(body));
 }
 
+TEST(conformance_processes, ex_resources_before_the_first_is_told) {
+    const auto body = [](witness& w) {
+        constexpr int others = 300;
+        const pid bystander = spawn(swallow);
+        const int patience = w.times(100'000, 10);
+        for (int i = 0; i < w.times(40, 3); ++i) {
+            const pid holder = spawn({.name = "ex_first_told"}, [] { receive([](stop) {}); });
+            // The youngest watcher is told first, and the telling takes a while.
+            for (int n = 0; n < others; ++n) (void)monitor(holder);
+            const monitor_ref youngest = monitor(holder);
+            exit(holder, reason::kill);
+            send(bystander, go{});  // runs next here, so that others may have the holder
+            // Awake, without a safe point at first, so that it ends on another worker and the first down is seen at once.
+            for (int n = 0; is_alive(holder);)
+                if (++n > patience) yield();
+            std::optional<down> first;
+            while (!first) first = receive_for<down>(0s);
+            w.equal(first->ref, youngest);
+            w.that(!whereis("ex_first_told"_a), "its name is free when the first down is here");
+            for (int n = 0; n < others; ++n) (void)receive<down>();
+        }
+        send(bystander, stop{});
+    };
+    EXPECT_TRUE(holds_everywhere(body));
+}
+
 TEST(conformance_processes, ex_resources_before_no_process) {
     const auto body = [](witness& w) {
         // A negative answer about a process comes after its name was freed, too.

@@ -211,6 +211,31 @@ TEST(conformance_processes, mo_demonitor_no_late) {
     EXPECT_TRUE(holds_everywhere(body));
 }
 
+TEST(conformance_processes, mo_demonitor_while_the_target_ends) {
+    const auto body = [](witness& w) {
+        const pid bystander = spawn(swallow);
+        const int patience = w.times(100'000, 10);
+        for (int i = 0; i < w.times(20, 5); ++i) {
+            const pid target = spawn([] { receive([](stop) {}); });
+            const monitor_ref ref = monitor(target);
+            // Its end takes a while: what it never took is destroyed after its mailbox is closed, before anybody is told.
+            for (int n = 0; n < 2000; ++n) send(target, number{n});
+            exit(target, "bang"_a);
+            send(bystander, go{});  // runs next here, so that others may have the target
+            for (int n = 0; is_alive(target);)
+                if (++n > patience) yield();
+            while (try_send(target, number{0})) {
+            }
+            const bool in_time = demonitor(ref);
+            await_gone(target);
+            w.that(receive_for<down>(0s).has_value() == !in_time,
+                   "a down is here if, and only if, demonitor came too late");
+        }
+        send(bystander, stop{});
+    };
+    EXPECT_TRUE(holds_everywhere(body));
+}
+
 TEST(conformance_processes, mo_demonitor_keeps_queued) {
     const auto body = [](witness& w) {
         const pid target = spawn(end_as_told);

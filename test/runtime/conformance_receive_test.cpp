@@ -167,6 +167,17 @@ TEST(conformance_processes, rc_after_not_early) {
     EXPECT_TRUE(holds_everywhere(body));
 }
 
+TEST(conformance_processes, rc_after_zero_gives_others_their_turn) {
+    const auto body = [](witness& w) {
+        const pid main = self();
+        spawn([main] { send(main, number{7}); });
+        std::optional<number> got;
+        while (!got) got = receive_for<number>(0s);  // ends, though this process never waits
+        w.equal(got->n, 7);
+    };
+    EXPECT_TRUE(holds_everywhere(body));
+}
+
 TEST(conformance_processes, rc_after_range) {
     const auto body = [](witness& w) {
         const pid main = self();

@@ -293,6 +293,27 @@ TEST(conformance_processes, tm_mod_sleep) {
     EXPECT_TRUE(holds_everywhere(body));
 }
 
+TEST(conformance_processes, tm_mod_sleep_is_not_cut_short_by_signals) {
+    const auto body = [](witness& w) {
+        const pid main = self();
+        const pid sleeper = spawn([main] {
+            send(main, go{});
+            const auto start = runtime_clock::now();
+            sleep(20ms);
+            send(main, number{runtime_clock::now() - start >= 20ms ? 1 : 0});
+        });
+        receive<go>();
+        // Each of these wakes it to be handled.
+        for (int i = 0; i < 5; ++i) {
+            (void)demonitor(monitor(sleeper));
+            (void)process_info(sleeper);
+            exit(sleeper, reason::normal);
+        }
+        w.that(receive<number>().n == 1, "it slept as long as it wanted to");
+    };
+    EXPECT_TRUE(holds_everywhere(body));
+}
+
 TEST(conformance_processes, tm_no_early_no_lost) {
     const auto body = [](witness& w) {
         // Random timers under load: none early, none lost.

@@ -137,6 +137,29 @@ TEST(foreign_thread, order_of_its_messages_is_kept) {
     }
 }
 
+TEST(foreign_thread, signals_before_trap_exit_are_not_trapped) {
+    runtime rt(quiet(1));
+    std::promise<pid> here;
+    std::promise<void> signalled;
+    std::promise<bool> over;
+    struct report {
+        std::promise<bool>& to;
+        bool went_on = false;
+        ~report() { to.set_value(went_on); }
+    };
+    rt.spawn([&] {
+        report at_end{over};
+        here.set_value(self());
+        // Not a safe point: what comes in meanwhile is there, and not looked at, when the setting changes.
+        signalled.get_future().wait();
+        trap_exit(true);
+        at_end.went_on = true;
+    });
+    rt.exit(here.get_future().get(), "odd"_a);
+    signalled.set_value();
+    EXPECT_FALSE(over.get_future().get());
+}
+
 TEST(foreign_thread, kills_and_invokes) {
     for (unsigned workers : {1u, 2u}) {
         runtime rt(quiet(workers));

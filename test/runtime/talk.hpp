@@ -42,6 +42,12 @@ inline void await_gone(pid who) {
 }
 
 /// Serves pings and ends when told to.
+/// Takes `go` until it is told to stop.
+inline void swallow() {
+    while (receive([](go) { return true; }, [](stop) { return false; })) {
+    }
+}
+
 inline void answer_pings() {
     for (bool more = true; more;)
         more = receive(

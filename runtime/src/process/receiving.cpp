@@ -38,7 +38,10 @@ bool mailbox_scan::look(const wanted_messages& wanted, thread_context*& t) {
         if (!t) t = &this_thread();
         if (p.queued >= p.queue_warning) warn_of_queue(p);
         const std::int64_t deadline = nanoseconds_of(deadline_);
-        if (deadline != timer_queue::never && t->core->clock() >= deadline) return true;
+        if (deadline != timer_queue::never && t->core->clock() >= deadline) {
+            safe_point(1);  // a loop that polls gives others their turn (R1)
+            return true;
+        }
         if (p.is_held() || !t->role) refuse_wait(p, "receive");
         if (deadline == timer_queue::never) {
             p.waits_quietly = false;

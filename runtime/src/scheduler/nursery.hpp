@@ -22,7 +22,7 @@
 // Not chosen: youngest first in the ready list as well (woken processes would starve).
 namespace heirloom::detail {
 
-template <class T, std::size_t Capacity = 256, template <class> class Atomic = std::atomic>
+template <class T, std::size_t Capacity = 256>
 class nursery {
     static_assert((Capacity & (Capacity - 1)) == 0);
 
@@ -54,7 +54,8 @@ public:
         if (top < bottom) return slots_[index(bottom)].load(std::memory_order_relaxed);
         if (top == bottom) {
             item = slots_[index(bottom)].load(std::memory_order_relaxed);
-            if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst,
+            // relaxed: who moves top has the entry, and this one's contents are the owner's own.
+            if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_relaxed,
                                               std::memory_order_relaxed))
                 item = nullptr;  // a thief was quicker
         }
@@ -92,9 +93,9 @@ private:
         return static_cast<std::size_t>(position) & (Capacity - 1);
     }
 
-    alignas(64) Atomic<std::int64_t> top_{0};
-    alignas(64) Atomic<std::int64_t> bottom_{0};
-    std::array<Atomic<T*>, Capacity> slots_{};
+    alignas(64) std::atomic<std::int64_t> top_{0};
+    alignas(64) std::atomic<std::int64_t> bottom_{0};
+    std::array<std::atomic<T*>, Capacity> slots_{};
 };
 
 }  // namespace heirloom::detail

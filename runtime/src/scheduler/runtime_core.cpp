@@ -192,16 +192,9 @@ void runtime_core::inject(process* p) noexcept {
 }
 
 void runtime_core::wake_one() noexcept {
-    light_fence();  // partner: the heavy_fence of a worker that goes to sleep
-    if (sleeping.load(std::memory_order_relaxed) == 0) return;
-    for (auto& w : workers) {
-        if (!w->asleep.load(std::memory_order_relaxed)) continue;
-        if (w->asleep.exchange(false, std::memory_order_seq_cst)) {
-            sleeping.fetch_sub(1, std::memory_order_seq_cst);
-            w->spot.unpark();
-            return;
-        }
-    }
+    if (!idle.anybody_asleep()) return;
+    for (auto& w : workers)
+        if (idle.claim(w->asleep)) return w->spot.unpark();
 }
 
 // --- Threads ---------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 #include "process/names.hpp"
 #include "process/process_table.hpp"
 #include "scheduler/blocking_pool.hpp"
+#include "scheduler/idle_workers.hpp"
 #include "scheduler/ready_levels.hpp"
 #include "scheduler/worker.hpp"
 
@@ -68,8 +69,7 @@ public:
     std::atomic<bool> driving{false};  // deterministic mode: a thread is in the middle of a turn
     std::vector<process*> ready;       // deterministic mode: all that can run
     ready_levels levels;
-    std::atomic<std::uint32_t> sleeping{0};    // workers asleep
-    std::atomic<std::uint32_t> searching{0};   // workers looking for work
+    idle_workers idle;
     std::atomic<bool> stopping{false};         // the workers leave
     std::atomic<bool> stopping_spawns{false};  // nothing new is started
     moodycamel::ConcurrentQueue<process*> injection;

@@ -78,8 +78,8 @@ void worker::overflow(process* p) noexcept {
 void worker::announce_backlog() noexcept {
     // Wake another worker only for work that has been waiting here while this one did something else: what was just
     // handed off runs sooner here than a sleeper wakes, and a burst of short ones is over before.
-    if (core.sleeping.load(std::memory_order_relaxed) == 0 ||
-        core.searching.load(std::memory_order_relaxed) != 0) {
+    if (core.idle.sleeping.load(std::memory_order_relaxed) == 0 ||
+        core.idle.searching.load(std::memory_order_relaxed) != 0) {
         backlog_ = 0;
         return;
     }
@@ -233,7 +233,7 @@ process* worker::find_work() noexcept {
         if (process* p = look_elsewhere()) return p;
         if (process* p = levels_.pop_low()) return p;
         // Search: first awake, then once more with the sleep announced.
-        core.searching.fetch_add(1, std::memory_order_seq_cst);
+        core.idle.searching.fetch_add(1, std::memory_order_seq_cst);
         bool found = false;
         for (int spin = 0; spin < spins_before_sleep && !found; ++spin) {
             if (core.workers.size() > 1 && spin % spins_between_looks == 0)
@@ -246,15 +246,10 @@ process* worker::find_work() noexcept {
         }
         // What has not waited for long enough yet is no reason to sleep.
         if (found || others_have_work()) {
-            core.searching.fetch_sub(1, std::memory_order_seq_cst);
+            core.idle.searching.fetch_sub(1, std::memory_order_seq_cst);
             continue;
         }
-        // Sleep. The announcement, the fence, and the second look form one side of the asymmetric fence; the other is a
-        // push followed by light_fence() and a look at `sleeping`: in wake checks of pick() and in inject().
-        asleep.store(true, std::memory_order_seq_cst);
-        core.sleeping.fetch_add(1, std::memory_order_seq_cst);
-        core.searching.fetch_sub(1, std::memory_order_seq_cst);
-        heavy_fence();
+        core.idle.announce_sleep(asleep);  // what follows is its second look
         const bool work = core.injected.load(std::memory_order_seq_cst) > 0 ||
                           core.overflow_any.load(std::memory_order_seq_cst) ||
                           core.stopping.load(std::memory_order_seq_cst) || levels_.has_any();
@@ -269,8 +264,7 @@ process* worker::find_work() noexcept {
             if (wait != 0) spot.park(wait);
             go_online(*quiescence);
         }
-        if (asleep.exchange(false, std::memory_order_seq_cst))
-            core.sleeping.fetch_sub(1, std::memory_order_seq_cst);
+        core.idle.end_sleep(asleep);
     }
 }
 
