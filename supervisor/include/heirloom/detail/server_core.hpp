@@ -150,6 +150,8 @@ protected:
     /// May wait, unlike terminate: the orderly end of a server that has to wait for others.
     virtual void before_stop(const exit_reason& why) { (void)why; }
     virtual void destroy_object() noexcept = 0;
+    /// A continuation has run.
+    virtual void continued() {}
     /// A message that was taken out before and is to be handled again, before the mailbox; null if there is none.
     virtual message* replayed() { return nullptr; }
     void ask_for_replay() noexcept { attention_ |= replay_asked; }
