@@ -116,7 +116,7 @@ using run = script::run;
 run inserted(std::string name) { return {std::move(name), {}}; }
 
 /// What the machine has seen after these events, all sent while it was suspended: they wait in its mailbox together.
-texts after(std::vector<run> events) {
+texts seen_after(std::vector<run> events) {
     auto m = start<script>().value();
     sys::suspend(m);
     for (auto& e : events) cast(m, std::move(e));
@@ -126,7 +126,7 @@ texts after(std::vector<run> events) {
 
 TEST(statem_actions, inserted_events_come_first_then_postponed_ones_then_the_mailbox) {
     const auto body = [] {
-        const texts seen = after({
+        const texts seen = seen_after({
             {"p1", [](script&) { postpone(); }},
             {"p2", [](script&) { postpone(); }},
             {"go",
@@ -146,7 +146,7 @@ TEST(statem_actions, inserted_events_come_first_then_postponed_ones_then_the_mai
 
 TEST(statem_actions, an_inserted_event_may_insert_others_before_those_that_wait) {
     const auto body = [] {
-        const texts seen = after({
+        const texts seen = seen_after({
             {"go",
              [](script& m) {
                  next_event(&m, run{"i1", [](script& n) { next_event(&n, inserted("i1a")); }});
@@ -161,7 +161,7 @@ TEST(statem_actions, an_inserted_event_may_insert_others_before_those_that_wait)
 
 TEST(statem_actions, an_inserted_event_may_be_postponed_and_may_be_move_only) {
     const auto body = [] {
-        const texts seen = after({
+        const texts seen = seen_after({
             {"go",
              [](script& m) {
                  next_event(&m, run{"i1", [once = true](script&) mutable {
@@ -188,7 +188,7 @@ TEST(statem_actions, a_request_can_be_passed_on_to_an_inserted_event) {
 
 TEST(statem_actions, going_to_the_same_state_changes_nothing) {
     const auto body = [] {
-        const texts seen = after({
+        const texts seen = seen_after({
             {"wait", [](script&) { postpone(); }},
             {"same", [](script&) { next_state<red>(); }},
             {"there and back", [](script&) { next_state<green>(), next_state<red>(); }},
@@ -205,7 +205,7 @@ TEST(statem_actions, going_to_the_same_state_changes_nothing) {
 
 TEST(statem_actions, repeat_state_calls_enter_again_and_nothing_else) {
     const auto body = [] {
-        const texts seen = after({
+        const texts seen = seen_after({
             {"wait", [](script&) { postpone(); }},
             {"again", [](script&) { repeat_state(); }},
         });
@@ -221,10 +221,10 @@ TEST(statem_actions, repeat_state_calls_enter_again_and_nothing_else) {
 
 TEST(statem_actions, enter_may_go_on_to_another_state) {
     const auto body = [] {
-        const texts seen = after({{"jump", [](script& m) {
-                                       m.jump_next();
-                                       next_state<green>();
-                                   }}});
+        const texts seen = seen_after({{"jump", [](script& m) {
+                                            m.jump_next();
+                                            next_state<green>();
+                                        }}});
         require_eq(seen, texts{"red enter", "red jump", "green enter", "amber9 enter from green"});
     };
     EXPECT_TRUE(holds_in_virtual_time(body));
@@ -232,7 +232,7 @@ TEST(statem_actions, enter_may_go_on_to_another_state) {
 
 TEST(statem_actions, a_timeout_of_0_comes_after_what_is_enqueued_and_before_the_mailbox) {
     const auto body = [] {
-        texts seen = after({
+        texts seen = seen_after({
             {"go",
              [](script& m) {
                  set_timeout("named"_a, 0s);
@@ -244,7 +244,7 @@ TEST(statem_actions, a_timeout_of_0_comes_after_what_is_enqueued_and_before_the_
         require_eq(seen, texts{"red enter", "red go", "red i1", "red named", "red state_timeout",
                                "red last"});
         // Taken back before its turn has come; a state's by leaving the state.
-        seen = after({
+        seen = seen_after({
             {"go",
              [](script& m) {
                  set_timeout("named"_a, 0s);
@@ -258,7 +258,7 @@ TEST(statem_actions, a_timeout_of_0_comes_after_what_is_enqueued_and_before_the_
         });
         require_eq(seen, texts{"red enter", "red go", "red i1", "green enter", "green last"});
         // Set together with a change of state, it is the new state's.
-        seen = after({{"go", [](script&) { next_state<green>(), set_state_timeout(0s); }}});
+        seen = seen_after({{"go", [](script&) { next_state<green>(), set_state_timeout(0s); }}});
         require_eq(seen, texts{"red enter", "red go", "green enter", "green state_timeout"});
     };
     EXPECT_TRUE(holds_in_virtual_time(body));
@@ -267,13 +267,13 @@ TEST(statem_actions, a_timeout_of_0_comes_after_what_is_enqueued_and_before_the_
 TEST(statem_actions, any_event_takes_the_event_timeout_back) {
     const auto body = [] {
         // Of 0: it comes only if nothing is enqueued, but before the mailbox.
-        require_eq(after({{"go", [](script&) { set_event_timeout(0s); }}, {"last", {}}}),
+        require_eq(seen_after({{"go", [](script&) { set_event_timeout(0s); }}, {"last", {}}}),
                    texts{"red enter", "red go", "red event_timeout", "red last"});
-        require_eq(after({{"go",
-                           [](script& m) {
-                               set_event_timeout(0s);
-                               next_event(&m, inserted("i1"));
-                           }}}),
+        require_eq(seen_after({{"go",
+                                [](script& m) {
+                                    set_event_timeout(0s);
+                                    next_event(&m, inserted("i1"));
+                                }}}),
                    texts{"red enter", "red go", "red i1"});
         // Another timeout is an event too.
         auto m = start<script>().value();
