@@ -1,6 +1,7 @@
 #include "heirloom/application.hpp"
 
 #include "heirloom/errors.hpp"
+#include "heirloom/ets/table.hpp"
 #include "heirloom/log.hpp"
 #include "heirloom/receive.hpp"
 
@@ -55,10 +56,36 @@ failure<application_error> refused(application_failure kind, const std::string& 
 
 }  // namespace
 
+namespace {
+
+using env_table = ets::set<std::string, std::any>;
+constexpr atom env_name("heirloom.environment");
+
+std::string env_key(const std::string& application, const std::string& key) {
+    return application + '\0' + key;
+}
+
+}  // namespace
+
+std::any detail::env_value(const std::string& application, const std::string& key) {
+    auto table = ets::whereis<env_table>(env_name);
+    return table ? table.lookup(env_key(application, key)).value_or(std::any()) : std::any();
+}
+
+void detail::set_env_value(const std::string& application, const std::string& key, std::any value) {
+    auto table = ets::whereis<env_table>(env_name);
+    if (!table) throw bad_argument("set_env", "no application controller runs");
+    table.insert(env_key(application, key), std::move(value));
+}
+
 application_controller::application_controller(std::vector<application> all) {
     trap_exit(true);
     check_needs(all);
-    for (application& a : all) all_.push_back({std::move(a), {}, 0});
+    env_table table({.name = env_name, .access = ets::access::public_});
+    for (application& a : all) {
+        for (const auto& [key, value] : a.environment) table.insert(env_key(a.name, key), value);
+        all_.push_back({std::move(a), {}, 0});
+    }
 }
 
 application_controller::entry* application_controller::find(const std::string& name) {
@@ -75,6 +102,7 @@ result<void, application_error> application_controller::start(entry& e) {
     try {
         auto root = e.what.start();
         if (root) {
+            link(*root);  // whatever started it: its end is ours to know
             e.root = *root;
             e.order = ++started_;
             return {};
@@ -125,6 +153,19 @@ void application_controller::stop_root(entry& e) {
     unlink(root);
     exit(root, reason::shutdown);
     receive(when(watch, [](const down&) {}));
+    after_stop(e);
+}
+
+void application_controller::after_stop(const entry& e) {
+    if (!e.what.stopped) return;
+    try {
+        e.what.stopped();
+    } catch (...) {
+        log({.level = log_level::error,
+             .event = "application_stopped_failed",
+             .text = "application " + e.what.name +
+                     ": stopped: " + to_string(detail::caught_reason())});
+    }
 }
 
 void application_controller::stop_those_after(std::size_t order) {
@@ -146,6 +187,7 @@ void application_controller::handle_info(exit_signal e) {
          .event = "application_ended",
          .about = e.from,
          .text = text});
+    after_stop(*found);
     const bool in_order = e.reason == reason::normal;
     if (found->what.type == temporary || (found->what.type == transient && in_order)) return;
     stop(exit_reason("application_ended"_a, exit_reason::of(found->what.name, text)));

@@ -87,7 +87,8 @@ duration next_wait(const child_data& spec, duration& last) {
         last =
             times(last, d.factor) >= times(d.maximum, 1) ? d.maximum : whole(times(last, d.factor));
     const double share = static_cast<double>(random_bits() >> 11) * 0x1p-53 * d.jitter;
-    return last + whole(times(last, share));
+    const duration more = whole(times(last, share));
+    return more < forever - last ? last + more : forever;
 }
 
 duration shutdown_limit(const child_data& spec) noexcept {
@@ -96,12 +97,14 @@ duration shutdown_limit(const child_data& spec) noexcept {
     return spec.type == child_type::supervisor ? forever : duration(std::chrono::seconds(5));
 }
 
-std::string fault_of(const child_spec& spec, auto_shutdown_mode mode) {
+std::string fault_of(const child_spec& spec, auto_shutdown_mode mode, bool one_of_many) {
     if (spec.data() == nullptr) return "a child_spec that was moved from";
     const child_data& data = *spec.data();
     auto fault = [&](std::string_view field, const std::string& what) {
         return "child \"" + data.id + "\": " + std::string(field) + ": " + what;
     };
+    if (data.is_template() && !one_of_many)
+        return fault("start", "a child_template is for simple_one_for_one");
     if (data.restart > temporary) return fault("restart", "no such restart type");
     if (data.type > child_type::supervisor) return fault("type", "no such child type");
     if (data.shutdown != child_data::shutdown_default &&
@@ -116,7 +119,8 @@ std::string fault_of(const child_spec& spec, auto_shutdown_mode mode) {
         if (d.initial < duration::zero()) return fault("delay.initial", "negative");
         if (!(d.factor >= 1.0)) return fault("delay.factor", "less than 1");
         if (d.maximum < d.initial) return fault("delay.maximum", "less than delay.initial");
-        if (!(d.jitter >= 0.0)) return fault("delay.jitter", "negative");
+        if (!(d.jitter >= 0.0 && d.jitter <= 1.0))
+            return fault("delay.jitter", "not between 0 and 1");
         if (d.reset_after < duration::zero()) return fault("delay.reset_after", "negative");
         if (data.more->budget) {
             if (data.more->budget->restarts < 0) return fault("budget.restarts", "negative");
@@ -134,8 +138,9 @@ child_control::child_control(duration grace, bool report_progress)
                                                        : "supervisor " + to_string(self()));
 }
 
-child_start child_control::start(const child_data_ptr& spec) {
+child_start child_control::start(const child_data_ptr& spec, const restart_history& past) {
     deadlock_watch watch;
+    watch.past = past;
     child_start result{};
     start_end end{start_end::kind::failed, {}, {}, {}};
     try {

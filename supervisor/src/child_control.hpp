@@ -33,7 +33,7 @@ public:
     child_control(duration grace, bool report_progress);
 
     /// Starts a child and waits until it is up (R3). Nothing it does can end the supervisor.
-    child_start start(const child_data_ptr& spec);
+    child_start start(const child_data_ptr& spec, const restart_history& past = {});
 
     /// The child that was being started when this supervisor was killed; empty if none was.
     pid interrupted_start() const noexcept { return starting_; }
@@ -100,7 +100,7 @@ duration next_wait(const child_data& spec, duration& last);
 /// `{shutdown, {failed_to_start_child, V}}`.
 exit_reason failed_to_start(const std::string& id, const exit_reason& why);
 /// What is wrong with a specification; empty if nothing.
-std::string fault_of(const child_spec& spec, auto_shutdown_mode mode);
+std::string fault_of(const child_spec& spec, auto_shutdown_mode mode, bool one_of_many = false);
 std::string name_of_child(const child_data& spec, pid process);
 duration shutdown_limit(const child_data& spec) noexcept;
 

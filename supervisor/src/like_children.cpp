@@ -22,11 +22,15 @@ like_children::like_children(const dynamic_children& what)
 // --- Starting -----------------------------------------------------------------------------------------------
 
 result<started_child, child_error> like_children::start_child(child_spec spec) {
-    if (spec_) return refused(child_failure::simple_one_for_one);
+    if (spec_)
+        return refused(
+            child_failure::simple_one_for_one, {}, {},
+            "children of this supervisor are made by its template: start_child(supervisor, "
+            "arguments...)");
     if (std::string fault = fault_of(spec, auto_shutdown_); !fault.empty())
         return refused(child_failure::bad_spec, {}, {}, std::move(fault));
     if (max_children_ != 0 && running_.size() + pending_.size() >= max_children_)
-        return refused(child_failure::max_children);
+        return refused_child(child_failure::max_children, spec.id());
     return start_one(spec.data());
 }
 
@@ -38,7 +42,7 @@ result<started_child, child_error> like_children::start_like(const std::any& ext
     try {
         mine = spec_->with_extra(spec_, extra);
     } catch (...) {  // copying the arguments is the user's code
-        return refused(child_failure::start_failed, {}, caught_reason());
+        return refused_child(child_failure::start_failed, spec_->id, {}, caught_reason());
     }
     if (!mine)
         return refused(child_failure::bad_spec, {}, {},
@@ -52,19 +56,20 @@ result<started_child, child_error> like_children::start_one(child_data_ptr spec)
     if (s.how == child_start::kind::ignored) return started_child{};
     if (s.how != child_start::kind::started) {
         control_.report_start_error(*spec, s.reason);
-        return refused(child_failure::start_failed, s.process, std::move(s.reason));
+        return refused_child(child_failure::start_failed, spec->id, s.process, std::move(s.reason));
     }
-    restarting fresh{std::move(spec), {}, {}, {}, {}};
+    restarting fresh;
+    fresh.spec = std::move(spec);
     running(s.process, fresh);
     return started_child{s.process, std::move(s.info)};
 }
 
 void like_children::running(pid process, restarting& r) {
-    if (r.spec->more) {
-        if (!r.budget && r.spec->more->budget)
+    if (r.spec->more || r.restarts != 0) {
+        if (!r.budget && r.spec->more && r.spec->more->budget)
             r.budget = std::make_unique<restart_window>(*r.spec->more->budget);
-        history_.emplace(process.bits(),
-                         history{runtime_clock::now(), r.last_wait, std::move(r.budget)});
+        history_.emplace(process.bits(), history{runtime_clock::now(), r.last_wait,
+                                                 std::move(r.budget), r.restarts, r.in_a_row});
     }
     supervisors_ += r.spec->type == child_type::supervisor;
     running_.emplace(process.bits(), std::move(r.spec));
@@ -82,14 +87,19 @@ std::vector<pid> like_children::running_now() const {
 void like_children::child_ended(pid process, const exit_reason& why) {
     const auto found = running_.find(process.bits());
     if (found == running_.end()) return;  // a stranger, or one that we stopped
-    restarting r{std::move(found->second), process, why, {}, {}};
+    restarting r;
+    r.spec = std::move(found->second);
+    r.last_process = process;
+    r.last_reason = why;
     running_.erase(found);
     supervisors_ -= r.spec->type == child_type::supervisor;
     if (const auto past = history_.find(process.bits()); past != history_.end()) {
         r.budget = std::move(past->second.budget);
-        r.last_wait = past->second.last_wait;
-        if (runtime_clock::now() - past->second.started_at >= r.spec->more->delay.reset_after)
-            r.last_wait = {};
+        const duration lived = runtime_clock::now() - past->second.started_at;
+        if (r.spec->more && lived < r.spec->more->delay.reset_after)
+            r.last_wait = past->second.last_wait;
+        r.restarts = past->second.restarts;
+        r.in_a_row = lived < window_.within() ? past->second.in_a_row : 0;
         history_.erase(past);
     }
     const bool orderly = why.is_orderly();
@@ -114,8 +124,10 @@ void like_children::attempt(restarting r) {
         return ended_for_good(*r.spec);
     }
     if (!may_restart(*r.spec, r.last_reason)) return;
+    ++r.restarts;
+    ++r.in_a_row;
     control_.report_restart(*r.spec, r.last_process, r.last_reason, window_);
-    child_start s = control_.start(r.spec);
+    child_start s = control_.start(r.spec, {r.restarts, r.in_a_row, r.last_reason});
     if (s.how == child_start::kind::ignored) return;  // not wanted any more
     if (s.how == child_start::kind::started) return running(s.process, r);
     control_.report_start_error(*r.spec, s.reason);
@@ -213,7 +225,7 @@ void like_children::stop_all() {
 }
 
 result<started_child, child_error> like_children::terminate(const std::string& id, pid process) {
-    if (!process) return refused(child_failure::simple_one_for_one);
+    if (!process) return refused_child(child_failure::simple_one_for_one, id);
     if (const auto found = running_.find(process.bits()); found != running_.end()) {
         child_data_ptr spec = std::move(found->second);
         running_.erase(found);
@@ -229,8 +241,7 @@ result<started_child, child_error> like_children::terminate(const std::string& i
     }
     // OTP: a simple_one_for_one supervisor says ok of the dead; Elixir's dynamic one says not_found.
     if (spec_ && !is_alive(process)) return started_child{};
-    (void)id;
-    return refused(child_failure::not_found);
+    return refused_child(child_failure::not_found, id, process);
 }
 
 // --- Asking -------------------------------------------------------------------------------------------------
@@ -240,7 +251,7 @@ result<child_spec, child_error> like_children::spec_of(const std::string& id, pi
     if (!process && spec_ && id == spec_->id) spec = spec_;
     if (const auto found = running_.find(process.bits()); process && found != running_.end())
         spec = found->second;
-    if (!spec) return refused(child_failure::not_found);
+    if (!spec) return refused_child(child_failure::not_found, id, process);
     return child_spec(std::const_pointer_cast<child_data>(spec));
 }
 
@@ -248,12 +259,15 @@ std::vector<child_info> like_children::which() {
     const std::size_t recent = window_.recent(runtime_clock::now());
     std::vector<child_info> all;
     all.reserve(running_.size() + pending_.size());
-    for (const auto& [bits, spec] : running_)
-        all.push_back({spec->id, pid::from_bits(bits), child_status::running, spec->type, 0, recent,
+    for (const auto& [bits, spec] : running_) {
+        const auto past = history_.find(bits);
+        all.push_back({spec->id, pid::from_bits(bits), child_status::running, spec->type,
+                       past != history_.end() ? past->second.restarts : 0, recent,
                        window_.allowed(), spec->identity});
+    }
     for (const auto& [serial, r] : pending_)
-        all.push_back({r.spec->id, pid(), child_status::restarting, r.spec->type, 0, recent,
-                       window_.allowed(), r.spec->identity});
+        all.push_back({r.spec->id, pid(), child_status::restarting, r.spec->type, r.restarts,
+                       recent, window_.allowed(), r.spec->identity});
     return all;
 }
 

@@ -38,12 +38,16 @@ private:
         exit_reason last_reason;
         duration last_wait{};
         std::unique_ptr<restart_window> budget;
+        std::size_t restarts = 0;
+        std::size_t in_a_row = 0;  // of those, after short lives
     };
-    // What a running child has that was delayed or is budgeted.
+    // What a running child has that was restarted, or may be delayed, or is budgeted.
     struct history {
         time_point started_at;
         duration last_wait{};
         std::unique_ptr<restart_window> budget;
+        std::size_t restarts = 0;
+        std::size_t in_a_row = 0;
     };
 
     void child_ended(pid process, const exit_reason& why) override;

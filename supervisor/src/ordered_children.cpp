@@ -56,7 +56,7 @@ void ordered_children::set_running(child& c, pid process) {
     set_stopped(c);
     c.process = process;
     c.status = child_status::running;
-    if (c.spec->more) c.started_at = runtime_clock::now();
+    c.started_at = runtime_clock::now();
     by_pid_.emplace(process.bits(), &c);
     ++active_;
     significant_ += c.spec->significant;
@@ -73,6 +73,7 @@ void ordered_children::set_stopped(child& c) {
     if (c.status == child_status::running) {
         by_pid_.erase(c.process.bits());
         --active_;
+        if (runtime_clock::now() - c.started_at >= window_.within()) c.in_a_row = 0;
         significant_ -= c.spec->significant;
     } else if (c.status == child_status::restarting) {
         pending_.erase(c.serial);
@@ -100,7 +101,7 @@ void ordered_children::set_restarting(child& c, duration wait) {
 // --- One child ----------------------------------------------------------------------------------------------
 
 child_start ordered_children::start_one(child& c) {
-    child_start s = control_.start(c.spec);
+    child_start s = control_.start(c.spec, {c.restarts, c.in_a_row, c.last_reason});
     if (s.how == child_start::kind::started)
         set_running(c, s.process);
     else
@@ -189,6 +190,7 @@ void ordered_children::attempt(child& c) {
     }
     if (!may_restart(*c.spec, c.last_reason)) return;
     ++c.restarts;
+    ++c.in_a_row;
     control_.report_restart(*c.spec, c.last_process, c.last_reason, window_);
     if (strategy_ == one_for_one)
         start_again(c);
@@ -230,8 +232,8 @@ result<started_child, child_error> ordered_children::start_child(child_spec spec
     if (spec.id().empty()) return refused(child_failure::bad_spec, {}, {}, "a child without an id");
     if (child* there = find_child(spec.id())) {
         if (there->status == child_status::running)
-            return refused(child_failure::already_started, there->process);
-        return refused(child_failure::already_present);
+            return refused_child(child_failure::already_started, spec.id(), there->process);
+        return refused_child(child_failure::already_present, spec.id());
     }
     child& c = *append(spec.data());
     child_start s = start_one(c);
@@ -246,12 +248,12 @@ result<started_child, child_error> ordered_children::start_child(child_spec spec
     }
     control_.report_start_error(*c.spec, s.reason);
     forget(c);
-    return refused(child_failure::start_failed, s.process, std::move(s.reason));
+    return refused_child(child_failure::start_failed, spec.id(), s.process, std::move(s.reason));
 }
 
 result<started_child, child_error> ordered_children::terminate(const std::string& id, pid process) {
     child* c = process ? nullptr : find_child(id);
-    if (c == nullptr) return refused(child_failure::not_found);
+    if (c == nullptr) return refused_child(child_failure::not_found, id, process);
     end_one(*c);
     if (c->spec->restart == temporary) forget(*c);
     return started_child{};
@@ -259,9 +261,10 @@ result<started_child, child_error> ordered_children::terminate(const std::string
 
 result<started_child, child_error> ordered_children::restart(const std::string& id) {
     child* c = find_child(id);
-    if (c == nullptr) return refused(child_failure::not_found);
-    if (c->status == child_status::running) return refused(child_failure::running, c->process);
-    if (c->status == child_status::restarting) return refused(child_failure::restarting);
+    if (c == nullptr) return refused_child(child_failure::not_found, id);
+    if (c->status == child_status::running)
+        return refused_child(child_failure::running, id, c->process);
+    if (c->status == child_status::restarting) return refused_child(child_failure::restarting, id);
     child_start s = start_one(*c);
     switch (s.how) {
     case child_start::kind::started:
@@ -272,21 +275,22 @@ result<started_child, child_error> ordered_children::restart(const std::string& 
         break;
     }
     control_.report_start_error(*c->spec, s.reason);
-    return refused(child_failure::start_failed, s.process, std::move(s.reason));
+    return refused_child(child_failure::start_failed, id, s.process, std::move(s.reason));
 }
 
 result<started_child, child_error> ordered_children::remove(const std::string& id) {
     child* c = find_child(id);
-    if (c == nullptr) return refused(child_failure::not_found);
-    if (c->status == child_status::running) return refused(child_failure::running, c->process);
-    if (c->status == child_status::restarting) return refused(child_failure::restarting);
+    if (c == nullptr) return refused_child(child_failure::not_found, id);
+    if (c->status == child_status::running)
+        return refused_child(child_failure::running, id, c->process);
+    if (c->status == child_status::restarting) return refused_child(child_failure::restarting, id);
     forget(*c);
     return started_child{};
 }
 
 result<child_spec, child_error> ordered_children::spec_of(const std::string& id, pid process) {
     child* c = process ? nullptr : find_child(id);
-    if (c == nullptr) return refused(child_failure::not_found);
+    if (c == nullptr) return refused_child(child_failure::not_found, id, process);
     return child_spec(
         std::const_pointer_cast<child_data>(c->spec));  // shared: the holder's changes are a copy
 }

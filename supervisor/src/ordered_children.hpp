@@ -44,7 +44,8 @@ private:
         child_status status = child_status::stopped;
         std::uint64_t serial = 0;
         std::size_t restarts = 0;
-        time_point started_at;  // of one that may have to wait before a restart
+        std::size_t in_a_row = 0;  // of those, after short lives
+        time_point started_at;
         duration last_wait{};
         std::unique_ptr<restart_window> budget;
         child* prev = nullptr;

@@ -71,6 +71,7 @@ bool server_core::attend() {
             auto now = std::move(extras_->work);
             extras_->work = std::move(now->next);
             (*now)();
+            continued();
         }
         if (extras_->work == nullptr) {
             attention_ &= static_cast<std::uint8_t>(~continue_asked);

@@ -14,15 +14,51 @@ failure<child_error> refused(child_failure kind, pid process, exit_reason why, s
     return failure(child_error{kind, std::move(why), process, std::move(text)});
 }
 
+failure<child_error> refused_child(child_failure kind, std::string_view id, pid process,
+                                   exit_reason why) {
+    std::string text = "child";
+    if (!id.empty()) text.append(" \"").append(id).append("\"");
+    const std::string who = process ? " " + to_string(process) : std::string();
+    switch (kind) {
+    case child_failure::not_found:
+        text = "there is no " + text + who;
+        break;
+    case child_failure::already_started:
+        text += ": id: taken by" + who;
+        break;
+    case child_failure::already_present:
+        text += ": id: taken by one that does not run: restart_child or delete_child it";
+        break;
+    case child_failure::running:
+        text += who + " runs: terminate_child it first";
+        break;
+    case child_failure::restarting:
+        text += " is being restarted: terminate_child it first";
+        break;
+    case child_failure::start_failed:
+        text += ": start: " + to_string(why);
+        break;
+    case child_failure::max_children:
+        text += ": there are max_children already";
+        break;
+    case child_failure::simple_one_for_one:
+        text = "children of this supervisor have no ids: give a pid";
+        break;
+    case child_failure::bad_spec:
+        break;
+    }
+    return refused(kind, process, std::move(why), std::move(text));
+}
+
 result<started_child, child_error> supervision::start_like(const std::any&) {
     return refused(child_failure::bad_spec, {}, {},
                    "this supervisor's children have a specification each");
 }
-result<started_child, child_error> supervision::restart(const std::string&) {
-    return refused(child_failure::simple_one_for_one);
+result<started_child, child_error> supervision::restart(const std::string& id) {
+    return refused_child(child_failure::simple_one_for_one, id);
 }
-result<started_child, child_error> supervision::remove(const std::string&) {
-    return refused(child_failure::simple_one_for_one);
+result<started_child, child_error> supervision::remove(const std::string& id) {
+    return refused_child(child_failure::simple_one_for_one, id);
 }
 
 void supervision::tell_who_is_left() noexcept {

@@ -15,8 +15,12 @@
 // dynamic_children). What only one of them can do, the other refuses here.
 namespace heirloom::detail {
 
+/// `text` names the child, and the field where one is wrong.
 failure<child_error> refused(child_failure kind, pid process = {}, exit_reason why = {},
                              std::string text = {});
+/// The same of the child with this id, in words that go with the kind.
+failure<child_error> refused_child(child_failure kind, std::string_view id, pid process = {},
+                                   exit_reason why = {});
 
 class supervision {
 public:

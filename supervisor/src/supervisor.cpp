@@ -25,11 +25,13 @@ std::string fault_of(const supervisor::init_result& what) {
     return {};
 }
 
-std::string fault_of(const std::vector<child_spec>& specs, auto_shutdown_mode mode) {
+std::string fault_of(const std::vector<child_spec>& specs, auto_shutdown_mode mode,
+                     bool one_of_many) {
     std::unordered_set<std::string_view> ids;
     ids.reserve(specs.size());
     for (const child_spec& spec : specs) {
-        if (std::string fault = detail::fault_of(spec, mode); !fault.empty()) return fault;
+        if (std::string fault = detail::fault_of(spec, mode, one_of_many); !fault.empty())
+            return fault;
         if (spec.id().empty()) return "a child without an id";
         if (!ids.insert(spec.id()).second) return "child \"" + spec.id() + "\": id: used twice";
     }
@@ -94,7 +96,9 @@ supervisor::supervisor(init_result what) {
             exit(bad("bad_start_spec"_a, "simple_one_for_one needs exactly one child, not " +
                                              std::to_string(what.children.size())));
     }
-    if (std::string fault = fault_of(what.children, what.auto_shutdown); !fault.empty())
+    if (std::string fault =
+            fault_of(what.children, what.auto_shutdown, what.strategy == simple_one_for_one);
+        !fault.empty())
         exit(bad("start_spec"_a, std::move(fault)));
     if (what.strategy == simple_one_for_one)
         impl_ = std::make_unique<detail::like_children>(what);
@@ -174,7 +178,7 @@ result<child_spec, child_error> get_childspec(supervisor_ref sup, pid child) {
 }
 result<void, child_error> check_childspecs(const std::vector<child_spec>& specs,
                                            auto_shutdown_mode mode) {
-    if (std::string fault = fault_of(specs, mode); !fault.empty())
+    if (std::string fault = fault_of(specs, mode, specs.size() == 1); !fault.empty())
         return failure(child_error{child_failure::bad_spec, "bad_spec"_a, {}, std::move(fault)});
     return {};
 }

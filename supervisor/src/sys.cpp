@@ -44,7 +44,8 @@ void sys_state::event(sys::event_kind kind, std::string_view message, pid client
     std::erase_if(observers, [&](observer& o) {
         try {
             return !o.see(e);
-        } catch (const std::exception&) {
+        } catch (...) {
+            (void)caught_reason();  // a kill goes on
             return true;
         }
     });

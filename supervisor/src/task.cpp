@@ -36,6 +36,12 @@ exit_reason end_task(pid process, const monitor_ref& watch, bool linked, duratio
     return *why;
 }
 
+void forget_exit(pid process) {
+    receive(
+        when([&](const exit_signal& s) { return s.from == process; }, [](const exit_signal&) {}),
+        after(duration::zero(), [] {}));
+}
+
 void kill_task(pid process, bool linked) noexcept {
     if (!process || !in_process()) return;
     shield hold;  // so that sending the signal is no safe point

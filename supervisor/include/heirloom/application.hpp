@@ -1,7 +1,11 @@
 #pragma once
 
+#include <any>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <heirloom/gen_server.hpp>
@@ -30,6 +34,10 @@ struct application {
     /// What the end of its root means. permanent: all applications stop. transient: the same, unless it ended in order.
     /// temporary: it is reported.
     restart_type type = permanent;
+    /// Called, by the controller, when its tree is down, however that came about. What it throws is reported.
+    std::function<void()> stopped = {};
+    /// What get_env finds until set_env says otherwise.
+    std::map<std::string, std::any> environment = {};
 };
 
 enum class application_failure : std::uint8_t {
@@ -82,11 +90,16 @@ private:
     void stop_root(entry& e);
     /// In the reverse order of their start; `order` is that of the last one to stay.
     void stop_those_after(std::size_t order);
+    static void after_stop(const entry& e);
     std::vector<entry> all_;
     std::size_t started_ = 0;
 };
 
 namespace detail {
+/// Empty: there is none.
+std::any env_value(const std::string& application, const std::string& key);
+void set_env_value(const std::string& application, const std::string& key, std::any value);
+
 class application_driver final : public server_activity<application_controller> {
 protected:
     void before_stop(const exit_reason&) override {
@@ -108,6 +121,25 @@ result<void, application_error> stop_application(const std::string& name);
 std::vector<std::string> which_applications();
 /// Stops all, in the reverse order of their start; run_applications returns 0 then.
 void stop_applications();
+
+/// A value that an application has been given, by its environment or by set_env; nothing if it has none. Asks nobody, so
+/// start functions may too. Throws bad_argument if it is no X.
+template <class X = std::string>
+std::optional<X> get_env(const std::string& application, const std::string& key) {
+    std::any value = detail::env_value(application, key);
+    if (!value.has_value()) return std::nullopt;
+    if (auto* x = std::any_cast<X>(&value)) return std::move(*x);
+    throw bad_argument("get_env", application + ": \"" + key + "\" is of another type");
+}
+/// Until the controller ends, also when the application is stopped and started again. Requires: there is a controller.
+template <class X>
+void set_env(const std::string& application, const std::string& key, X value) {
+    detail::check_sendable<X>();
+    detail::set_env_value(application, key, std::move(value));
+}
+inline void set_env(const std::string& application, const std::string& key, const char* text) {
+    set_env(application, key, std::string(text));
+}
 
 /// Runs a program made of these applications, all started in order, until stop_applications is called (0), or until one
 /// gives up or cannot be started (1, with a report on standard error).

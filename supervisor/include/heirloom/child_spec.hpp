@@ -35,7 +35,7 @@ struct restart_intensity {
 };
 
 /// Waits before a restart: `initial`, then `factor` times the last wait, `maximum` at most, each made up to
-/// `jitter` (a fraction) longer at random; from the beginning after the child has lived for `reset_after`.
+/// `jitter` (a fraction, 1 at most) longer at random; from the beginning after the child has lived for `reset_after`.
 struct back_off {
     duration initial = {};  // 0: none
     double factor = 2.0;
@@ -71,6 +71,8 @@ public:
     with_extra(const std::shared_ptr<const child_data>& self, const std::any& extra) const {
         return extra.has_value() ? nullptr : self;
     }
+    /// Whether it starts only as one of many, with arguments of its own.
+    virtual bool is_template() const noexcept { return false; }
     /// Starts it, linked to the running process. `self` keeps the arguments alive while it starts.
     virtual start_end start(const std::shared_ptr<const child_data>& self, start_watch* watch,
                             std::any& info) const = 0;
@@ -122,7 +124,8 @@ public:
         using request = start_request<kept>;
         call_message* first = new_message<typed_call<request>>(
             start_request_type<T, kept>,
-            request{{start_name(name_, more ? more->name : nullptr), heirloom::self(), true},
+            request{{start_name(name_, more ? more->name : nullptr), heirloom::self(), true,
+                     watch != nullptr ? watch->past : restart_history{}},
                     {std::shared_ptr<const std::tuple<A...>>(self, &args_)}});
         message_ptr guard(first);
         auto* core = new typename behaviour_of<T>::driver;
@@ -151,7 +154,10 @@ public:
 
     std::shared_ptr<const child_data> with_extra(const std::shared_ptr<const child_data>&,
                                                  const std::any& extra) const override {
-        const auto* given = std::any_cast<std::tuple<Extra...>>(&extra);
+        static constexpr bool none = sizeof...(Extra) == 0;
+        const std::any nothing = none ? std::any(std::tuple<>()) : std::any();
+        const auto* given =
+            std::any_cast<std::tuple<Extra...>>(none && !extra.has_value() ? &nothing : &extra);
         if (given == nullptr) return nullptr;
         return std::apply(
             [&](const A&... a) {
@@ -170,6 +176,7 @@ public:
             },
             args_);
     }
+    bool is_template() const noexcept override { return true; }
     start_end start(const std::shared_ptr<const child_data>&, start_watch*,
                     std::any&) const override {
         return {start_end::kind::failed, {}, {}, "no_arguments"_a};

@@ -337,6 +337,13 @@ server<T> self() {
 inline void stop(exit_reason why = reason::normal) {
     detail::running_server("stop").stop_after_callback(std::move(why));
 }
+/// In a constructor: how often the supervisor has had to start this child again, how often in a row, and why. For state that
+/// outlives its process and may be what ends it: a server that comes back for the third time in a row puts aside what
+/// it was working on, instead of failing on it for ever. All zero where nobody restarts it. Throws bad_argument later on.
+inline restart_history restarted() {
+    if (const restart_history* past = detail::running_server("restarted").past()) return *past;
+    throw bad_argument("restarted", "only a constructor may ask");
+}
 /// In a constructor: no server is wanted. The start says `ignored` and the process ends with `normal`.
 [[noreturn]] inline void ignore_start() { throw detail::start_ignored{}; }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <any>
 #include <functional>
 #include <map>
 #include <optional>
@@ -88,13 +89,24 @@ public:
         heirloom::pid who;
         std::function<Value(const Value&)> f;
     };
+    struct values_of {
+        using reply = std::vector<Value>;
+        Key key;
+        heirloom::pid who;
+    };
+    /// What f says of each entry, in the order of the keys; entries of which it says nothing are left out.
+    template <class Chosen>
+    struct choose {
+        using reply = std::vector<Chosen>;
+        std::function<std::optional<Chosen>(const Key&, heirloom::pid, const Value&)> f;
+    };
     struct put_meta {
         using reply = void;
         std::string name;
-        std::string value;
+        std::any value;  // empty: there is none any more
     };
     struct get_meta {
-        using reply = std::optional<std::string>;
+        using reply = std::any;
         std::string name;
     };
 
@@ -140,10 +152,33 @@ public:
             return std::nullopt;
         });
     }
-    void handle_call(put_meta m) { meta_[m.name] = m.value; }
-    std::optional<std::string> handle_call(get_meta m) {
+    std::vector<Value> handle_call(values_of v) {
+        std::vector<Value> values;
+        if (const auto found = by_key_.find(v.key); found != by_key_.end())
+            for (const auto& [who, value] : found->second)
+                if (who == v.who) values.push_back(value);
+        return values;
+    }
+    template <class Chosen>
+    void handle_call(choose<Chosen> c, reply_to<std::vector<Chosen>> client) {
+        serve(std::move(client), [&] {
+            std::vector<Chosen> chosen;
+            for (const auto& [key, entries] : by_key_)
+                for (const auto& [who, value] : entries)
+                    if (std::optional<Chosen> one = c.f(key, who, value))
+                        chosen.push_back(*std::move(one));
+            return chosen;
+        });
+    }
+    void handle_call(put_meta m) {
+        if (m.value.has_value())
+            meta_[m.name] = std::move(m.value);
+        else
+            meta_.erase(m.name);
+    }
+    std::any handle_call(get_meta m) {
         const auto found = meta_.find(m.name);
-        return found == meta_.end() ? std::nullopt : std::optional<std::string>(found->second);
+        return found == meta_.end() ? std::any() : found->second;
     }
     void handle_info(exit_signal e) {
         const auto found = by_process_.find(e.from);
@@ -203,7 +238,7 @@ private:
     std::size_t size_ = 0;
     std::map<Key, std::vector<entry>> by_key_;
     std::unordered_map<heirloom::pid, std::vector<Key>> by_process_;
-    std::map<std::string, std::string> meta_;
+    std::map<std::string, std::any> meta_;
 };
 
 /// Gives the caller a key. With unique keys it may be somebody's already.
@@ -234,6 +269,41 @@ template <class K, class V, class F>
 void dispatch(server_name<registry<K, V>> in, std::type_identity_t<K> key, F f) {
     for (auto& [who, value] : lookup(in, std::move(key))) f(who, value);
 }
+/// The entries of a key whose value matches; `matches` runs here, in the caller.
+template <class K, class V, class F>
+std::vector<std::pair<pid, V>> match(server_name<registry<K, V>> in, std::type_identity_t<K> key,
+                                     F matches) {
+    auto entries = lookup(in, std::move(key));
+    std::erase_if(entries, [&](const auto& e) { return !matches(e.second); });
+    return entries;
+}
+template <class K, class V, class F>
+std::size_t count_match(server_name<registry<K, V>> in, std::type_identity_t<K> key, F matches) {
+    return match(in, std::move(key), std::move(matches)).size();
+}
+/// The values `who` has registered under the key; none if it has none.
+template <class K, class V>
+std::vector<V> values_of(server_name<registry<K, V>> in, std::type_identity_t<K> key, pid who) {
+    return call(in, typename registry<K, V>::values_of{std::move(key), who});
+}
+/// What f(key, process, value) gives, an optional, for each entry of the whole registry, in the order of the keys. It runs in
+/// the registry, which serves nobody meanwhile; if it throws, that is the caller's failure alone.
+template <class K, class V, class F>
+auto select_entries(server_name<registry<K, V>> in, F f) {
+    using chosen = typename std::invoke_result_t<F&, const K&, pid, const V&>::value_type;
+    return call(in, typename registry<K, V>::template choose<chosen>{std::move(f)});
+}
+/// How many entries f(key, process, value) says yes to. Runs in the registry, as select_entries.
+template <class K, class V, class F>
+std::size_t count_select(server_name<registry<K, V>> in, F f) {
+    return select_entries(in,
+                          [f = std::move(f)](const K& key, pid who, const V& value) mutable {
+                              return f(key, who, value)
+                                         ? std::optional<std::monostate>(std::in_place)
+                                         : std::nullopt;
+                          })
+        .size();
+}
 template <class K, class V>
 std::vector<K> keys_of(server_name<registry<K, V>> in, pid who) {
     return call(in, typename registry<K, V>::keys_of{who});
@@ -248,13 +318,27 @@ std::optional<std::pair<V, V>> update_value(server_name<registry<K, V>> in,
                                             std::type_identity_t<K> key, F f) {
     return call(in, typename registry<K, V>::change{std::move(key), self(), std::move(f)});
 }
-template <class K, class V>
-void put_meta(server_name<registry<K, V>> in, std::string name, std::string value) {
+/// Puts a value of the registry itself under a name, whatever its type; replaces what is there.
+template <class K, class V, class X>
+void put_meta(server_name<registry<K, V>> in, std::string name, X value) {
+    detail::check_sendable<X>();
     call(in, typename registry<K, V>::put_meta{std::move(name), std::move(value)});
 }
 template <class K, class V>
-std::optional<std::string> get_meta(server_name<registry<K, V>> in, std::string name) {
-    return call(in, typename registry<K, V>::get_meta{std::move(name)});
+void put_meta(server_name<registry<K, V>> in, std::string name, const char* text) {
+    put_meta(in, std::move(name), std::string(text));
+}
+/// Nothing if there is none. Throws bad_argument if it is no X.
+template <class X = std::string, class K, class V>
+std::optional<X> get_meta(server_name<registry<K, V>> in, std::string name) {
+    std::any value = call(in, typename registry<K, V>::get_meta{name});
+    if (!value.has_value()) return std::nullopt;
+    if (auto* x = std::any_cast<X>(&value)) return std::move(*x);
+    throw bad_argument("get_meta", "\"" + name + "\" is of another type");
+}
+template <class K, class V>
+void delete_meta(server_name<registry<K, V>> in, std::string name) {
+    call(in, typename registry<K, V>::put_meta{std::move(name), {}});
 }
 
 // --- Keys as the names of servers: via.hpp ---------------------------------------------------------------

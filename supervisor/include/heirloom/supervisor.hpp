@@ -43,7 +43,7 @@ inline constexpr auto any_significant = auto_shutdown_mode::any_significant;
 inline constexpr auto all_significant = auto_shutdown_mode::all_significant;
 
 enum class child_failure : std::uint8_t {
-    bad_spec,         // `text` names the child and the field
+    bad_spec,
     start_failed,     // with `reason`
     already_started,  // a child with this id runs, as `process`
     already_present,  // a child with this id is there, but does not run
@@ -55,7 +55,7 @@ enum class child_failure : std::uint8_t {
 };
 std::string_view to_string(child_failure f) noexcept;
 
-/// Why a supervisor refused.
+/// Why a supervisor refused; `text` says it in a line, and names the child and, where one is wrong, the field.
 struct child_error {
     child_failure kind = child_failure::not_found;
     exit_reason reason;

@@ -149,4 +149,13 @@ std::optional<task_end<R>> shutdown(task<R> t, brutal_kill_t) {
     return detail::stop_task(t, duration::zero(), true);
 }
 
+/// Lets a task go on alone: not linked any more, and its value is dropped when it comes. If it has ended already: its
+/// value, or how it failed. (Elixir: Task.ignore.)
+template <class R>
+std::optional<task_end<R>> ignore(task<R> t) {
+    detail::check_task_owner(t.owner(), static_cast<bool>(t), "ignore");
+    if (t.linked()) unlink(t.pid());
+    return detail::wait_for_task(t, runtime_clock::now());
+}
+
 }  // namespace heirloom

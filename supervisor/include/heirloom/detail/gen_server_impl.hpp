@@ -132,19 +132,24 @@ struct server_behaviour {
     template <class R>
     static constexpr void check_call() {
         if constexpr (names_reply<R>) {
-            static_assert(answers_now<T, R> || answers_later<T, R>,
-                          "heirloom: this server has no public handle_call for this request");
+            static_assert(
+                answers_now<T, R> || answers_later<T, R>,
+                "heirloom: this server has no public handle_call for this request: add one, "
+                "`reply handle_call(request)`, or call the server that has it");
             if constexpr (answers_now<T, R> && !answers_later<T, R>)
                 static_assert(
                     std::is_same_v<decltype(std::declval<T&>().handle_call(std::declval<R>())),
                                    reply_of<R>>,
-                    "heirloom: handle_call does not return the request's reply type");
+                    "heirloom: handle_call does not return the request's reply type: make it "
+                    "return "
+                    "what the request's `using reply` says");
         }
     }
     template <class M>
     static constexpr void check_cast() {
         static_assert(takes_cast<T, M>,
-                      "heirloom: this server has no public handle_cast for this message");
+                      "heirloom: this server has no public handle_cast for this message: add one, "
+                      "`void handle_cast(message)`; what is answered is a request, for call");
     }
     template <class R>
     static void handle_call(Driver& d, typed_call<R>* request) {

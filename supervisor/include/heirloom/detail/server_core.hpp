@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -17,6 +18,18 @@
 #include <heirloom/name_keeper.hpp>
 #include <heirloom/pid.hpp>
 #include <heirloom/process.hpp>
+
+namespace heirloom {
+
+/// What a supervisor knows of a child's earlier lives: see restarted().
+struct restart_history {
+    std::size_t restarts = 0;  // since it was first started
+    std::size_t in_a_row =
+        0;  // those, up to this one, after lives shorter than the supervisor's period
+    exit_reason last = {};  // why it ended, or could not be started, the last time
+};
+
+}  // namespace heirloom
 
 // The part of a server that does not depend on its class. A server is an activity that drains its mailbox and
 // then returns `idle`: between two messages it has no stack.
@@ -59,6 +72,7 @@ struct start_common {
     start_name name;
     pid parent;               // whose exit ends this server; empty if not linked
     bool supervised = false;  // the parent is a supervisor
+    restart_history past = {};
 };
 
 /// Thrown by ignore_start(); not a std::exception.
@@ -131,6 +145,8 @@ public:
     /// The name it was started with; known while the constructor runs.
     atom given_name() const noexcept { return starting_ ? common_->name.name : atom(); }
     bool supervised() const noexcept { return starting_ && common_->supervised; }
+    /// Null unless the constructor runs.
+    const restart_history* past() const noexcept { return starting_ ? &common_->past : nullptr; }
 
     // --- Looking in: sys.hpp ---
     sys_state& sys();
@@ -150,6 +166,8 @@ protected:
     /// May wait, unlike terminate: the orderly end of a server that has to wait for others.
     virtual void before_stop(const exit_reason& why) { (void)why; }
     virtual void destroy_object() noexcept = 0;
+    /// A continuation has run.
+    virtual void continued() {}
     /// A message that was taken out before and is to be handled again, before the mailbox; null if there is none.
     virtual message* replayed() { return nullptr; }
     void ask_for_replay() noexcept { attention_ |= replay_asked; }
@@ -206,6 +224,7 @@ server_core& running_server(const char* function);
 /// What a starter that serves others does while it waits. `child` is set once the process exists.
 struct start_watch : call_interceptor {
     pid child;
+    restart_history past = {};
 
 protected:
     ~start_watch() = default;

@@ -21,6 +21,8 @@ struct stream_options {
     /// A dynamic supervisor whose children they are.
     std::optional<supervisor_ref> under = {};
     on_task_timeout on_timeout = on_task_timeout::exit;
+    /// Whether a crash of one takes the caller along; if not, or if the caller traps exits, it is that one's result.
+    bool linked = true;
 };
 
 }  // namespace heirloom
@@ -139,6 +141,8 @@ std::optional<task_end<R>> wait_for_task(task<R>& t, time_point deadline) {
 /// Ends the process and waits for its end; its exit signal does not reach us. Why it ended.
 exit_reason end_task(pid process, const monitor_ref& watch, bool linked, duration limit,
                      bool at_once);
+/// Of a caller that traps exits: the exit signal of a task whose end it knows already.
+void forget_exit(pid process);
 /// Without waiting; for destructors.
 void kill_task(pid process, bool linked) noexcept;
 
@@ -239,6 +243,7 @@ public:
             end = shutdown(std::move(late.work), brutal_kill);
             if (!end) end = task_end<value>(failure(task_error{reason::timeout, process}));
         }
+        if (!*end && options_.linked) forget_exit(end->error().process);
         running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(chosen));
         fill();
         return end;
@@ -271,11 +276,12 @@ private:
         time_point deadline;
     };
     void fill() {
+        const task_tie tie = options_.linked ? task_tie::linked : task_tie::watched;
         for (; running_.size() < options_.max_concurrency && at_ != std::ranges::end(*range_);
              ++at_)
-            running_.push_back({options_.under ? start_task_under(*options_.under, task_tie::linked,
-                                                                  f_, element(*at_))
-                                               : start_task(task_tie::linked, f_, element(*at_)),
+            running_.push_back({options_.under
+                                    ? start_task_under(*options_.under, tie, f_, element(*at_))
+                                    : start_task(tie, f_, element(*at_)),
                                 deadline_after(options_.limit, "async_stream")});
     }
     // Whichever ends first, as `which`; nothing when the time of that one is up.
