@@ -45,7 +45,10 @@ void on_processes(benchmark::State& state, unsigned processes, Make make, Operat
             const auto work = [&](unsigned who) {
                 auto mine = table;
                 ready.fetch_add(1);
-                while (ready.load() < processes) yield();
+                // Not a turn given up: then all of them could be on one worker when the clock starts, and stay there for
+                // half of the run.
+                while (ready.load() < processes) {
+                }
                 std::uint64_t sum = 0;
                 for (std::uint64_t j = 0; j < each; ++j) sum += operation(mine, j, who);
                 wrong.fetch_add(sum);
@@ -56,7 +59,8 @@ void on_processes(benchmark::State& state, unsigned processes, Make make, Operat
                     work(who);
                     send(boss, who);
                 });
-            while (ready.load() + 1 < processes) yield();
+            while (ready.load() + 1 < processes) {
+            }
             const auto begin = std::chrono::steady_clock::now();
             work(0);
             for (unsigned who = 1; who < processes; ++who) receive<unsigned>();

@@ -1,5 +1,6 @@
 #include "reaper.hpp"
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -89,13 +90,13 @@ std::shared_ptr<char> reserve_zeroed() {
 }
 
 void back_huge_page(char* memory) noexcept {
-#ifdef MADV_POPULATE_WRITE
-    constexpr int collapse =
-        25;  // MADV_COLLAPSE, from Linux 6.1 on, which older headers do not know
-    // Not MADV_HUGEPAGE: whoever touches the page before us would then look for a huge one himself. Collapsing wants
-    // something there to collapse. All is advice: where it is not taken, pages are small.
-    if (::madvise(memory, page, MADV_POPULATE_WRITE) == 0)
-        (void)::madvise(memory, huge_page, collapse);
+#ifdef MADV_HUGEPAGE
+    // Then an ordinary fault, by a write that changes nothing. Not MADV_COLLAPSE nor MADV_POPULATE_WRITE: those clear the page
+    // with the whole address space locked, and a worker whose malloc wants a little more of it stood still for as long,
+    // six milliseconds where the host has to find the memory. A fault locks the mapping alone (Linux 6.4 and later). Only
+    // the one page is advised, so that nobody else looks for a huge one. All is advice: else pages are small.
+    if (::madvise(memory, huge_page, MADV_HUGEPAGE) == 0)
+        std::atomic_ref<char>(*memory).fetch_or(0, std::memory_order_relaxed);
 #else
     (void)memory;
 #endif

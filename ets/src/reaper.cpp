@@ -13,8 +13,9 @@
 namespace heirloom::ets::detail {
 namespace {
 
-// To destroy a boxed row takes two or three cache misses: a slice is half a millisecond and uses up a turn.
-constexpr std::size_t rows_a_slice = 1024;
+// To destroy a boxed row takes two or three cache misses, and as long again in tidy_up(): a slice is a quarter to half a
+// millisecond and uses up a turn.
+constexpr std::size_t rows_a_slice = 256;
 constexpr unsigned reductions_a_slice = 4096;
 
 class remains {

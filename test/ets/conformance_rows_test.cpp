@@ -692,47 +692,5 @@ TEST(conformance_ets, upd_fixed) {
     EXPECT_TRUE(holds_on_all_workers(body));
 }
 
-TEST(rows, what_a_callback_throws_leaves_the_row) {
-    const auto body = [] {
-        auto check = [](auto t, auto value) {
-            t.insert(1, value);
-            require_throws<std::runtime_error>([&] {
-                t.update(1, [](auto& v) {
-                    v = {};
-                    throw std::runtime_error("no");
-                });
-            });
-            require(t.at(1) == value);
-            t.insert(1, value);  // the row is not held any more
-        };
-        check(open_to_all<numbers>(), 5L);
-        check(numbers::create(), 5L);
-        check(open_to_all<ets::set<long, std::string>>(), std::string("five"));
-        check(open_to_all<ordered>(), 5L);
-    };
-    EXPECT_TRUE(holds_on_all_workers(body));
-}
-
-TEST(rows, a_callback_reads_but_does_not_write_or_wait) {
-    const auto body = [] {
-        auto t = open_to_all<numbers>();
-        t.insert({{1, 1}, {2, 2}});
-        t.update(1, [&](long& v) {
-            require_eq(t.at(2), 2);
-            require_throws<in_table_callback>([&] { t.insert(3, 3); });
-            require_throws<in_table_callback>([&] { t.erase(2); });
-            require_throws<in_table_callback>([] { sleep(1ms); });
-            require_throws<in_table_callback>([] { numbers::create(); });
-            v = 9;
-        });
-        require_eq(t.at(1), 9);
-        t.visit(1, [&](const long&) { require_throws<in_table_callback>([&] { t.clear(); }); });
-        require_throws<in_table_callback>(
-            [&] { t.select_count([&](long k, long) { return t.insert(k, 0), true; }); });
-        require_eq(t.size(), 2u);
-    };
-    EXPECT_TRUE(holds_on_all_workers(body));
-}
-
 }  // namespace
 }  // namespace heirloom::test

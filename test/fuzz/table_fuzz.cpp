@@ -37,12 +37,20 @@ private:
 // What the bytes mean: operations on one table, until they run out. Throws when table and model disagree.
 template <class Table, class V>
 void drive_table(input in, ets::access access, V (*value)(unsigned)) {
+    constexpr bool in_order = Table::table_type_of.kind == ets::kind::ordered_set;
     auto t = Table::create({.access = access});
     std::map<long, V> model;
     std::optional<long> cursor;
     while (in.more()) {
-        const unsigned operation = in.byte() % 16;
+        const unsigned operation = in.byte() % 21;
         const long key = static_cast<long>(in.byte()) * (operation % 3 + 1);
+        const auto all_rows = [&] {
+            return std::vector<std::pair<long, V>>(model.begin(), model.end());
+        };
+        const auto sorted = [](auto rows) {
+            std::sort(rows.begin(), rows.end());
+            return rows;
+        };
         const V v = value(in.byte());
         const auto there = model.find(key);
         const bool present = there != model.end();
@@ -111,8 +119,54 @@ void drive_table(input in, ets::access access, V (*value)(unsigned)) {
             t.clear();
             model.clear();
             break;
-        default:
+        case 15: {
+            // Two of one key in it, and it is refused as a whole if any key is there.
+            const std::vector<std::pair<long, V>> rows{{key, v}, {key + 1, v}, {key, value(7)}};
+            const bool refused = present || model.contains(key + 1);
+            require_eq(t.insert_new(rows), !refused);
+            if (!refused)
+                for (const auto& r : rows) model.insert_or_assign(r.first, r.second);
+            break;
+        }
+        case 16: {
+            std::vector<std::pair<long, V>> paged;
+            const auto any = [](long, const V&) { return true; };
+            for (auto page = t.select(any, in.byte() % 20 + 1); page; page.next())
+                paged.insert(paged.end(), page.rows().begin(), page.rows().end());
+            require(sorted(paged) == all_rows());
+            break;
+        }
+        case 17:
+            require_eq(t.erase_object(key, v), present && there->second == v);
+            if (present && there->second == v) model.erase(there);
+            break;
+        case 18:
+            if constexpr (std::is_same_v<V, long>) {
+                require_eq(t.update_counter(key, v, 5), (present ? there->second : 5) + v);
+                model[key] = (present ? there->second : 5) + v;
+            }
+            break;
+        case 19:
+            if constexpr (in_order) {
+                const long to = key + in.byte();
+                require(t.range(key, to) == std::vector<std::pair<long, V>>(model.lower_bound(key),
+                                                                            model.lower_bound(to)));
+                const auto above = model.upper_bound(key);
+                require(t.next(key) ==
+                        (above == model.end() ? std::nullopt : std::optional(above->first)));
+                const auto from = model.lower_bound(key);
+                require(
+                    t.prev(key) ==
+                    (from == model.begin() ? std::nullopt : std::optional(std::prev(from)->first)));
+            }
+            break;
+        default: {
             require_eq(t.member(key), present);
+            const auto any = [](long, const V&) { return true; };
+            auto back = t.select_reverse(any);
+            if constexpr (in_order) std::reverse(back.begin(), back.end());
+            require((in_order ? back : sorted(back)) == all_rows());
+        }
         }
         require_eq(t.size(), model.size());
     }

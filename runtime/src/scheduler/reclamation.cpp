@@ -60,7 +60,9 @@ constinit batch_queue waiting;                 // guarded by collector: for thei
 constinit batch_queue due;                     // guarded by collector: for their turn
 constinit unsigned at_a_time = fewest_a_time;  // guarded by collector
 
-std::uint64_t oldest_seen() noexcept {
+}  // namespace
+
+std::uint64_t oldest_epoch_seen() noexcept {
     std::uint64_t oldest = quiescence_slot::offline;
     for (quiescence_slot* s = all_slots.load(std::memory_order_acquire); s; s = s->next) {
         const auto seen = s->seen.load(std::memory_order_acquire);
@@ -68,8 +70,6 @@ std::uint64_t oldest_seen() noexcept {
     }
     return oldest;
 }
-
-}  // namespace
 
 quiescence_slot* take_quiescence_slot() {
     for (quiescence_slot* s = all_slots.load(std::memory_order_acquire); s; s = s->next) {
@@ -119,7 +119,7 @@ void collect() noexcept {
             waiting.push(batch);
         }
         std::atomic_thread_fence(std::memory_order_seq_cst);  // partner: go_online
-        const auto oldest = oldest_seen();
+        const auto oldest = oldest_epoch_seen();
         while (waiting.first && waiting.first->epoch < oldest) due.push(waiting.pop());
         retired** end = &ready;
         for (unsigned n = 0; due.first && n < at_a_time;) {

@@ -42,6 +42,9 @@ inline void go_offline(quiescence_slot& slot) noexcept {
     slot.seen.store(quiescence_slot::offline, std::memory_order_release);
 }
 
+/// The oldest epoch that an online participant has published last. A full fence comes first.
+std::uint64_t oldest_epoch_seen() noexcept;
+
 /// For a thread that drives no worker: holds reclamation back until the release. They nest.
 void hold_reclamation(thread_context& t) noexcept;
 void release_reclamation(thread_context& t) noexcept;

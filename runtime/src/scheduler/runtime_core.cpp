@@ -230,6 +230,7 @@ void runtime_core::thread_main(worker* w) noexcept {
         }
         w->arrive(d);
         w->player.store(nullptr, std::memory_order_release);
+        w->retired_here.pass_on();
         go_offline(*w->quiescence);
         table.flush(w->slots);
         w = nullptr;

@@ -38,7 +38,10 @@ worker::worker(runtime_core& c, unsigned i)
       random_(i + 1),
       backlogs_(*c.opts.workers) {}
 
-worker::~worker() { leave_quiescence_slot(quiescence); }
+worker::~worker() {
+    retired_here.pass_on();
+    leave_quiescence_slot(quiescence);
+}
 
 std::int64_t worker::read_clock() noexcept { return now = core.clock(); }
 
@@ -115,6 +118,7 @@ process* worker::pick_slowly() noexcept {
     if (deferred) complete_deferred();
     note_dispatch();
     if (seeded) return pick_seeded(core, *this);
+    if (!retired_here.empty()) retired_here.settle(*quiescence);
     if (some_due.load(std::memory_order_relaxed)) [[unlikely]]
         collect();
     process* p = levels_.pop_elevated();
@@ -260,6 +264,7 @@ process* worker::find_work() noexcept {
                 wait = earliest - read_clock();
                 if (wait < 0) wait = 0;
             }
+            retired_here.pass_on();
             go_offline(*quiescence);
             if (wait != 0) spot.park(wait);
             go_online(*quiescence);

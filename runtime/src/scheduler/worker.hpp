@@ -5,6 +5,7 @@
 #include "platform/stack_pool.hpp"
 #include "process/process.hpp"
 #include "process/process_table.hpp"
+#include "scheduler/limbo.hpp"
 #include "scheduler/nursery.hpp"
 #include "scheduler/ready_levels.hpp"
 #include "scheduler/reclamation.hpp"
@@ -114,6 +115,7 @@ public:
     timer_queue timers;
     slot_cache slots;
     quiescence_slot* quiescence = nullptr;
+    limbo retired_here;
     parking_spot spot;
     std::atomic<bool> asleep{false};
     std::atomic<thread_context*> player{nullptr};  // the thread that plays the role

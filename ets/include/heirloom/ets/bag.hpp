@@ -214,7 +214,7 @@ public:
     std::optional<K> next(key_argument key) const {
         reading scope(*core_, "next");
         const K exact(key);
-        return key_following<K, Equal>(rows(), *core_, order_of(rows().hash_of(exact), 0), &exact);
+        return key_following<K, Equal>(rows(), *core_, rows().hash_of(exact), &exact);
     }
     std::optional<K> last() const { return first(); }
     std::optional<K> prev(key_argument key) const { return next(key); }
@@ -226,7 +226,7 @@ public:
             throw bad_table_argument("slot", to_string(),
                                      "there is no slot " + std::to_string(index));
         if (index == buckets) return std::nullopt;
-        std::vector<typename rows_type::seen> found;
+        typename rows_type::seen_rows found;
         rows().gather_bucket(static_cast<std::uint32_t>(index), found);
         std::vector<value_type> result;
         for (const auto& r : found)
@@ -249,6 +249,20 @@ public:
             Duplicates,
             "heirloom: select_replace: a bag keeps one of equal objects; use a duplicate_bag");
         return traversal<Derived, K, V>::select_replace(predicate, f);
+    }
+
+    /// What counts or changes the one value of a key has no place in a bag (OTP: badarg).
+    template <class... A>
+    void update_counter(A&&...) {
+        static_assert(
+            sizeof...(A) > 9999,
+            "heirloom: update_counter: a key of a bag has no one value to count on; use a set");
+    }
+    template <class... A>
+    void update_element(A&&...) {
+        static_assert(
+            sizeof...(A) > 9999,
+            "heirloom: update_element: a key of a bag has no one value to change; use a set");
     }
 
     friend std::ostream& operator<<(std::ostream& out, const Derived& b) {
@@ -425,13 +439,12 @@ private:
     }
     template <class F>
     void walk_chunk(walk& w, const char* verb, F&& f) const {
-        std::vector<typename rows_type::seen> found;
+        typename rows_type::seen_rows found;
         reading scope(*core_, verb);
         const auto& t = rows();
         heirloom::detail::callback_scope inside;
         for (unsigned stretches = 0; stretches < 64 && !w.at.end; ++stretches) {
-            found.clear();
-            w.at = t.gather(w.at, w.bits, false, found);
+            w.at = t.gather(w.at, w.bits, found);
             for (const auto& r : found)
                 r.get().value().each([&](const V& v) { return f(r.get().key(), v), true; });
         }

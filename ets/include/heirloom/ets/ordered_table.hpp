@@ -1,10 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <iosfwd>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -16,7 +18,7 @@ namespace heirloom::ets {
 namespace detail {
 template <class Compare, class K>
 struct ordered_lookup_argument {
-    using type = const K&;
+    using type = std::conditional_t<std::is_arithmetic_v<K> || std::is_enum_v<K>, K, const K&>;
 };
 /// With the default order strings are looked up by what converts to a string_view.
 template <>
@@ -72,44 +74,26 @@ public:
     std::vector<value_type> range(const K& from, const K& to) const {
         std::vector<value_type> result;
         walk w{from, true, true, false};
-        bool beyond = false;
-        while (!w.end() && !beyond)
-            walk_chunk(w, "range", [&](const K& key, const V& value) {
-                if (beyond || !Compare()(key, to))
-                    beyond = true;
-                else
-                    result.emplace_back(key, value);
-            });
+        while (!w.end()) {
+            typename rows_type::seen_rows found;
+            typename rows_type::leaf_found last;
+            detail::reading scope(*this->core_, "range");
+            heirloom::detail::callback_scope inside;
+            for (unsigned leaves = 0; leaves < 16 && !w.end(); ++leaves) {
+                w.done = !this->rows().gather(&*w.at, w.inclusive, true, found, last);
+                if (w.done) break;
+                std::size_t n = found.size();
+                while (n > 0 && !Compare()(found[n - 1].get().key(), to)) --n;
+                w.done = n < found.size();
+                if (result.capacity() - result.size() < n)
+                    result.reserve(std::max<std::size_t>(4 * n, 2 * result.capacity()));
+                for (std::size_t i = 0; i < n; ++i)
+                    result.emplace_back(found[i].get().key(), found[i].get().value());
+                w.inclusive = false;
+                w.at.emplace(found.back().get().key());
+            }
+        }
         return result;
-    }
-    /// As select, from the last row to the first.
-    template <std::predicate<const K&, const V&> P>
-    std::vector<value_type> select_reverse(P&& predicate) const {
-        std::vector<value_type> found;
-        this->walk_all(
-            "select_reverse",
-            [&](const K& key, const V& value) {
-                if (predicate(key, value)) found.emplace_back(key, value);
-            },
-            true);
-        return found;
-    }
-    template <std::predicate<const K&, const V&> P, std::invocable<const K&, const V&> F>
-    auto select_reverse(P predicate, F projection, std::size_t limit) const {
-        this->require_limit(limit);
-        auto f = this->as_match(std::move(predicate), std::move(projection));
-        return detail::pager<ordered_set, decltype(f)>(*this, std::move(f), limit, true);
-    }
-    /// As fold, from the last row to the first (OTP: foldr).
-    template <class A, std::invocable<const K&, const V&, A> F>
-    A fold_reverse(A accumulator, F&& f) const {
-        this->walk_all(
-            "fold_reverse",
-            [&](const K& key, const V& value) {
-                accumulator = f(key, value, std::move(accumulator));
-            },
-            true);
-        return accumulator;
     }
     /// The row at that place in order, from 0; nothing just after the last. Throws bad_table_argument beyond that.
     std::optional<value_type> slot(std::size_t index) const {
@@ -146,14 +130,13 @@ private:
     }
     template <class F>
     void walk_chunk(walk& w, const char* verb, F&& f) const {
-        std::vector<typename rows_type::seen> found;
+        typename rows_type::seen_rows found;
+        typename rows_type::leaf_found last;
         detail::reading scope(*this->core_, verb);
         const auto& t = this->rows();
         heirloom::detail::callback_scope inside;
         for (unsigned leaves = 0; leaves < 16; ++leaves) {
-            found.clear();
-            const K* from = w.at ? &*w.at : nullptr;
-            if (w.up ? !t.gather_up(from, w.inclusive, found) : !t.gather_down(from, found)) {
+            if (!t.gather(w.at ? &*w.at : nullptr, w.inclusive, w.up, found, last)) {
                 w.done = true;
                 return;
             }
@@ -164,9 +147,9 @@ private:
     }
     std::optional<K> neighbour(const char* verb, const K* key, bool up) const {
         detail::reading scope(*this->core_, verb);
-        std::vector<typename rows_type::seen> found;
-        const auto& t = this->rows();
-        if (up ? !t.gather_up(key, false, found) : !t.gather_down(key, found)) return std::nullopt;
+        typename rows_type::seen_rows found;
+        typename rows_type::leaf_found last;
+        if (!this->rows().gather(key, false, up, found, last, 1)) return std::nullopt;
         return found.front().get().key();
     }
 };

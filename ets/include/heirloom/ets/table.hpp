@@ -64,8 +64,8 @@ public:
     std::optional<K> next(key_argument key) const {
         detail::reading scope(*this->core_, "next");
         const K exact(key);
-        return detail::key_following<K, Equal>(
-            this->rows(), *this->core_, detail::order_of(this->rows().hash_of(exact), 0), &exact);
+        return detail::key_following<K, Equal>(this->rows(), *this->core_,
+                                               this->rows().hash_of(exact), &exact);
     }
     /// In a table without order the same as first and next.
     std::optional<K> last() const { return first(); }
@@ -78,7 +78,7 @@ public:
             throw bad_table_argument("slot", this->to_string(),
                                      "there is no slot " + std::to_string(index));
         if (index == buckets) return std::nullopt;
-        std::vector<typename rows_type::seen> found;
+        typename rows_type::seen_rows found;
         this->rows().gather_bucket(static_cast<std::uint32_t>(index), found);
         std::vector<value_type> result;
         for (const auto& r : found) result.emplace_back(r.get().key(), r.get().value());
@@ -104,13 +104,12 @@ private:
     }
     template <class F>
     void walk_chunk(walk& w, const char* verb, F&& f) const {
-        std::vector<typename rows_type::seen> found;
+        typename rows_type::seen_rows found;
         detail::reading scope(*this->core_, verb);
         const auto& t = this->rows();
         heirloom::detail::callback_scope inside;
         for (unsigned stretches = 0; stretches < 64 && !w.at.end; ++stretches) {
-            found.clear();
-            w.at = t.gather(w.at, w.bits, false, found);
+            w.at = t.gather(w.at, w.bits, found);
             for (const auto& r : found) f(r.get().key(), r.get().value());
         }
     }

@@ -317,6 +317,9 @@ void refuse_in_callback(const char* function);
 /// Memory that lock-free readers may still see is handed to `retire`, and freed once every worker has passed a
 /// quiescent state (a return to its scheduler). A process never holds such a pointer across a safe point.
 void retire(void* object, void (*destroy)(void*) noexcept) noexcept;
+/// The same for the many small objects of a busy table, of a verb in progress: the worker frees them at one of its next
+/// turns, while they are still in its cache.
+void retire_often(void* object, void (*destroy)(void*) noexcept) noexcept;
 /// For threads that run no process: holds reclamation back while it lives. Inside a process it does nothing.
 class reader_scope {
 public:

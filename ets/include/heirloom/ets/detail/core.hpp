@@ -350,6 +350,14 @@ private:
     table_core::write_mode mode_ = table_core::write_mode::refused;
 };
 
+/// While code that a table's user gave for its keys runs (R5: hash, equality, order); the library's own writes no tables.
+template <bool UsersOwn>
+struct key_code_scope {};
+template <>
+struct key_code_scope<true> {
+    heirloom::detail::callback_scope inside;
+};
+
 template <class T>
 std::string describe(const T& value) {
     if constexpr (heirloom::detail::printable<T>) {

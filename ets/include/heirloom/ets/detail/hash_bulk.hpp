@@ -11,9 +11,13 @@
 #include <heirloom/ets/detail/hash_resize.hpp>
 #include <heirloom/ets/detail/hash_rows.hpp>
 
-// Many rows at one moment (R8): every chain concerned is locked, then changed, then unlocked. Who sees one new row finds
-// every other chain locked or changed. All that can be done before, in steps that let others have a turn, is: making
-// the rows, sorting them, growing the table.
+// Many rows at one moment (R8). All that can be done before, in steps that let others have a turn, is: making the rows,
+// sorting them, growing the table. Then
+//   1  every chain concerned is locked, which keeps writers out and holds no reader up;
+//   2  they are looked at: what may refuse or throw does so here;
+//   3  all are marked changing, and from here on nothing can fail;
+//   4  one after the other is changed and unlocked. Who sees one new row finds every other chain changing or changed.
+// So a reader waits from 3 until its chain's turn in 4, and not at all for an insert that is refused.
 namespace heirloom::ets::detail {
 
 template <class K, class V, class Hash, class Equal>
@@ -50,16 +54,20 @@ bool hash_rows<K, V, Hash, Equal>::insert_many(std::vector<ready>& rows, bool on
     struct unlock_all {
         std::vector<locked_chain>& chains;
         ~unlock_all() {
-            for (auto& c : chains) unlock_chain(c.first, c.head);
+            for (auto& c : chains)
+                if (c.first) unlock_chain(c.first, c.head);
         }
     } unlock{chains};
+    constexpr std::size_t ahead = 8;  // rows whose buckets are on their way into the cache
     for (std::size_t i = 0; i < rows.size();) {
         const auto index = now.index(rows[i].hash);
         std::size_t end = i + 1;
         while (end < rows.size() && now.index(rows[end].hash) == index) ++end;
         bucket* first = array_.at(index);
-        chains.push_back({first, lock_chain(first, shared), i, end});
+        chains.push_back({first, keep_writers_out(first, shared), i, end});
         i = end;
+        if (i + ahead < rows.size())
+            __builtin_prefetch(array_.at(now.index(rows[i + ahead].hash)), 1);
     }
     const auto holds = [&](const bucket* c, std::uint64_t h, const ready& r) -> unsigned {
         const auto& key = r.get().key();
@@ -79,22 +87,40 @@ bool hash_rows<K, V, Hash, Equal>::insert_many(std::vector<ready>& rows, bool on
         }
         return slots;
     };
-    // First look, which may throw (a user's equality) or refuse; then change, which can do neither.
-    std::size_t needed = 0;
-    for (auto& chain : chains) {
-        std::size_t free_slots = 0;
+    [[maybe_unused]] const key_code_scope<users_equality> inside;
+    struct found_at {
+        bucket* in;
+        unsigned slot;
+    };
+    const auto find = [&](const locked_chain& chain, const ready& r) -> found_at {
         std::uint64_t h = chain.head;
-        for (const bucket* c = chain.first; c;) {
-            free_slots += slots - static_cast<unsigned>(std::popcount(head::occupancy(h)));
-            for (std::size_t i = chain.begin; i < chain.end; ++i) {
-                const unsigned s = holds(c, h, rows[i]);
-                if (s == slots) continue;
+        for (bucket* c = chain.first;;) {
+            if (const unsigned s = holds(c, h, r); s != slots) return {c, s};
+            c = c->next.load(std::memory_order_relaxed);  // under the lock
+            if (!c) return {nullptr, 0};
+            h = c->head.load(std::memory_order_relaxed);
+        }
+    };
+    std::size_t needed = 0;
+    std::size_t new_rows = 0;
+    for (auto& chain : chains) {
+        for (std::size_t i = chain.begin; i < chain.end; ++i) {
+            if (const found_at at = find(chain, rows[i]); at.in) {
                 if (only_new) return false;
                 if constexpr (boxed)
-                    join(rows[i], *box_in(c->word[s].load(std::memory_order_relaxed)));
+                    join(rows[i], *box_in(at.in->word[at.slot].load(std::memory_order_relaxed)));
+                continue;
             }
-            c = c->next.load(std::memory_order_relaxed);
-            if (c) h = c->head.load(std::memory_order_relaxed);
+            bool again = false;  // an earlier row of this insert has the key
+            for (std::size_t k = chain.begin; k < i && !again; ++k)
+                again = rows[k].hash == rows[i].hash &&
+                        Equal()(rows[k].get().key(), rows[i].get().key());
+            if (!again) ++new_rows;
+        }
+        std::size_t free_slots = 0;
+        for (const bucket* c = chain.first; c; c = c->next.load(std::memory_order_relaxed)) {
+            const auto h = c == chain.first ? chain.head : c->head.load(std::memory_order_relaxed);
+            free_slots += slots - static_cast<unsigned>(std::popcount(head::occupancy(h)));
         }
         const std::size_t more_rows = chain.end - chain.begin;
         if (more_rows > free_slots) needed += (more_rows - free_slots + slots - 1) / slots;
@@ -103,32 +129,38 @@ bool hash_rows<K, V, Hash, Equal>::insert_many(std::vector<ready>& rows, bool on
 
     std::vector<const box*> dead;
     if constexpr (boxed) dead.reserve(rows.size());
-    std::size_t new_rows = 0;
+    for (auto& chain : chains)
+        // relaxed: as in place::open(), the words that follow are stored with release.
+        chain.first->head.store(chain.head | head::changing | (shared ? head::locked : 0),
+                                std::memory_order_relaxed);
+    if (shared)
+        stripe_of(who).rows.fetch_add(static_cast<std::int64_t>(new_rows),
+                                      std::memory_order_relaxed);  // a count
+    else
+        rows_.store(rows_.load(std::memory_order_relaxed) + static_cast<std::int64_t>(new_rows),
+                    std::memory_order_relaxed);  // as in added()
     for (auto& chain : chains) {
         for (std::size_t i = chain.begin; i < chain.end; ++i) {
+            if (const found_at at = find(chain, rows[i]); at.in) {
+                if constexpr (boxed) {
+                    auto& word = at.in->word[at.slot];
+                    dead.push_back(box_in(word.load(std::memory_order_relaxed)));
+                    word.store(word_of(rows[i].held.release(), rows[i].hash),
+                               std::memory_order_release);
+                } else {
+                    write_slot(at.in, at.slot, rows[i].held.byte);
+                }
+                continue;
+            }
             bucket* free_in = nullptr;
             bucket* tail = nullptr;
-            bool replaced = false;
-            for (bucket* c = chain.first; c; c = c->next.load(std::memory_order_relaxed)) {
-                const std::uint64_t h =
+            for (bucket* c = chain.first; c && !free_in;
+                 c = c->next.load(std::memory_order_relaxed)) {
+                const auto h =
                     c == chain.first ? chain.head : c->head.load(std::memory_order_relaxed);
-                const unsigned s = holds(c, h, rows[i]);
-                if (s != slots) {
-                    if constexpr (boxed) {
-                        dead.push_back(box_in(c->word[s].load(std::memory_order_relaxed)));
-                        c->word[s].store(word_of(rows[i].held.release(), rows[i].hash),
-                                         std::memory_order_release);
-                    } else {
-                        write_slot(c, s, rows[i].held.byte);
-                    }
-                    replaced = true;
-                    break;
-                }
-                if (!free_in && head::occupancy(h) != all_slots) free_in = c;
+                if (head::occupancy(h) != all_slots) free_in = c;
                 tail = c;
             }
-            if (replaced) continue;
-            ++new_rows;
             if (!free_in) {
                 free_in = more.take();
                 tail->next.store(free_in, std::memory_order_release);
@@ -148,15 +180,8 @@ bool hash_rows<K, V, Hash, Equal>::insert_many(std::vector<ready>& rows, bool on
             else
                 free_in->head.store(h, std::memory_order_release);
         }
+        unlock_chain(std::exchange(chain.first, nullptr), chain.head);
     }
-    if (shared)
-        stripe_of(who).rows.fetch_add(static_cast<std::int64_t>(new_rows),
-                                      std::memory_order_relaxed);  // a count
-    else
-        rows_.store(rows_.load(std::memory_order_relaxed) + static_cast<std::int64_t>(new_rows),
-                    std::memory_order_relaxed);  // as in added()
-    for (auto& c : chains) unlock_chain(c.first, c.head);
-    chains.clear();
     if constexpr (boxed)
         for (const box* b : dead) discard(b);
     return true;

@@ -27,6 +27,8 @@ struct hash_chain {
     static constexpr bool direct = !boxed && (std::is_integral_v<K> || std::is_enum_v<K>)&&(
                                                  std::is_same_v<Equal, std::equal_to<>> ||
                                                  std::is_same_v<Equal, std::equal_to<K>>);
+    static constexpr bool users_equality =
+        !std::is_same_v<Equal, std::equal_to<>> && !std::is_same_v<Equal, std::equal_to<K>>;
     /// Beside such a key a value that has a word to itself: to change it is one store.
     static constexpr bool value_is_word =
         direct && packed::one_word_value && packed::value_at % 8 == 0;
@@ -67,8 +69,8 @@ struct hash_chain {
         return reinterpret_cast<const box*>(word & pointer_bits);
     }
     static void discard(const box* b) noexcept {
-        heirloom::detail::retire(const_cast<box*>(b),
-                                 [](void* p) noexcept { delete static_cast<box*>(p); });
+        heirloom::detail::retire_often(const_cast<box*>(b),
+                                       [](void* p) noexcept { delete static_cast<box*>(p); });
     }
     static bool changed(const bucket* first, std::uint64_t before) noexcept {
         // relaxed: the acquire loads of the words before it keep it behind them; see the file's head.
@@ -152,6 +154,18 @@ struct hash_chain {
             if (!(h & head::locked) && first->head.compare_exchange_weak(
                                            h, h | head::locked | head::changing,
                                            std::memory_order_acquire, std::memory_order_relaxed))
+                return h;
+        }
+    }
+    // Locks a chain against writers; readers pass. Alone there are none. Returns its head as it was.
+    static std::uint64_t keep_writers_out(bucket* first, bool shared) noexcept {
+        for (unsigned round = 0;; ++round) {
+            if (round) pause_in_spin(round);
+            std::uint64_t h = first->head.load(std::memory_order_relaxed);  // as in place()
+            if (!shared ||
+                (!(h & head::locked) &&
+                 first->head.compare_exchange_weak(h, h | head::locked, std::memory_order_acquire,
+                                                   std::memory_order_relaxed)))
                 return h;
         }
     }

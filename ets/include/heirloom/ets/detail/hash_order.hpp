@@ -28,6 +28,11 @@ inline std::uint64_t order_of(std::uint64_t hash, unsigned j) noexcept {
     const std::uint64_t rest = reverse_bits(hash >> j) >> j;
     return j == 0 ? reverse_bits(hash) : low_bits(hash, j) << (64 - j) | rest;
 }
+/// Whether `a` comes before `b` in the order of j = 0: at the lowest bit in which they differ.
+constexpr bool comes_before(std::uint64_t a, std::uint64_t b) noexcept {
+    const std::uint64_t differ = a ^ b;
+    return (b & differ & (0 - differ)) != 0;
+}
 inline std::uint64_t hash_at(std::uint64_t order, unsigned j) noexcept {
     return j == 0 ? reverse_bits(order) : order >> (64 - j) | reverse_bits(order << j) << j;
 }

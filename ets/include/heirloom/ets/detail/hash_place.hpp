@@ -157,6 +157,7 @@ public:
 private:
     template <class Q>
     [[gnu::always_inline]] void find(const Q& key) {
+        [[maybe_unused]] const key_code_scope<users_equality> inside;
         bucket* c = first_;
         std::uint64_t h = head_;
         for (;;) {

@@ -19,6 +19,7 @@
 #include <heirloom/ets/detail/hash_chain.hpp>
 #include <heirloom/ets/detail/hash_order.hpp>
 #include <heirloom/ets/detail/resting.hpp>
+#include <heirloom/ets/detail/short_list.hpp>
 
 // The rows of a set: buckets of one cache line that hold small trivially copyable rows in place, or six tagged
 // pointers to boxed rows that never change.
@@ -114,6 +115,7 @@ public:
     }
     template <class Q, class F>
     [[gnu::noinline]] bool read_patiently(const Q& key, std::uint64_t hash, F&& f) const {
+        [[maybe_unused]] const key_code_scope<users_equality> inside;
         for (unsigned round = 0;; ++round) {
             if (round) pause_in_spin(round);
             const std::uint64_t shape_word = array_.packed_shape();
@@ -174,7 +176,8 @@ public:
     // --- Writing ---
 
     /// The short way to change a value of one word: `f(value)` changes it, or returns false to leave it. False, and
-    /// nothing done, if the key is not there. A place would do the same, but lives in memory; this lives in registers.
+    /// nothing done, if the key is not there or its chain is held. A place would do the same, but lives in memory; this lives in
+    /// registers and calls nothing.
     template <class F>
         requires value_is_word
     [[gnu::always_inline]] bool change_word(const K& key, std::uint64_t hash, bool shared,
@@ -182,7 +185,9 @@ public:
         bucket* first = nullptr;
         std::uint64_t h = 0;
         if (shared) {
-            const first_locked got = lock_first(hash);
+            const first_locked got = try_lock_first(hash);
+            if (!got.first) [[unlikely]]
+                return false;
             first = got.first;
             h = got.head;
         } else {
@@ -224,7 +229,7 @@ public:
         const first_locked got = try_lock_first(hash);
         return got.first ? got : lock_first_patiently(hash);
     }
-    /// Null if it is locked, or not the chain any more.
+    /// Null if it is locked, or perhaps not the chain any more.
     [[gnu::always_inline]] first_locked try_lock_first(std::uint64_t hash) noexcept {
         const std::uint64_t shape_word = array_.packed_shape();
         bucket* first = array_.of(hash, shape_word);
@@ -235,8 +240,7 @@ public:
             !first->head.compare_exchange_weak(h, h | head::locked, std::memory_order_acquire,
                                                std::memory_order_relaxed)) [[unlikely]]
             return {nullptr, 0};
-        const std::uint64_t shape_now = array_.packed_shape();
-        if (shape_now != shape_word && array_.of(hash, shape_now) != first) [[unlikely]] {
+        if (array_.packed_shape() != shape_word) [[unlikely]] {
             first->head.store(h, std::memory_order_release);  // nothing was changed
             return {nullptr, 0};
         }
@@ -334,8 +338,6 @@ public:
         return bits;
     }
 
-    /// Appends the rows of one stretch of hash order, beginning at `pos`, to `out`, all seen at one moment; returns
-    /// where the next stretch begins. Boxes are the caller's until its verb ends.
     struct seen {
         std::uint64_t order;
         std::conditional_t<boxed, const box*, packed> held;
@@ -346,82 +348,35 @@ public:
                 return held;
         }
     };
-    hash_position gather(hash_position pos, unsigned j, bool with_order,
-                         std::vector<seen>& out) const {
-        const std::size_t kept = out.size();
-        for (unsigned round = 0;; ++round) {
-            if (round) pause_in_spin(round);
-            const std::uint64_t shape_word = array_.packed_shape();
-            const shape now = shape::unpack(shape_word);
-            const std::uint32_t index = now.index(hash_at(pos.at, j));
-            const unsigned depth = std::max(now.level(index), j);
-            const bucket* first = array_.at(index);
-            const std::uint64_t before =
-                first->head.load(std::memory_order_acquire);  // as in read()
-            if (before & head::changing) continue;
-            bool again = false;
-            std::uint64_t h = before;
-            for (const bucket* c = first;;) {
-                for (auto m = head::occupancy(h); m != 0; m &= m - 1) {
-                    const auto s = static_cast<unsigned>(std::countr_zero(m));
-                    if constexpr (boxed) {
-                        const box* b =
-                            box_in(c->word[s].load(std::memory_order_acquire));  // as in read()
-                        if (b) out.push_back({0, b});
-                    } else {
-                        out.emplace_back();
-                        copy_words(out.back().held, c, s, 0, words);
-                    }
-                }
-                c = c->next.load(std::memory_order_acquire);  // as in read()
-                if (!c) break;
-                if (changed(first, before)) {
-                    again = true;
-                    break;
-                }
-                h = c->head.load(std::memory_order_acquire);
-            }
-            const std::uint64_t shape_now = array_.packed_shape();
-            if (again || changed(first, before) ||
-                (shape_now != shape_word &&
-                 (shape::unpack(shape_now).index(hash_at(pos.at, j)) != index ||
-                  shape::unpack(shape_now).level(index) != now.level(index)))) {
-                out.resize(kept);
-                continue;
-            }
-            const std::uint64_t last = pos.at | (~std::uint64_t{0} >> depth);
-            // From its beginning the stretch is the whole bucket, and needs no look at each row's hash.
-            const bool whole =
-                depth == now.level(index) && (pos.at & (~std::uint64_t{0} >> depth)) == 0;
-            if (with_order || !whole) {
-                for (std::size_t i = kept; i < out.size(); ++i) {
-                    if constexpr (boxed)
-                        out[i].order = order_of(out[i].held->hash, j);
-                    else
-                        out[i].order = order_of(hash_of(out[i].held.key()), j);
-                }
-                const auto outside = [&](const seen& r) {
-                    return r.order < pos.at || r.order > last;
-                };
-                out.erase(std::remove_if(out.begin() + static_cast<std::ptrdiff_t>(kept), out.end(),
-                                         outside),
-                          out.end());
-            }
-            return {last + 1, last == ~std::uint64_t{0}};
-        }
+    using seen_rows = short_list<seen, 16>;
+    std::uint64_t hash_of_seen(const seen& r) const {
+        if constexpr (boxed)
+            return r.held->hash;
+        else
+            return hash_of(r.held.key());
     }
+    /// A stretch of hash order: what one bucket covers of it from a position on.
+    struct stretch {
+        std::uint64_t last;
+        bool whole;  // it begins where the bucket does: all its rows are inside
+    };
+    /// The rows of the bucket that covers `pos`, all seen at one moment, into `out`, and the stretch it covers. Boxes are
+    /// the caller's until its verb ends.
+    stretch gather_bucket_at(hash_position pos, unsigned j, seen_rows& out) const;
+    /// The rows of the stretch that begins at `pos`; returns where the next one begins.
+    hash_position gather(hash_position pos, unsigned j, seen_rows& out) const;
     std::uint32_t bucket_count() const noexcept { return array_.current().buckets; }
     /// The rows of bucket `index`, if there is one.
-    void gather_bucket(std::uint32_t index, std::vector<seen>& out) const {
-        const shape now = array_.current();
-        if (index >= now.buckets) return;
+    void gather_bucket(std::uint32_t index, seen_rows& out) const {
+        out.clear();
+        if (index >= bucket_count()) return;
         // Where the bucket's stretch of hash order begins.
-        const hash_position begin{reverse_bits(index), false};
-        (void)gather(begin, 0, false, out);
+        (void)gather({reverse_bits(index), false}, 0, out);
     }
-    /// Loads the bucket after next into the cache.
-    void prefetch(hash_position pos, unsigned j) const noexcept {
-        if (!pos.end) __builtin_prefetch(array_.at(array_.current().index(hash_at(pos.at, j))));
+    /// Loads the bucket at `pos`, of the order of j = 0, into the cache if the table is too large to be there.
+    void prefetch(hash_position pos) const noexcept {
+        const shape now = array_.current();
+        if (now.buckets > 8'192) __builtin_prefetch(array_.at(now.index(reverse_bits(pos.at))));
     }
 
     // --- Many rows at once ---
@@ -487,9 +442,11 @@ private:
     using layout::changed;
     using layout::copy_words;
     using layout::discard;
+    using layout::keep_writers_out;
     using layout::lock_chain;
     using layout::tag_in;
     using layout::unlock_chain;
+    using layout::users_equality;
     using layout::with_slot;
     using layout::with_tag;
     using layout::without_slot;
@@ -564,5 +521,6 @@ private:
 
 // The parts of hash_rows that have a file of their own.
 #include <heirloom/ets/detail/hash_bulk.hpp>    // insert_many
+#include <heirloom/ets/detail/hash_gather.hpp>  // gather: what a walk meets
 #include <heirloom/ets/detail/hash_place.hpp>   // place: one key, to be changed
 #include <heirloom/ets/detail/hash_resize.hpp>  // split and merge

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <optional>
 #include <type_traits>
-#include <vector>
 
 #include <heirloom/ets/detail/core.hpp>
 #include <heirloom/ets/detail/hash_order.hpp>
@@ -28,32 +27,42 @@ bool key_before(const K& a, const K& b) {
         return false;
 }
 
-/// The first key of `t`, in hash order, at or after `order`; with `after`, the first behind that key. Requires: a read scope.
+/// The key of `t` that comes first in hash order; with `after`, whose hash is `hash`, the first behind that key. Requires: a
+/// read scope.
 template <class K, class Equal, class Rows>
-std::optional<K> key_following(const Rows& t, const table_core& table, std::uint64_t order,
+std::optional<K> key_following(const Rows& t, const table_core& table, std::uint64_t hash,
                                const K* after) {
-    std::vector<typename Rows::seen> found;
-    bool met = !after || table.fixed();
-    hash_position at{order, false};
-    do {
-        found.clear();
-        const bool first_stretch = at.at == order;
-        at = t.gather(at, 0, true, found);
-        t.prefetch(at, 0);
+    typename Rows::seen_rows found;
+    hash_position at{after ? order_of(hash, 0) : 0, false};
+    bool first_stretch = after != nullptr;
+    for (;;) {
+        const auto covered = t.gather_bucket_at(at, 0, found);
+        t.prefetch({covered.last + 1, false});
+        bool met = !first_stretch;
         const typename Rows::seen* best = nullptr;
-        for (const auto& r : found) {
-            if (after && r.order == order) {
-                if (Equal()(r.get().key(), *after)) met = true;
-                if (!key_before(*after, r.get().key())) continue;
+        for (auto& r : found) {
+            r.order = t.hash_of_seen(r);
+            if (first_stretch) {
+                if (r.order == hash) [[unlikely]] {
+                    if (Equal()(r.get().key(), *after)) {
+                        met = true;
+                        continue;
+                    }
+                    if (!key_before(*after, r.get().key())) continue;
+                } else if (!comes_before(hash, r.order)) {
+                    continue;
+                }
             }
-            if (!best || r.order < best->order ||
+            if (!best || comes_before(r.order, best->order) ||
                 (r.order == best->order && key_before(r.get().key(), best->get().key())))
                 best = &r;
         }
-        if (first_stretch && !met) throw no_such_key("next", table.label(), describe(*after));
+        if (!met && !table.fixed()) throw no_such_key("next", table.label(), describe(*after));
         if (best) return best->get().key();
-    } while (!at.end);
-    return std::nullopt;
+        if (covered.last == ~std::uint64_t{0}) return std::nullopt;
+        at.at = covered.last + 1;
+        first_stretch = false;
+    }
 }
 
 }  // namespace heirloom::ets::detail

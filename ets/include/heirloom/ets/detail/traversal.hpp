@@ -54,10 +54,11 @@ public:
     using result = typename std::invoke_result_t<F&, const typename Table::key_type&,
                                                  const typename Table::mapped_type&>::value_type;
 
-    pager(Table table, F f, std::size_t limit, bool backwards)
+    pager(Table table, F f, std::size_t limit, const char* verb, bool backwards)
         : table_(std::move(table)),
           f_(std::move(f)),
           limit_(limit),
+          verb_(verb),
           cursor_(table_.begin_walk(backwards)) {
         fill();
     }
@@ -75,7 +76,7 @@ public:
 private:
     void fill() {
         while (pending_.size() < limit_ && !cursor_.end())
-            table_.walk_chunk(cursor_, "select", [&](const auto& key, const auto& value) {
+            table_.walk_chunk(cursor_, verb_, [&](const auto& key, const auto& value) {
                 if (auto r = f_(key, value)) pending_.push_back(*std::move(r));
             });
         const auto n = std::min(limit_, pending_.size());
@@ -87,6 +88,7 @@ private:
     Table table_;
     F f_;
     std::size_t limit_;
+    const char* verb_;
     typename Table::walk cursor_;
     std::vector<result> pending_;  // found in the same chunk, for the next page
     std::vector<result> rows_;
@@ -126,7 +128,36 @@ public:
     /// The same in pages of `limit` results: `for (auto page = t.select(p, f, 100); page; page.next()) use(page.rows());`
     template <std::predicate<const K&, const V&> P, std::invocable<const K&, const V&> F>
     auto select(P predicate, F projection, std::size_t limit) const {
-        return match(as_match(std::move(predicate), std::move(projection)), limit);
+        require_limit("select", limit);
+        auto f = as_match(std::move(predicate), std::move(projection));
+        return pager<Derived, decltype(f)>(derived(), std::move(f), limit, "select", false);
+    }
+    /// The rows themselves in pages (OTP: match_object/3).
+    template <std::predicate<const K&, const V&> P>
+    auto select(P predicate, std::size_t limit) const {
+        return select(std::move(predicate), pair_up, limit);
+    }
+    /// As select, from the last row to the first; of a table without order the same as select.
+    template <std::predicate<const K&, const V&> P>
+    std::vector<std::pair<K, V>> select_reverse(P&& predicate) const {
+        return select_reverse(std::forward<P>(predicate), pair_up);
+    }
+    template <std::predicate<const K&, const V&> P, std::invocable<const K&, const V&> F>
+    auto select_reverse(P&& predicate, F&& projection) const {
+        std::vector<std::decay_t<std::invoke_result_t<F&, const K&, const V&>>> found;
+        walk_all(
+            "select_reverse",
+            [&](const K& key, const V& value) {
+                if (predicate(key, value)) found.push_back(std::invoke(projection, key, value));
+            },
+            true);
+        return found;
+    }
+    template <std::predicate<const K&, const V&> P, std::invocable<const K&, const V&> F>
+    auto select_reverse(P predicate, F projection, std::size_t limit) const {
+        require_limit("select_reverse", limit);
+        auto f = as_match(std::move(predicate), std::move(projection));
+        return pager<Derived, decltype(f)>(derived(), std::move(f), limit, "select_reverse", true);
     }
     /// `f(key, value)` returns an optional: the results of all rows for which it has a value. See first_of.
     template <std::invocable<const K&, const V&> F>
@@ -139,8 +170,8 @@ public:
     }
     template <std::invocable<const K&, const V&> F>
     auto match(F f, std::size_t limit) const {
-        require_limit(limit);
-        return pager<Derived, F>(derived(), std::move(f), limit, false);
+        require_limit("match", limit);
+        return pager<Derived, F>(derived(), std::move(f), limit, "match", false);
     }
     /// How many rows the predicate holds for.
     template <std::predicate<const K&, const V&> P>
@@ -173,6 +204,17 @@ public:
         walk_all("fold", [&](const K& key, const V& value) {
             accumulator = f(key, value, std::move(accumulator));
         });
+        return accumulator;
+    }
+    /// As fold, from the last row to the first (OTP: foldr); of a table without order the same as fold.
+    template <class A, std::invocable<const K&, const V&, A> F>
+    A fold_reverse(A accumulator, F&& f) const {
+        walk_all(
+            "fold_reverse",
+            [&](const K& key, const V& value) {
+                accumulator = f(key, value, std::move(accumulator));
+            },
+            true);
         return accumulator;
     }
     /// Calls `f(key, value)` on every row.
@@ -208,9 +250,9 @@ protected:
             heirloom::detail::safe_point(32);
         }
     }
-    void require_limit(std::size_t limit) const {
+    void require_limit(const char* verb, std::size_t limit) const {
         if (limit == 0)
-            throw bad_table_argument("select", derived().to_string(), "a limit is 1 or more");
+            throw bad_table_argument(verb, derived().to_string(), "a limit is 1 or more");
     }
     const Derived& derived() const noexcept { return static_cast<const Derived&>(*this); }
     Derived& derived() noexcept { return static_cast<Derived&>(*this); }

@@ -51,16 +51,22 @@ public:
         }
     }
     void replace(held_row next) noexcept {
+        // Of a key that cannot have another form only the value's word changes, by one store.
+        if constexpr (!direct) leaf_->open();
         if constexpr (boxed) {
             dead_ = leaf_->box_at(at_);
-            leaf_->open();
-            leaf_->set_box(at_, next.release());
-            leaf_->close();
+            const box* fresh = next.release();
+            if constexpr (direct)
+                leaf_->set_value(at_, reinterpret_cast<std::uint64_t>(fresh));
+            else
+                leaf_->set_box(at_, fresh);
         } else {
-            leaf_->open();
-            leaf_->set_row(at_, next);
-            leaf_->close();
+            if constexpr (direct)
+                leaf_->set_value(at_, to_word(next.v));
+            else
+                leaf_->set_row(at_, next);
         }
+        if constexpr (!direct) leaf_->close();
     }
     void add(held_row next) {
         rows_.provide(path_.depth + 3);
@@ -79,6 +85,7 @@ public:
 private:
     template <class Q>
     void find(const Q& key) {
+        [[maybe_unused]] const key_code_scope<users_order> inside;
         rows_.path_to(key, path_);
         leaf_ = path_.leaf;
         at_ = leaf_->first_not_below(key);
@@ -100,6 +107,7 @@ private:
 template <class K, class V, class Compare>
 bool tree_rows<K, V, Compare>::insert_many(std::vector<ready>& rows, bool only_new, bool shared,
                                            std::uint64_t) {
+    [[maybe_unused]] const key_code_scope<users_order> inside;
     if (shared) lock();
     struct unlock_at_end {
         tree_rows* rows;
@@ -171,9 +179,12 @@ void tree_rows<K, V, Compare>::insert_at(path& p, held_row fresh) {
     std::uint64_t value;
     if constexpr (boxed) {
         value = reinterpret_cast<std::uint64_t>(fresh.get());
-        key = key_in_node ? word_of_key(fresh->k) : value;
+        if constexpr (key_in_node)
+            key = base::word_of_key(fresh->k);
+        else
+            key = value;
     } else {
-        key = to_word(fresh.k);
+        key = base::word_of_key(fresh.k);
         value = to_word(fresh.v);
     }
     if (leaf->size() < fan_out) {

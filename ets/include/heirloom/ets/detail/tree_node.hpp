@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -31,10 +33,53 @@ T from_word(std::uint64_t w) noexcept {
     return *std::launder(reinterpret_cast<const T*>(bytes));
 }
 
+/// A number as a word: unsigned ones in the order of the numbers.
+template <class N>
+constexpr std::uint64_t ordered_word(N number) noexcept {
+    constexpr std::uint64_t sign = std::is_signed_v<N> ? std::uint64_t{1} << 63 : 0;
+    return static_cast<std::uint64_t>(number) ^ sign;
+}
+template <class N>
+constexpr N from_ordered_word(std::uint64_t w) noexcept {
+    constexpr std::uint64_t sign = std::is_signed_v<N> ? std::uint64_t{1} << 63 : 0;
+    return static_cast<N>(w ^ sign);
+}
+
 template <class K, class V, class Compare>
 struct tree_node {
     static constexpr bool key_in_node = fits_word<K>;
     static constexpr bool boxed = !(fits_word<K> && fits_word<V>);
+
+    /// Keys are numbers in their order: compared all at once, with no call.
+    static constexpr bool direct = key_in_node && (std::is_integral_v<K> || std::is_enum_v<K>)&&(
+                                                      std::is_same_v<Compare, std::less<>> ||
+                                                      std::is_same_v<Compare, std::less<K>>);
+
+    static constexpr bool users_order =
+        !std::is_same_v<Compare, std::less<>> && !std::is_same_v<Compare, std::less<K>>;
+
+    /// A key as a node holds it. Direct keys are words in the order of the keys, whatever their type: they are compared as such.
+    static std::uint64_t word_of_key(const K& key) noexcept
+        requires key_in_node
+    {
+        if constexpr (!direct)
+            return to_word(key);
+        else if constexpr (std::is_enum_v<K>)
+            return ordered_word(static_cast<std::underlying_type_t<K>>(key));
+        else
+            return ordered_word(key);
+    }
+    static K key_of_word(std::uint64_t w) noexcept
+        requires key_in_node
+    {
+        if constexpr (!direct)
+            return from_word<K>(w);
+        else if constexpr (std::is_enum_v<K>)
+            return static_cast<K>(from_ordered_word<std::underlying_type_t<K>>(w));
+        else
+            return from_ordered_word<K>(w);
+    }
+    static constexpr std::uint64_t highest_word = ~std::uint64_t{0};
 
     struct small_row {
         const K& key() const noexcept { return k; }
@@ -85,7 +130,10 @@ struct tree_node {
             n->~node();
             heirloom::detail::free_block(n, sizeof(node));
         }
-        explicit node(bool is_leaf) noexcept : leaf(is_leaf) {}
+        explicit node(bool is_leaf) noexcept : leaf(is_leaf) {
+            if constexpr (direct)  // nobody else sees it yet
+                for (auto& k : keys) k.store(highest_word, std::memory_order_relaxed);
+        }
 
         // acquire, throughout: see the file's head.
         unsigned size() const noexcept {
@@ -103,7 +151,7 @@ struct tree_node {
         }
         decltype(auto) key_at(unsigned i) const noexcept {
             if constexpr (key_in_node)
-                return from_word<K>(key_word(i));
+                return key_of_word(key_word(i));
             else if (leaf)
                 return static_cast<const K&>(reinterpret_cast<const box*>(key_word(i))->k);
             else
@@ -112,17 +160,37 @@ struct tree_node {
         small_row row_at(unsigned i) const noexcept
             requires(!boxed)
         {
-            return {from_word<K>(key_word(i)), from_word<V>(value_word(i))};
+            return {key_of_word(key_word(i)), from_word<V>(value_word(i))};
         }
         /// How many separators are at or below `key`: the child that has it.
         template <class Q>
-        unsigned children_up_to(const Q& key) const {
-            return partition([&](const auto& k) { return !below(key, k); });
+        [[gnu::always_inline]] unsigned children_up_to(const Q& key) const {
+            if constexpr (direct)
+                // A word behind the last key counts only if `key` is the highest of all.
+                return std::min(size(), count_words(word_of_key(key),
+                                                    [](auto word, auto k) { return word <= k; }));
+            else
+                return partition([&](const auto& k) { return !below(key, k); });
         }
         /// How many keys are below `key`.
         template <class Q>
-        unsigned first_not_below(const Q& key) const {
-            return partition([&](const auto& k) { return below(k, key); });
+        [[gnu::always_inline]] unsigned first_not_below(const Q& key) const {
+            if constexpr (direct)
+                return count_words(word_of_key(key), [](auto word, auto k) { return word < k; });
+            else
+                return partition([&](const auto& k) { return below(k, key); });
+        }
+        // Not by halves: each step would guess which way to go, and a wrong guess costs more than all of this.
+        template <class P>
+        [[gnu::always_inline]] unsigned count_words(std::uint64_t key, P&& in_front) const {
+            std::uint64_t even = 0;
+            std::uint64_t odd = 0;
+#pragma GCC unroll 7
+            for (unsigned i = 0; i < fan_out; i += 2) {
+                even += in_front(key_word(i), key) ? 1 : 0;
+                odd += in_front(key_word(i + 1), key) ? 1 : 0;
+            }
+            return static_cast<unsigned>(even + odd);
         }
         template <class P>
         unsigned partition(P&& in_front) const {
@@ -162,18 +230,23 @@ struct tree_node {
         void set_value(unsigned i, std::uint64_t w) noexcept {
             values[i].store(w, std::memory_order_release);
         }
-        void set_size(unsigned n) noexcept { count.store(n, std::memory_order_release); }
+        void set_size(unsigned n) noexcept {
+            // Behind the last key there are always words that no key is above.
+            if constexpr (direct)
+                for (unsigned i = n; i < size(); ++i) set_key(i, highest_word);
+            count.store(n, std::memory_order_release);
+        }
         void set_box(unsigned i, const box* b) noexcept {
             set_value(i, reinterpret_cast<std::uint64_t>(b));
             if constexpr (!key_in_node)
                 set_key(i, reinterpret_cast<std::uint64_t>(b));
             else
-                set_key(i, to_word(b->k));
+                set_key(i, word_of_key(b->k));
         }
         void set_row(unsigned i, const small_row& r) noexcept
             requires(!boxed)
         {
-            set_key(i, to_word(r.k));
+            set_key(i, word_of_key(r.k));
             set_value(i, to_word(r.v));
         }
         void become_leaf() noexcept {

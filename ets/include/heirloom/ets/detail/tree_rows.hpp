@@ -14,6 +14,7 @@
 #include <heirloom/ets/detail/core.hpp>
 #include <heirloom/ets/detail/memory.hpp>
 #include <heirloom/ets/detail/resting.hpp>
+#include <heirloom/ets/detail/short_list.hpp>
 #include <heirloom/ets/detail/tree_node.hpp>
 
 // The rows of an ordered_set: a B+ tree that is read without locks and written by one writer at a time (the owner alone, or
@@ -39,6 +40,7 @@ class tree_rows final : public contents, private tree_node<K, V, Compare> {
     using base::below;
     using base::fan_out;
     using base::max_depth;
+    using base::users_order;
     using typename base::key_box;
     using typename base::node;
     struct path {
@@ -50,6 +52,7 @@ class tree_rows final : public contents, private tree_node<K, V, Compare> {
 
 public:
     using base::boxed;
+    using base::direct;
     using base::key_in_node;
     using base::make;
     using typename base::box;
@@ -57,8 +60,10 @@ public:
     using typename base::row;
     using typename base::small_row;
 
-    static constexpr bool value_is_word = false;  // as in hash_rows
-    static constexpr bool is_quick = false;
+    /// As in hash_rows.
+    enum class sight : std::uint8_t { unclear, absent, present };
+    static constexpr bool is_quick = direct && !boxed;
+    static constexpr bool value_is_word = is_quick;
 
     explicit tree_rows(std::uint64_t) : root_(node::make(true)) {}
     ~tree_rows() override {
@@ -77,8 +82,38 @@ public:
     }
     // --- Reading ---
 
+    template <class F>
+    [[gnu::always_inline]] sight read_quickly(const K& key, std::uint64_t, F&& f) const
+        requires is_quick
+    {
+        const auto bulk = bulk_.load(std::memory_order_acquire);  // as in read()
+        const node* n = root_.load(std::memory_order_acquire);    // as in go_down()
+        std::uint64_t v = n->stable_version();
+        if ((bulk | v) & 1 || root_.load(std::memory_order_acquire) != n) [[unlikely]]
+            return sight::unclear;
+        while (!n->leaf) {
+            const node* next = n->child(n->children_up_to(key));
+            if (n->changed(v)) [[unlikely]]
+                return sight::unclear;
+            const std::uint64_t next_version = next->stable_version();
+            if ((next_version & 1) || n->changed(v)) [[unlikely]]
+                return sight::unclear;
+            n = next;
+            v = next_version;
+        }
+        const unsigned i = n->first_not_below(key);
+        const bool there = i < n->size() && n->key_at(i) == key;
+        // Within the node's array also for the one place beyond the last key.
+        const V value = from_word<V>(n->value_word(i));
+        if (n->changed(v) || bulk_.load(std::memory_order_relaxed) != bulk) [[unlikely]]
+            return sight::unclear;
+        if (!there) return sight::absent;
+        f(value);
+        return sight::present;
+    }
     template <class Q, class F>
     bool read(const Q& key, F&& f) const {
+        [[maybe_unused]] const key_code_scope<users_order> inside;
         for (unsigned round = 0;; ++round) {
             if (round) pause_in_spin(round);
             const auto bulk = bulk_.load(
@@ -87,7 +122,7 @@ public:
             descent d;
             if (!go_down(d, [&](const node* n) { return n->children_up_to(key); })) continue;
             const unsigned i = d.leaf->first_not_below(key);
-            if (i == d.leaf->size() || below(key, d.leaf->key_at(i))) {
+            if (i >= d.leaf->size() || below(key, d.leaf->key_at(i))) {
                 if (d.leaf->changed(d.version) || bulk_.load(std::memory_order_relaxed) != bulk)
                     continue;
                 return false;
@@ -119,18 +154,40 @@ public:
                 return held;
         }
     };
-    /// Appends rows in order, at least one if there is one: those of one leaf after `*from` (from the beginning if null), or
-    /// with `inclusive` at or after it. False if there is none.
-    bool gather_up(const K* from, bool inclusive, std::vector<seen>& out) const {
-        return gather(from, inclusive, true, out);
-    }
-    /// The same before `*from`, in descending order.
-    bool gather_down(const K* from, std::vector<seen>& out) const {
-        return gather(from, false, false, out);
-    }
+    using seen_rows = short_list<seen, base::fan_out>;
+    /// The leaf that was met last, for as long as nothing about it changes: its neighbour is found without going down again.
+    /// Good within one verb.
+    struct leaf_found {
+        const node* parent = nullptr;
+        std::uint64_t version = 0;
+        unsigned index = 0;
+    };
+    /// Rows in order, at least one if there is one: up, those of one leaf after `*from` (from the beginning if null), or
+    /// with `inclusive` at or after it; else those before it, in descending order. `limit` of them at most. False if there is none.
+    bool gather(const K* from, bool inclusive, bool up, seen_rows& out, leaf_found& last,
+                unsigned limit = base::fan_out) const;
 
     // --- Writing ---
 
+    /// As hash_rows::change_word: one store, which a reader sees or does not.
+    template <class F>
+        requires value_is_word
+    [[gnu::always_inline]] bool change_word(const K& key, std::uint64_t, bool shared,
+                                            F&& f) noexcept {
+        // acquire; pairs with unlock(). Held by somebody: it stays as it is, and the long way waits.
+        if (shared && writer_.exchange(1, std::memory_order_acquire) != 0) [[unlikely]]
+            return false;
+        node* n = root_.load(std::memory_order_relaxed);
+        while (!n->leaf) n = n->child(n->children_up_to(key));
+        const unsigned i = n->first_not_below(key);
+        const bool there = i < n->size() && n->key_at(i) == key;
+        if (there) {
+            V value = from_word<V>(n->value_word(i));
+            if (f(value)) n->set_value(i, to_word(value));
+        }
+        if (shared) unlock();
+        return there;
+    }
     /// As hash_rows::place: one key's place, with the tree locked (shared) or this the only writer.
     class place;
     void added(bool, std::uint64_t, bool) noexcept {}  // counted where it is done
@@ -202,6 +259,7 @@ private:
         std::uint64_t left = 0;
         bool has_right = false;
         bool has_left = false;
+        leaf_found at;
     };
     /// Goes down from the root as `choose(node)` says. False if something changed on the way.
     template <class F>
@@ -226,6 +284,7 @@ private:
             if (n->changed(v)) return false;
             const std::uint64_t next_version = next->stable_version();
             if ((next_version & 1) || n->changed(v)) return false;
+            d.at = {n, v, i};
             n = next;
             v = next_version;
         }
@@ -235,12 +294,24 @@ private:
     }
     static decltype(auto) separator(const std::uint64_t& word) noexcept {
         if constexpr (key_in_node)
-            return from_word<K>(word);
+            return base::key_of_word(word);
         else
             return static_cast<const K&>(reinterpret_cast<const key_box*>(word)->k);
     }
 
-    bool gather(const K* from, bool inclusive, bool up, std::vector<seen>& out) const;
+    /// The rows of the leaf beside `last`, all of them. False if that cannot be told without going down.
+    bool gather_beside(bool up, seen_rows& out, leaf_found& last) const;
+    /// Rows [begin, end) of a leaf; they count if its version is still the same afterwards.
+    static void copy_rows(const node* leaf, unsigned begin, unsigned end, bool up, seen_rows& out) {
+        out.clear();
+        for (unsigned n = begin; n < end; ++n) {
+            const unsigned i = up ? n : begin + end - 1 - n;
+            if constexpr (boxed)
+                out.add().held = leaf->box_at(i);
+            else
+                out.add().held = leaf->row_at(i);
+        }
+    }
 
     // --- The one writer's side: nothing changes under it. ---
 
@@ -255,7 +326,7 @@ private:
         }
         p.leaf = n;
     }
-    void lock() noexcept {
+    [[gnu::noinline]] void lock() noexcept {
         for (unsigned round = 0;
              writer_.exchange(1, std::memory_order_acquire) != 0;) {  // pairs with unlock()
             while (writer_.load(std::memory_order_relaxed) != 0) pause_in_spin(++round);
@@ -266,8 +337,8 @@ private:
         root_.store(n, std::memory_order_release);
     }  // pairs with go_down()
     void discard(const box* b) noexcept {
-        heirloom::detail::retire(const_cast<box*>(b),
-                                 [](void* p) noexcept { delete static_cast<box*>(p); });
+        heirloom::detail::retire_often(const_cast<box*>(b),
+                                       [](void* p) noexcept { delete static_cast<box*>(p); });
     }
     void discard(node* n) noexcept {
         nodes_.store(nodes_.load(std::memory_order_relaxed) - 1,
@@ -321,13 +392,6 @@ private:
     }
 
     void insert_at(path& p, held_row fresh);
-    static std::uint64_t word_of_key(const K& key) noexcept {
-        if constexpr (key_in_node)
-            return to_word(key);
-        else
-            return 0;
-    }
-
     void split_leaf(path& p, unsigned at, std::uint64_t key, std::uint64_t value);
     /// Enters `right`, the new right neighbour of the node that `p` ends in.
     void add_child(path& p, std::uint64_t separator_word, node* right) noexcept;

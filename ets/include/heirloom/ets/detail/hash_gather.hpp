@@ -1,0 +1,76 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include <heirloom/ets/detail/hash_rows.hpp>
+
+// How walks meet the rows of a hash table: a bucket at a time, each seen at one moment.
+namespace heirloom::ets::detail {
+
+template <class K, class V, class Hash, class Equal>
+auto hash_rows<K, V, Hash, Equal>::gather_bucket_at(hash_position pos, unsigned j,
+                                                    seen_rows& out) const -> stretch {
+    const std::uint64_t hash = hash_at(pos.at, j);
+    for (unsigned round = 0;; ++round) {
+        if (round) pause_in_spin(round);
+        out.clear();
+        const std::uint64_t shape_word = array_.packed_shape();
+        const shape now = shape::unpack(shape_word);
+        const std::uint32_t index = now.index(hash);
+        const unsigned level = now.level(index);
+        const bucket* first = array_.at(index);
+        const std::uint64_t before = first->head.load(std::memory_order_acquire);  // as in read()
+        if (before & head::changing) continue;
+        bool again = false;
+        std::uint64_t h = before;
+        for (const bucket* c = first;;) {
+            for (auto m = head::occupancy(h); m != 0; m &= m - 1) {
+                const auto s = static_cast<unsigned>(std::countr_zero(m));
+                if constexpr (boxed) {
+                    // as in read()
+                    const box* b = box_in(c->word[s].load(std::memory_order_acquire));
+                    if (b) out.add().held = b;
+                } else {
+                    copy_words(out.add().held, c, s, 0, words);
+                }
+            }
+            c = c->next.load(std::memory_order_acquire);  // as in read()
+            if (!c) break;
+            if (changed(first, before)) {
+                again = true;
+                break;
+            }
+            h = c->head.load(std::memory_order_acquire);
+        }
+        if (again || changed(first, before)) continue;
+        const std::uint64_t shape_now = array_.packed_shape();
+        if (shape_now != shape_word) [[unlikely]] {
+            const shape later = shape::unpack(shape_now);
+            if (later.index(hash) != index || later.level(index) != level) continue;
+        }
+        const unsigned depth = std::max(level, j);
+        const std::uint64_t mask = ~std::uint64_t{0} >> depth;
+        return {pos.at | mask, depth == level && (pos.at & mask) == 0};
+    }
+}
+
+template <class K, class V, class Hash, class Equal>
+hash_position hash_rows<K, V, Hash, Equal>::gather(hash_position pos, unsigned j,
+                                                   seen_rows& out) const {
+    const stretch covered = gather_bucket_at(pos, j, out);
+    if (!covered.whole) {
+        std::size_t kept = 0;
+        for (const seen& r : out) {
+            const std::uint64_t order = order_of(hash_of_seen(r), j);
+            if (order >= pos.at && order <= covered.last) out[kept++] = r;
+        }
+        out.shrink(kept);
+    }
+    return {covered.last + 1, covered.last == ~std::uint64_t{0}};
+}
+
+}  // namespace heirloom::ets::detail
