@@ -40,15 +40,16 @@ def _last_words(done):
     return (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1][:120]
 
 
-def _figure(read, unit):
-    """What `read` makes of an answer, if it is one: a number, and above zero unless memory may as well have shrunk."""
+def _figures(read, unit):
+    """What `read` makes of an answer, if it is one: numbers, above zero unless memory may as well have shrunk."""
     try:
-        value = float(read())
+        values = [float(value) for value in read()]
     except (ValueError, KeyError, IndexError, TypeError) as odd:
         raise Failed("said nothing that can be read") from odd
-    if not math.isfinite(value) or (value <= 0 and unit != "bytes"):
-        raise Failed(f"says it took {value}")
-    return value
+    for value in values:
+        if not math.isfinite(value) or (value <= 0 and unit != "bytes"):
+            raise Failed(f"says it took {value}")
+    return values
 
 
 class Peer:
@@ -76,6 +77,7 @@ class Peer:
         return self._scenarios == () or bare in self._scenarios
 
     def measure(self, scenario, workers, n):
+        """The figure of a run, in a list."""
         words = [word.format(workers=workers) for word in self.command]
         words += ["--scenario", scenario["name"], "--workers", str(workers), "--n", str(n)]
         done = _execute(words)
@@ -88,8 +90,8 @@ class Peer:
             answer = json.loads(done.stdout.splitlines()[-1])
             if answer["check"] is not True:
                 raise Failed("wrong answer")
-            return answer["ns_per_op"]
-        return _figure(read, scenario["unit"])
+            return [answer["ns_per_op"]]
+        return _figures(read, scenario["unit"])
 
 
 def peers(build):
@@ -149,6 +151,7 @@ class Heirloom:
         raise Failed(f"there is no benchmark {wanted}")
 
     def measure(self, scenario, workers, n):
+        """The figure of a run; those of several, where a program makes them after one setup."""
         # One batch of as many operations as everybody does, after a tenth of it to warm up.
         operations = {"HEIRLOOM_BENCH_N": str(n)}
         wanted = self._wanted(scenario, workers)
@@ -163,8 +166,9 @@ class Heirloom:
             result = json.loads(done.stdout)["benchmarks"][0]
             if result.get("error_occurred"):
                 raise Failed(result.get("error_message", "wrong answer"))
-            return self._value(result, scenario["unit"])
-        return _figure(read, scenario["unit"])
+            runs = [value for name, value in sorted(result.items()) if re.fullmatch(r"run_\d+", name)]
+            return runs or [self._value(result, scenario["unit"])]
+        return _figures(read, scenario["unit"])
 
     @staticmethod
     def _value(result, unit):

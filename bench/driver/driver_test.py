@@ -63,7 +63,7 @@ class Contender:
         figure = self.figures.pop(0)
         if isinstance(figure, BaseException):
             raise figure
-        return figure
+        return figure if isinstance(figure, list) else [figure]
 
 
 class Clock:
@@ -192,9 +192,14 @@ class Measuring(unittest.TestCase):
             asked = []
             entrants = [Contender(name, [], []) for name in "AB"]
             for c in entrants:
-                c.measure = lambda scenario, workers, n: asked.append(n) or 1.0
+                c.measure = lambda scenario, workers, n: asked.append(n) or [1.0]
             got = measure(self.rows[:1], entrants, 2, quick=quick)
             self.assertEqual((asked, [r["operations"] for r in got]), ([n] * 4, [n, n]))
+
+    def test_takes_the_runs_that_were_made_after_one_setup(self):
+        log = []
+        [got] = measure(self.rows[:1], [Contender("A", log, [[5, 9, 4], [1, 2, 3]])], 4)
+        self.assertEqual((len(log), got["runs"], got["min"], got["max"]), (2, 6, 1, 9))
 
     def test_says_who_failed_and_asks_no_more(self):
         log = []
@@ -371,7 +376,7 @@ class Programs(unittest.TestCase):
         self.assertTrue(peer.has(scenario("layer/x/rows:10"), 1))
         self.assertFalse(peer.has(scenario("layer/y"), 1))
         self.assertFalse(peer.has(scenario("layer/x", alone=True), 1))
-        self.assertEqual(peer.measure(scenario("layer/x"), 1, 1000), 1000)
+        self.assertEqual(peer.measure(scenario("layer/x"), 1, 1000), [1000])
 
     def test_a_peer_that_is_wrong_crashes_hangs_or_babbles_has_failed(self):
         for text, said in (("""print('{"ns_per_op": 1, "check": false}'); sys.exit(1)""", "wrong answer"),
@@ -427,17 +432,18 @@ class Programs(unittest.TestCase):
 
     def test_ours_are_read_in_nanoseconds_an_operation(self):
         ours = scenario("x", heirloom="layer/x/workers:{workers}")
-        self.assertEqual(self.heirloom().measure(ours, 1, 1000), 2000)
-        self.assertEqual(self.heirloom(items_per_second=1e7).measure(ours, 1, 1000), 100)
-        self.assertEqual(self.heirloom(bytes=449.0).measure(ours | {"unit": "bytes"}, 1, 1000), 449)
-        self.assertAlmostEqual(self.heirloom(real_time=3000.0).measure(ours | {"unit": "ms"}, 1, 1000), 3)
+        self.assertEqual(self.heirloom().measure(ours, 1, 1000), [2000])
+        self.assertEqual(self.heirloom(run_0=5.0, run_1=6).measure(ours, 1, 1000), [5, 6])
+        self.assertEqual(self.heirloom(items_per_second=1e7).measure(ours, 1, 1000), [100])
+        self.assertEqual(self.heirloom(bytes=449.0).measure(ours | {"unit": "bytes"}, 1, 1000), [449])
+        self.assertAlmostEqual(self.heirloom(real_time=3000.0).measure(ours | {"unit": "ms"}, 1, 1000)[0], 3)
 
     def test_ours_do_the_work_of_everybody(self):
         ours = scenario("x", heirloom="layer/x/workers:{workers}", unit="bytes")
         heirloom = self.heirloom()
         self.script("bench/heirloom/program", """
             print('{"benchmarks": [{"time_unit": "ns", "real_time": 1, "bytes": %s}]}' % os.environ["HEIRLOOM_BENCH_N"])""")
-        self.assertEqual(heirloom.measure(ours, 1, 100), 100)
+        self.assertEqual(heirloom.measure(ours, 1, 100), [100])
 
     def test_ours_fail_by_a_wrong_answer_and_by_not_being_there(self):
         ours = scenario("x", heirloom="layer/x/workers:{workers}")
@@ -456,7 +462,7 @@ class Programs(unittest.TestCase):
         ours = scenario("x", heirloom="layer/x/heirloom")
         self.assertTrue(other.has(ours, 1))
         self.assertFalse(other.has(scenario("x", heirloom="layer/x"), 1))
-        self.assertEqual((contenders.Heirloom(self.build).measure(ours, 1, 1000), other.measure(ours, 1, 1000)), (1, 2))
+        self.assertEqual((contenders.Heirloom(self.build).measure(ours, 1, 1000), other.measure(ours, 1, 1000)), ([1], [2]))
 
     def bench(self, *words):
         return subprocess.run(self.prepared(*words), capture_output=True, text=True)

@@ -5,7 +5,7 @@ heirloom    the benchmark of ours; {workers} is filled in
 groups      the words of `./dev bench <group>` that mean it
 workers     worker counts to measure it with
 n           operations a run; the same for every contender, and a fifth in a quick run
-size        n says how large the thing measured is, so it does not follow from what an operation costs (budget.py)
+size        n says how large the thing measured is, or is that of a whole curve: it does not follow from the costs (budget.py)
 unit        ns an operation, or what else is counted: bytes, ms
 must, aims  the bars of the design; a number, or one a worker count
 spreads     independent work: two workers have to be at least 1.8 times as fast as one

@@ -2,6 +2,8 @@
 
 // What every C++ peer's program shares: the command line, the clock and the line it prints.
 
+#include "support/same_work.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -29,11 +31,7 @@ struct request {
     }
 };
 
-/// A few microseconds of arithmetic, as every contender does it.
-constexpr std::uint64_t computed(std::uint64_t x) {
-    for (int i = 0; i < 2000; ++i) x = (x * 1103515245u + 12345u) & 0x7fffffffu;
-    return x;
-}
+using namespace same_work;
 
 struct outcome {
     double nanoseconds = 0;
@@ -51,11 +49,6 @@ double timed(Work&& work) {
     work();
     return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start)
         .count();
-}
-
-/// The generator every contender uses.
-constexpr std::uint64_t next_random(std::uint64_t x) {
-    return (x * 1103515245u + 12345u) & 0x7fffffffu;
 }
 
 inline request parse(int argc, char** argv) {
@@ -109,17 +102,6 @@ inline int run(const request& r, const char* name,
         r.scenario.c_str(), name, result.nanoseconds / static_cast<double>(result.operations),
         result.unit, result.right ? "true" : "false");
     return result.right ? 0 : 1;
-}
-
-/// Primes up to `n` by trial division: the sieve's answer by other means.
-inline std::uint64_t prime_count(std::uint64_t n) {
-    std::uint64_t count = n >= 2 ? 1 : 0;
-    for (std::uint64_t x = 3; x <= n; x += 2) {
-        bool prime = true;
-        for (std::uint64_t d = 3; prime && d * d <= x; d += 2) prime = x % d != 0;
-        count += prime ? 1 : 0;
-    }
-    return count;
 }
 
 }  // namespace contender
