@@ -556,6 +556,16 @@ class ThePlots(unittest.TestCase):
     def test_every_contender_has_a_colour(self):
         self.assertEqual({c.name for c in contenders.everybody(pathlib.Path("nowhere"))}, set(plots.COLOURS))
 
+    def test_split_what_is_too_much_for_one_picture(self):
+        few = [(("ets/a/rows:10", 1), {}), (("runtime/b", 2), {})]
+        self.assertEqual(plots._parts("tables", few), {"tables": few})
+        many = [((f"ets/{i}/rows:{rows}", workers), {}) for i in range(8) for rows in (10, 20) for workers in (1, 2)]
+        parts = plots._parts("tables", many)
+        self.assertEqual({name: len(part) for name, part in parts.items()}, {"tables_rows_10": 16, "tables_rows_20": 16})
+        parts = plots._parts("messages", [((f"runtime/{i}", workers), {}) for i in range(20) for workers in (1, 2)])
+        self.assertEqual({name: len(part) for name, part in parts.items()},
+                         {"messages_workers_1": 20, "messages_workers_2": 20})
+
     def test_draw_bars_and_curves_without_a_ground(self):
         try:
             import matplotlib  # noqa: F401
