@@ -143,9 +143,19 @@ std::map<std::string, floor_of> floors(const unit_costs& cost) {
         const char* line = std::string_view(short_name) == "1k" ? "load_l2" : "load_memory";
         all.emplace("ets/lookup_text" + where, bare("lookup").add(1, line));
         all.emplace("ets/lookup_wide" + where, bare("lookup").add(1, line));
+        all.emplace("ets/visit_wide" + where, bare("lookup").add(1, line));
+        all.emplace("ets/insert_text" + where, bare("insert").add(1, line));
+        // Most of Zipf's keys are few, and stay in the cache.
+        all.emplace("ets/lookup_zipf" + where, of().add(1, "bare_lookup_1k"));
         all.emplace("ets/insert" + where, bare("insert"));
         all.emplace("ets/insert_new_delete" + where, bare("insert"));
         all.emplace("ets/update_counter" + where, bare("update_counter"));
+        // Among writers a row is locked and let go by at least one locked instruction.
+        const std::string open = where + "/access:public";
+        all.emplace("ets/insert" + open, bare("insert").add(1, "locked_instruction"));
+        all.emplace("ets/insert_new_delete" + open, bare("insert").add(2, "locked_instruction"));
+        all.emplace("ets/update_counter" + open, of().add(1, "locked_instruction"));
+        all.emplace("ets/mixed_90_10" + open, bare("lookup").add(0.1, "locked_instruction"));
     }
     return all;
 }

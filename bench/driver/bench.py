@@ -4,6 +4,7 @@
 import argparse
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ import report
 import scenarios
 import summary
 
+CALIBRATION_SECONDS = 300    # beyond it there are no floors
 QUICK_SECONDS = 160    # from the start to the last run; drawing needs some of the three minutes
 
 
@@ -39,17 +41,24 @@ def arguments(words=None):
         parser.error(f"no group is called {unknown[0]}; there are {', '.join(scenarios.GROUPS)}")
     if args.runs is not None and args.runs < 1:
         parser.error("--runs needs a number from 1 on")
+    if args.keep and (args.group or args.filter or args.only):
+        parser.error("--keep is for a run of everything: what is kept is what README shows")
     return args
 
 
 def calibrate(build, quick):
-    done = subprocess.run([build / "bench" / "tools" / "calibration", "--json", *(["--quick"] if quick else [])],
-                          capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    """Units and floors; a machine on which that fails has none, and is said to."""
+    nothing = {"units": {}, "floors": {}, "floors_made_of": {}}
+    try:
+        done = subprocess.run([build / "bench" / "tools" / "calibration", "--json", *(["--quick"] if quick else [])],
+                              capture_output=True, text=True, check=True, timeout=CALIBRATION_SECONDS)
+        return nothing | json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError) as failure:
+        return nothing | {"calibration_failed": str(failure)}
 
 
-def run(args):
-    """Everything that goes into report.json."""
+def run(args, checkpoint):
+    """Everything that goes into report.json. It is handed to `checkpoint` after each pass but the last."""
     begun = time.monotonic()
     wanted = scenarios.chosen(scenarios.load(), args.group, args.filter, args.quick)
     if not wanted:
@@ -57,55 +66,80 @@ def run(args):
     listed = contenders.everybody(args.build)
     entrants = [c for c in listed if c.installed() and args.only in (None, c.name)]
     described = machine.describe(listed)    # before we load it ourselves
-    units = calibrate(args.build, args.quick)
+    units = calibrate(args.build, args.quick or args.filter != "")    # for a part a rough one will do
     runs = args.runs or (3 if args.quick else 5)
     rows = [(s, w) for s in (scenarios.in_turn(wanted) if args.quick else wanted) for w in s["workers"]]
-    watched = progress.Progress(measuring.steps_of(rows, entrants) * runs)
+    measurement = measuring.Measurement(rows, entrants, args.quick)
+    watched = progress.Progress(measurement.steps * runs)
     limit = begun + QUICK_SECONDS - time.monotonic() if args.quick and not args.runs else None
-    results = measuring.measure(rows, entrants, runs, args.quick, watched, limit)
-    order = [s["name"] for s in wanted]
-    results.sort(key=lambda r: order.index(r["scenario"]))
-    return {
-        "machine": described,
-        "runs": max((r.get("runs", 0) for r in results), default=0),
-        "quick": args.quick,
-        "left_out": report.left_out(rows, results),
-        "contenders": [{"name": c.name, "package": c.package, "installed": c.installed()} for c in listed],
-        **units,
-        "results": results,
-    }
+    order = {s["name"]: i for i, s in enumerate(wanted)}
+
+    def outcome(interrupted=False):
+        results = sorted(measurement.results, key=lambda r: order[r["scenario"]])
+        return {
+            **described,
+            "quick": args.quick,
+            "interrupted": interrupted,
+            "seconds": round(time.monotonic() - begun),
+            "left_out": report.left_out(rows, results),
+            "contenders": [{"name": c.name, "package": c.package, "installed": c.installed()} for c in listed],
+            **units,
+            "results": results,
+        }
+    try:
+        for done in measurement.passes(runs, watched, limit):
+            if done < runs:
+                checkpoint(outcome())
+    except KeyboardInterrupt:
+        return outcome(interrupted=True)
+    finally:
+        watched.close()
+    return outcome()
 
 
-def write(outcome, known, compared, directory):
-    """report.json, report.md and the plots; the files written."""
+def write(outcome, known, compared, directory, draw=True):
+    """report.json, report.md and the plots; the files written. What was measured is safe before anything is drawn."""
     directory.mkdir(parents=True, exist_ok=True)
+    data, text = directory / "report.json", directory / "report.md"
+    data.write_text(json.dumps(outcome, indent=1) + "\n")
+    text.write_text(report.document(outcome, known, compared, []))
+    if not draw:
+        return [data, text]
+    for old in directory.glob("*.svg"):
+        old.unlink()
     drawn = plots.draw(outcome, known, directory)
-    (directory / "report.json").write_text(json.dumps(outcome, indent=1) + "\n")
-    (directory / "report.md").write_text(report.document(outcome, known, compared, drawn))
-    return [directory / "report.json", directory / "report.md", *drawn]
+    text.write_text(report.document(outcome, known, compared, drawn))
+    return [data, text, *drawn]
 
 
 def main():
     args = arguments()
+    for ending in (signal.SIGTERM, signal.SIGHUP):    # as Ctrl-C: what was measured is reported
+        signal.signal(ending, signal.default_int_handler)
     known = scenarios.load()
     earlier = json.loads(args.against.read_text()) if args.against else None    # before it is written over
-    outcome = run(args)
+    here = args.build.parent / "bench"
+    outcome = run(args, lambda so_far: write(so_far, known, [], here, draw=False))
     compared = report.comparison(outcome, earlier) if earlier else []
-    files = write(outcome, known, compared, args.build.parent / "bench")
-    for line in report.losses(outcome, known):
-        print(f"behind: {line}")
+    files = write(outcome, known, compared, here)
+    said = {"failed": report.failures(outcome, known), "behind": [line for _, line in report.beaten(outcome, known)],
+            "missed": report.missed(outcome, known)}
+    for what, lines in said.items():
+        for line in lines:
+            print(f"{what}: {line}")
     print(report.aligned(report.table(outcome, known)))
     for line in report.missing(outcome):
         print(f"missing: {line}")
     for line in compared:
         print(f"against {args.against}: {line}")
-    if args.keep:
-        kept = summary.RESULTS / machine.name(outcome["machine"])
-        files += write(outcome, known, compared, kept)
+    if args.keep and outcome["interrupted"] and outcome["left_out"]:
+        print("not kept: it was interrupted before everything had been measured once")
+    elif args.keep:
+        files += write(outcome, known, compared, summary.RESULTS / machine.name(outcome["machine"]))
         summary.write_readme()
     print("written:", ", ".join(str(f) for f in files))
     failed = [r for r in outcome["results"] if r["contender"] == "heirloom" and r["ns_per_op"] is None]
-    return 1 if failed else 0
+    return 130 if outcome["interrupted"] else 1 if failed else 0
 
 
 if __name__ == "__main__":

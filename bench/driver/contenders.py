@@ -1,11 +1,13 @@
 """The contenders: what stands in the build directory, and how one is asked to run a scenario once."""
 
 import json
+import math
 import os
 import re
+import signal
 import subprocess
 
-LIMIT_SECONDS = 300    # for one run of one program; beyond it the run is reported as failed
+LIMIT_SECONDS = 60    # for one run of one program, setup included; beyond it the run is reported as failed
 
 
 class Failed(Exception):
@@ -17,19 +19,37 @@ class Absent(Exception):
 
 
 def _execute(command, **environment):
+    """In a session of its own: who hangs, or is interrupted, is ended with all that it has started."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS,
-                              env={**os.environ, **environment})
-    except subprocess.TimeoutExpired as late:
-        raise Failed(f"took more than {LIMIT_SECONDS} s") from late
+        program = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+                                   env={**os.environ, **environment}, start_new_session=True)
+    except OSError as refused:
+        raise Failed(f"cannot be started: {refused.strerror}") from refused
+    with program:
+        try:
+            out, err = program.communicate(timeout=LIMIT_SECONDS)
+        except subprocess.TimeoutExpired as late:
+            raise Failed(f"took more than {LIMIT_SECONDS} s") from late
+        finally:
+            if program.returncode is None:
+                os.killpg(program.pid, signal.SIGKILL)
+    return subprocess.CompletedProcess(command, program.returncode, out, err)
 
 
 def _last_words(done):
-    return (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
+    return (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1][:120]
 
 
-def _operations(scenario, quick):
-    return str(scenario["quick_n" if quick else "n"])
+def _figures(read, unit):
+    """What `read` makes of an answer, if it is one: numbers, above zero unless memory may as well have shrunk."""
+    try:
+        values = [float(value) for value in read()]
+    except (ValueError, KeyError, IndexError, TypeError) as odd:
+        raise Failed("said nothing that can be read") from odd
+    for value in values:
+        if not math.isfinite(value) or (value <= 0 and unit != "bytes"):
+            raise Failed(f"says it took {value}")
+    return values
 
 
 class Peer:
@@ -43,28 +63,35 @@ class Peer:
         return self.artifact.exists()
 
     def has(self, scenario, workers):
-        """Asked once: which scenarios it knows, parameters apart."""
+        """Asked once: which scenarios it knows, parameters apart. One that cannot even say so is asked for all, and fails."""
         del workers
         if scenario.get("alone"):
             return False
         if self._scenarios is None:
-            listing = _execute([word.format(workers=1) for word in self.command] + ["--list", "all"])
-            self._scenarios = set(listing.stdout.split())
+            try:
+                listing = _execute([word.format(workers=1) for word in self.command] + ["--list", "all"])
+                self._scenarios = set(listing.stdout.split()) if listing.returncode == 0 else ()
+            except Failed:
+                self._scenarios = ()
         bare = "/".join(part for part in scenario["name"].split("/") if ":" not in part)
-        return bare in self._scenarios
+        return self._scenarios == () or bare in self._scenarios
 
-    def measure(self, scenario, workers, quick):
+    def measure(self, scenario, workers, n):
+        """The figure of a run, in a list."""
         words = [word.format(workers=workers) for word in self.command]
-        words += ["--scenario", scenario["name"], "--workers", str(workers), "--n", _operations(scenario, quick)]
+        words += ["--scenario", scenario["name"], "--workers", str(workers), "--n", str(n)]
         done = _execute(words)
         if done.returncode == 3:
             raise Absent
         if done.returncode != 0:
             raise Failed("wrong answer" if '"check": false' in done.stdout else _last_words(done))
-        answer = json.loads(done.stdout.splitlines()[-1])
-        if answer["check"] is not True:
-            raise Failed("wrong answer")
-        return answer["ns_per_op"]
+
+        def read():
+            answer = json.loads(done.stdout.splitlines()[-1])
+            if answer["check"] is not True:
+                raise Failed("wrong answer")
+            return [answer["ns_per_op"]]
+        return _figures(read, scenario["unit"])
 
 
 def peers(build):
@@ -94,7 +121,10 @@ class Heirloom:
         self._program_of = {}
         directory = build / "bench" / "heirloom"
         for program in sorted(directory.iterdir()) if directory.exists() else []:
-            listing = _execute([program, "--benchmark_list_tests"])
+            try:
+                listing = _execute([program, "--benchmark_list_tests"])
+            except Failed:
+                continue    # its benchmarks are missing, and measure() says so
             for benchmark in listing.stdout.split():
                 self._program_of[benchmark] = program
 
@@ -120,20 +150,25 @@ class Heirloom:
                 return benchmark
         raise Failed(f"there is no benchmark {wanted}")
 
-    def measure(self, scenario, workers, quick):
+    def measure(self, scenario, workers, n):
+        """The figure of a run; those of several, where a program makes them after one setup."""
         # One batch of as many operations as everybody does, after a tenth of it to warm up.
-        operations = {"HEIRLOOM_BENCH_N": _operations(scenario, quick)}
-        # The number of operations is part of some names.
+        operations = {"HEIRLOOM_BENCH_N": str(n)}
         wanted = self._wanted(scenario, workers)
         program = self._program_of[self._benchmark(scenario, workers)]
+        # The number of operations is part of some names.
         done = _execute([program, "--benchmark_format=json", "--benchmark_min_time=0.001",
                          f"--benchmark_filter=^{re.escape(wanted)}(/(manual_time|iterations:[0-9]+))*$"], **operations)
         if done.returncode != 0:
             raise Failed(_last_words(done))
-        result = json.loads(done.stdout)["benchmarks"][0]
-        if result.get("error_occurred"):
-            raise Failed(result.get("error_message", "wrong answer"))
-        return self._value(result, scenario["unit"])
+
+        def read():
+            result = json.loads(done.stdout)["benchmarks"][0]
+            if result.get("error_occurred"):
+                raise Failed(result.get("error_message", "wrong answer"))
+            runs = [value for name, value in sorted(result.items()) if re.fullmatch(r"run_\d+", name)]
+            return runs or [self._value(result, scenario["unit"])]
+        return _figures(read, scenario["unit"])
 
     @staticmethod
     def _value(result, unit):

@@ -1,18 +1,13 @@
 #!/usr/bin/env python3
-"""The driver, with contenders that are made up: what it says must follow from what they said."""
+"""The driver, with contenders that are made up: what it says must follow from what they said. Programs: programs_test.py."""
 
 import io
 import json
-import os
 import pathlib
-import subprocess
-import sys
 import tempfile
-import textwrap
 import unittest
-from unittest import mock
 
-import bench
+import budget
 import contenders
 import machine
 import measuring
@@ -24,19 +19,22 @@ import summary
 
 
 def scenario(name, **more):
-    return {"name": name, "groups": ["messages"], "title": name, "unit": "ns", "workers": [1], "n": 1000, "quick_n": 100,
-            "heirloom": name, **more}
+    return {"name": name, "groups": ["messages"], "title": name, "unit": "ns", "workers": [1], "n": 1000, "heirloom": name,
+            **more}
 
 
 def result(name, contender, *values, workers=1):
-    return measuring.record((name, workers, contender), "ns", list(values), None)
+    return measuring.record((name, workers, contender), scenario(name), False, list(values))
+
+
+def failed(name, contender, why):
+    return measuring.record((name, 1, contender), scenario(name), False, [], f"failed: {why}")
 
 
 def outcome(*results, installed=("heirloom", "go"), floors=None, **more):
     return {
-        "machine": {"processor": "P", "cores": "2 virtual threads", "kernel": "6", "compiler": "c++ 12", "commit": "abc",
-                    "load_before": 0.1, "versions": {}},
-        "runs": 3, "quick": False, "floors": floors or {}, "floors_made_of": {n: "units" for n in floors or {}},
+        "machine": {"processor": "P", "cores": "2 virtual threads", "kernel": "6", "compiler": "c++ 12", "load_before": 0.1},
+        "commit": "abc", "versions": {}, "quick": False, "interrupted": False, "seconds": 7, "floors": floors or {}, "floors_made_of": {n: "units" for n in floors or {}},
         "units": {"load_l1": 1.2}, "results": list(results), "left_out": [],
         "contenders": [{"name": n, "package": f"{n}-package", "installed": n in installed} for n in ("heirloom", "go", "caf")],
         **more,
@@ -54,12 +52,12 @@ class Contender:
     def has(self, scenario, workers):
         return True
 
-    def measure(self, scenario, workers, quick):
+    def measure(self, scenario, workers, n):
         self.log.append((self.name, scenario["name"], workers))
         figure = self.figures.pop(0)
-        if isinstance(figure, Exception):
+        if isinstance(figure, BaseException):
             raise figure
-        return figure
+        return figure if isinstance(figure, list) else [figure]
 
 
 class Clock:
@@ -75,8 +73,13 @@ class Terminal(io.StringIO):
         return True
 
 
-def silent(rows, entrants, runs):
-    return progress.Progress(measuring.steps_of(rows, entrants) * runs, io.StringIO())
+def measure(rows, entrants, runs, seconds=None, clock=Clock(), quick=False):
+    """All passes; the results."""
+    measurement = measuring.Measurement(rows, entrants, quick)
+    watched = progress.Progress(measurement.steps * runs, io.StringIO(), clock)
+    for _ in measurement.passes(runs, watched, seconds, clock):
+        pass
+    return measurement.results
 
 
 class TheScenarios(unittest.TestCase):
@@ -86,12 +89,18 @@ class TheScenarios(unittest.TestCase):
         self.assertEqual(len(self.known), len(json.loads(scenarios.FILE.read_text())))
         for s in self.known.values():
             self.assertTrue(s["groups"] and set(s["groups"]) <= set(scenarios.GROUPS), s["name"])
-            self.assertGreaterEqual(s["n"], s["quick_n"], s["name"])
+            self.assertGreater(s["n"], 0, s["name"])
 
     def test_refer_only_to_scenarios_there_are(self):
         for s in self.known.values():
             for other in (s.get("as_cheap_as"), s.get("times_as_fast", {}).get("as")):
                 self.assertTrue(other is None or other in self.known, s["name"])
+
+    def test_are_saved_as_they_stand(self):
+        with tempfile.TemporaryDirectory() as held:
+            copy = pathlib.Path(held) / "scenarios.json"
+            scenarios.save(self.known, copy)
+            self.assertEqual(copy.read_text(), scenarios.FILE.read_text())
 
     def test_hold_the_classics(self):
         for classic in ("thread_ring", "counting", "fork_join_throughput", "fork_join_create", "big", "chameneos", "banking",
@@ -143,47 +152,77 @@ class TheScenarios(unittest.TestCase):
         self.assertIsNone(scenarios.floor(scenario("b"), 1, floors))
 
 
+class TheBudget(unittest.TestCase):
+    def test_gives_every_run_enough_work_and_nobody_too_much(self):
+        for costs, n in (([100, 100], 1_000_000),    # 0.1 s for both
+                         ([10, 100], 2_000_000),     # 20 ms for the fastest
+                         ([10, 1000], 500_000),      # 0.4 s for the slowest are enough
+                         ([1, 10_000], 5_000_000)):  # but 5 ms for the fastest have to be
+            self.assertEqual(budget.operations(costs), n, costs)
+
+    def test_changes_what_costs_say_and_no_sizes(self):
+        known = {s["name"]: s for s in (scenario("a"), scenario("same", n=1_000_000), scenario("large", size=True),
+                                        scenario("unknown"))}
+        results = [result(name, "go", 100) for name in ("a", "same", "large")]
+        self.assertEqual(budget.chosen(known, results), {"a": 1_000_000})
+
+
 class Measuring(unittest.TestCase):
     rows = [(scenario("x"), 1), (scenario("y"), 2)]
 
     def test_takes_turns(self):
         log = []
-        entrants = [Contender("A", log, [1] * 4), Contender("B", log, [1] * 4)]
-        measuring.measure(self.rows, entrants, 2, False, silent(self.rows, entrants, 2))
+        measure(self.rows, [Contender("A", log, [1] * 4), Contender("B", log, [1] * 4)], 2)
         once = [("A", "x", 1), ("B", "x", 1), ("A", "y", 2), ("B", "y", 2)]
         self.assertEqual(log, once + once)
 
     def test_gives_the_median_and_the_range(self):
-        rows = self.rows[:1]
-        entrants = [Contender("A", [], [5, 9, 4])]
-        [got] = measuring.measure(rows, entrants, 3, False, silent(rows, entrants, 3))
-        self.assertEqual({k: got[k] for k in ("ns_per_op", "min", "max", "runs")},
-                         {"ns_per_op": 5, "min": 4, "max": 9, "runs": 3})
+        [got] = measure(self.rows[:1], [Contender("A", [], [5, 9, 4])], 3)
+        self.assertEqual({k: got[k] for k in ("scenario", "contender", "ns_per_op", "min", "max", "runs", "unit")},
+                         {"scenario": "x", "contender": "A", "ns_per_op": 5, "min": 4, "max": 9, "runs": 3, "unit": "ns"})
+
+    def test_asks_everybody_for_the_same_work_and_in_a_quick_run_for_a_fifth(self):
+        for quick, n in ((False, 1000), (True, 200)):
+            asked = []
+            entrants = [Contender(name, [], []) for name in "AB"]
+            for c in entrants:
+                c.measure = lambda scenario, workers, n: asked.append(n) or [1.0]
+            got = measure(self.rows[:1], entrants, 2, quick=quick)
+            self.assertEqual((asked, [r["operations"] for r in got]), ([n] * 4, [n, n]))
+
+    def test_takes_the_runs_that_were_made_after_one_setup(self):
+        log = []
+        [got] = measure(self.rows[:1], [Contender("A", log, [[5, 9, 4], [1, 2, 3]])], 4)
+        self.assertEqual((len(log), got["runs"], got["min"], got["max"]), (2, 6, 1, 9))
 
     def test_says_who_failed_and_asks_no_more(self):
-        log, rows = [], self.rows[:1]
+        log = []
         entrants = [Contender("A", log, [7, contenders.Failed("wrong answer")]), Contender("B", log, [1, 1, 1])]
-        got = {r["contender"]: r for r in measuring.measure(rows, entrants, 3, False, silent(rows, entrants, 3))}
+        got = {r["contender"]: r for r in measure(self.rows[:1], entrants, 3)}
         self.assertIsNone(got["A"]["ns_per_op"])
         self.assertEqual(got["A"]["why"], "failed: wrong answer")
         self.assertEqual(got["B"]["runs"], 3)
         self.assertEqual(len(log), 5)
 
     def test_leaves_out_who_has_nothing_of_that_size(self):
-        rows = self.rows[:1]
-        entrants = [Contender("A", [], [contenders.Absent(), 1])]
-        self.assertEqual(measuring.measure(rows, entrants, 2, False, silent(rows, entrants, 2)), [])
+        self.assertEqual(measure(self.rows[:1], [Contender("A", [], [contenders.Absent(), 1])], 2), [])
 
     def test_makes_only_the_passes_there_is_time_for(self):
         for seconds, runs in ((100, [3, 3]), (45, [2, 2]), (25, [1, 1]), (5, [1])):
-            clock, rows = Clock(), self.rows
+            clock = Clock()
             entrants = [Contender("A", [], range(1, 7))]
             takes_ten = lambda *args, was=entrants[0].measure: (setattr(clock, "now", clock.now + 10), was(*args))[1]
             entrants[0].measure = takes_ten
-            watched = progress.Progress(measuring.steps_of(rows, entrants) * 3, io.StringIO(), clock)
-            got = measuring.measure(rows, entrants, 3, True, watched, seconds, clock)
+            got = measure(self.rows, entrants, 3, seconds, clock)
             self.assertEqual([r["runs"] for r in got], runs, f"in {seconds} s")
-            self.assertEqual(report.left_out(rows, got), ["y on 2"] if seconds == 5 else [])
+            self.assertEqual(report.left_out(self.rows, got), ["y on 2"] if seconds == 5 else [])
+
+    def test_that_is_interrupted_keeps_what_it_has(self):
+        measurement = measuring.Measurement(self.rows, [Contender("A", [], [1, 2, 3, KeyboardInterrupt()])], False)
+        with self.assertRaises(KeyboardInterrupt):
+            for _ in measurement.passes(3, progress.Progress(measurement.steps * 3, io.StringIO())):
+                pass
+        self.assertEqual([(r["scenario"], r["runs"]) for r in measurement.results], [("x", 2), ("y", 1)])
 
 
 class TheProgressLine(unittest.TestCase):
@@ -202,13 +241,15 @@ class TheProgressLine(unittest.TestCase):
                                  "2/4, 12 s left: x 1 A", "3/4, 10 s left: y 1 A"])
         self.assertEqual(watched.seconds_left(), 0)
 
-    def test_is_for_terminals(self):
-        stream = io.StringIO()
-        watched = progress.Progress(self.steps, stream)
-        watched.begin(self.steps[0])
-        watched.end()
+    def test_comes_once_a_minute_where_nobody_watches(self):
+        clock, log = Clock(), io.StringIO()
+        watched = progress.Progress(self.steps, log, clock)
+        for step, takes in zip(self.steps, (40, 30, 20, 50)):
+            watched.begin(step)
+            clock.now += takes
+            watched.end()
         watched.close()
-        self.assertEqual(stream.getvalue(), "")
+        self.assertEqual(log.getvalue(), "2/4, 70 s left: x 1 A\n")
 
     def test_notices_a_step_that_was_not_planned(self):
         with self.assertRaises(AssertionError):
@@ -228,40 +269,50 @@ class TheReport(unittest.TestCase):
             "ratio to best peer": "0.50 (go)", "floor": "8.00", "must": "50.0", "aims at": "20.0"})
 
     def test_never_counts_a_missing_or_failed_peer_as_slower(self):
-        failed = measuring.record(("a", 1, "go"), "ns", [], "failed: took more than 120 s")
-        got = outcome(result("a", "heirloom", 10), failed)
+        got = outcome(result("a", "heirloom", 10), failed("a", "go", "took more than 120 s"))
         row = self.line(report.table(got, self.known), "a")
-        self.assertEqual((row["ratio to best peer"], row["go"], row["caf"]), ("-", "failed: took more than 120 s", "missing"))
+        self.assertEqual((row["ratio to best peer"], row["go"], row["caf"]), ("-", "failed", "missing"))
         self.assertEqual(report.missing(got), ["caf is not installed (Debian: caf-package)"])
+        self.assertEqual(report.standing(got), "Of 0 rows that a peer can do as well, Heirloom comes first in 0.")
+        self.assertIn("- a on 1 worker: go failed: took more than 120 s", report.document(got, self.known, [], []))
 
-    def test_says_first_where_heirloom_loses(self):
-        got = outcome(result("a", "heirloom", 60), result("a", "go", 40), result("b", "heirloom", 1), result("b", "go", 2))
-        self.assertEqual(report.losses(got, self.known),
-                         ["a on 1 worker: 60.0, go 40.0: 1.50 times as much", "a on 1 worker: 60.0, must be 50.0"])
-        text = report.document(got, self.known, [], [])
-        self.assertLess(text.index("1.50 times as much"), text.index("| scenario |"))
-        self.assertNotIn("b on 1 worker", text.split("| scenario |")[0])
+    def test_says_first_where_heirloom_loses_the_worst_first(self):
+        got = outcome(result("a", "heirloom", 60), result("a", "go", 40), result("b", "heirloom", 1), result("b", "go", 2),
+                      result("wide", "heirloom", 7, 10, 11), result("wide", "go", 2, 5, 9))
+        self.assertEqual([line for _, line in report.beaten(got, self.known)],
+                         ["wide on 1 worker: 10.0, go 5.00: 2.00 times as much, but their runs overlap",
+                          "a on 1 worker: 60.0, go 40.0: 1.50 times as much"])
+        self.assertEqual(report.missed(got, self.known), ["a on 1 worker: 60.0, must be 50.0"])
+        top = report.document(got, self.known, [], []).split("| scenario |")[0]
+        self.assertIn("Of 3 rows that a peer can do as well, Heirloom comes first in 1.", top)
+        self.assertIn("1.50 times as much", top)
+        self.assertNotIn("b on 1 worker", top)
 
     def test_says_that_heirloom_failed(self):
-        failed = measuring.record(("a", 1, "heirloom"), "ns", [], "failed: wrong answer")
-        self.assertEqual(report.losses(outcome(failed), self.known), ["a on 1 worker: Heirloom failed: wrong answer"])
+        got = outcome(failed("a", "go", "hung"), failed("b", "heirloom", "wrong answer"))
+        self.assertEqual(report.failures(got, self.known),
+                         ["b on 1 worker: heirloom failed: wrong answer", "a on 1 worker: go failed: hung"])
+
+    def test_says_how_many_runs_there_were(self):
+        self.assertEqual(report.runs_made(outcome(result("a", "go", 1, 2), result("b", "go", 1, 2))), "2 interleaved runs")
+        self.assertEqual(report.runs_made(outcome(result("a", "go", 1, 2), result("b", "go", 1))), "1 to 2 interleaved runs")
 
     def test_holds_two_workers_against_one(self):
         pair = lambda name, one, two: outcome(result(name, "heirloom", one), result(name, "heirloom", two, workers=2))
-        self.assertEqual(report.losses(pair("b", 100, 105), self.known), [])
-        self.assertEqual(report.losses(pair("b", 100, 150), self.known),
+        self.assertEqual(report.missed(pair("b", 100, 105), self.known), [])
+        self.assertEqual(report.missed(pair("b", 100, 150), self.known),
                          ["b on 2 workers: 1.50 times what one worker takes, may be 1.10"])
-        self.assertEqual(report.losses(pair("wide", 100, 55), self.known), [])
-        self.assertEqual(report.losses(pair("wide", 100, 80), self.known),
+        self.assertEqual(report.missed(pair("wide", 100, 55), self.known), [])
+        self.assertEqual(report.missed(pair("wide", 100, 80), self.known),
                          ["wide on 2 workers: 1.25 times as fast as on one worker, must be 1.8"])
 
     def test_holds_one_scenario_against_another(self):
         known = {s["name"]: s for s in (scenario("a"), scenario("same", as_cheap_as="a"),
                                         scenario("fast", times_as_fast={"as": "a", "times": 1.8}))}
-        losses = lambda same, fast: report.losses(outcome(result("a", "heirloom", 100), result("same", "heirloom", same),
+        missed = lambda same, fast: report.missed(outcome(result("a", "heirloom", 100), result("same", "heirloom", same),
                                                           result("fast", "heirloom", fast)), known)
-        self.assertEqual(losses(120, 50), [])
-        self.assertEqual(losses(200, 80), ["same on 1 worker: 2.00 times what a takes, must cost the same",
+        self.assertEqual(missed(120, 50), [])
+        self.assertEqual(missed(200, 80), ["same on 1 worker: 2.00 times what a takes, must cost the same",
                                            "fast on 1 worker: 1.25 times as fast as a, must be 1.8"])
 
 
@@ -287,139 +338,9 @@ class AgainstAnEarlierReport(unittest.TestCase):
         now["machine"]["processor"] = "Q"
         self.assertEqual(report.comparison(now, earlier)[0], "another processor: P, now Q")
 
-
-class Programs(unittest.TestCase):
-    """Contenders that are programs; here they are scripts."""
-
-    def setUp(self):
-        held = tempfile.TemporaryDirectory()
-        self.addCleanup(held.cleanup)
-        self.build = pathlib.Path(held.name)
-
-    def script(self, where, text):
-        file = self.build / where
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"#!{sys.executable} -IS\nimport os, sys\n" + textwrap.dedent(text))
-        file.chmod(0o755)
-        return file
-
-    def peer(self, text):
-        file = self.script("peer", text)
-        return contenders.Peer("made up", file, [str(file)], "package")
-
-    def test_a_peer_is_asked_for_the_work_of_everybody(self):
-        peer = self.peer("""
-            if "--list" in sys.argv: print("layer/x")
-            else: print('{"ns_per_op": %s, "check": true}' % sys.argv[sys.argv.index("--n") + 1])
-            """)
-        self.assertTrue(peer.has(scenario("layer/x/rows:10"), 1))
-        self.assertFalse(peer.has(scenario("layer/y"), 1))
-        self.assertFalse(peer.has(scenario("layer/x", alone=True), 1))
-        self.assertEqual(peer.measure(scenario("layer/x"), 1, False), 1000)
-        self.assertEqual(peer.measure(scenario("layer/x"), 1, True), 100)
-
-    def test_a_peer_that_is_wrong_crashes_or_hangs_has_failed(self):
-        for text, said in (("""print('{"ns_per_op": 1, "check": false}'); sys.exit(1)""", "wrong answer"),
-                           ("""print('{"ns_per_op": 1, "check": false}')""", "wrong answer"),
-                           ("""sys.exit("out of memory")""", "out of memory"),
-                           ("""os.abort()""", "exit -6"),
-                           ("""import time; time.sleep(60)""", "took more than 0.2 s")):
-            with mock.patch.object(contenders, "LIMIT_SECONDS", 0.2 if "sleep" in text else 60):
-                with self.assertRaisesRegex(contenders.Failed, said):
-                    self.peer(text).measure(scenario("x"), 1, False)
-        with self.assertRaises(contenders.Absent):
-            self.peer("sys.exit(3)").measure(scenario("x"), 1, False)
-
-    def heirloom(self, **benchmark):
-        self.script("bench/heirloom/program", f"""
-            import json
-            if "--benchmark_list_tests" in sys.argv: print("layer/x/workers:1/manual_time")
-            else:
-                told = {{"time_unit": "us", "real_time": 2.0, "n": float(os.environ["HEIRLOOM_BENCH_N"])}}
-                print(json.dumps({{"benchmarks": [told | {benchmark!r}]}}))
-            """)
-        return contenders.Heirloom(self.build)
-
-    def test_ours_are_read_in_nanoseconds_an_operation(self):
-        ours = scenario("x", heirloom="layer/x/workers:{workers}")
-        self.assertEqual(self.heirloom().measure(ours, 1, False), 2000)
-        self.assertEqual(self.heirloom(items_per_second=1e7).measure(ours, 1, False), 100)
-        self.assertEqual(self.heirloom(bytes=449.0).measure(ours | {"unit": "bytes"}, 1, False), 449)
-        self.assertAlmostEqual(self.heirloom(real_time=3000.0).measure(ours | {"unit": "ms"}, 1, False), 3)
-
-    def test_ours_do_the_work_of_everybody(self):
-        ours = scenario("x", heirloom="layer/x/workers:{workers}", unit="bytes")
-        heirloom = self.heirloom()
-        self.script("bench/heirloom/program", """
-            print('{"benchmarks": [{"time_unit": "ns", "real_time": 1, "bytes": %s}]}' % os.environ["HEIRLOOM_BENCH_N"])""")
-        self.assertEqual(heirloom.measure(ours, 1, True), 100)
-
-    def test_ours_fail_by_a_wrong_answer_and_by_not_being_there(self):
-        ours = scenario("x", heirloom="layer/x/workers:{workers}")
-        with self.assertRaisesRegex(contenders.Failed, "wrong answer"):
-            self.heirloom(error_occurred=True, error_message="wrong answer").measure(ours, 1, False)
-        with self.assertRaisesRegex(contenders.Failed, "no benchmark layer/x/workers:2"):
-            self.heirloom().measure(ours, 2, False)
-
-    def test_an_alternative_stands_beside_ours(self):
-        self.script("bench/heirloom/program", """
-            if "--benchmark_list_tests" in sys.argv: print("layer/x/heirloom\\nlayer/x/locked_map/manual_time")
-            else:
-                asked = next(w for w in sys.argv if "filter" in w)
-                print('{"benchmarks": [{"time_unit": "ns", "real_time": %d}]}' % (2 if "locked_map" in asked else 1))""")
-        other = contenders.Alternative(self.build, "locked_map")
-        ours = scenario("x", heirloom="layer/x/heirloom")
-        self.assertTrue(other.has(ours, 1))
-        self.assertFalse(other.has(scenario("x", heirloom="layer/x"), 1))
-        self.assertEqual((contenders.Heirloom(self.build).measure(ours, 1, False), other.measure(ours, 1, False)), (1, 2))
-
-    def bench(self, *words):
-        """The whole program, on a build of scripts that know one benchmark."""
-        self.script("bench/tools/calibration", """
-            print('{"units": {"load_l1": 1}, "floors": {"savina/sieve": 8}, "floors_made_of": {"savina/sieve": "load_l1"}}')""")
-        self.script("bench/heirloom/program", """
-            import json
-            if "--benchmark_list_tests" in sys.argv: print("savina/sieve/workers:1\\nsavina/sieve/workers:2")
-            else: print(json.dumps({"benchmarks": [{"time_unit": "ns", "real_time": float(os.environ.get("MADE_UP", 20))}]}))
-            """)
-        self.script("bench/peers/bin/peer_go", """
-            if "--list" in sys.argv: print("savina/sieve")
-            else: print('{"ns_per_op": 10, "check": true}')""")
-        build = self.build / "build"
-        if not build.exists():
-            build.mkdir()
-            (build / "bench").symlink_to(self.build / "bench")
-        done = subprocess.run([sys.executable, pathlib.Path(bench.__file__), "--build", build, *words], capture_output=True, text=True)
-        return done
-
-    def test_the_whole_writes_reports_and_compares(self):
-        done = self.bench("--filter", "savina/sieve", "--runs", "2")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertTrue(done.stdout.startswith("behind: sieve, a candidate on 1 worker: 20.0, go 10.0: 2.00 times"), done.stdout)
-        self.assertIn("missing: caf is not installed (Debian: libcaf-dev)", done.stdout)
-        written = json.loads((self.build / "bench" / "report.json").read_text())
-        self.assertEqual([(r["contender"], r["workers"], r["ns_per_op"], r["runs"]) for r in written["results"]],
-                         [("heirloom", 1, 20, 2), ("go", 1, 10, 2), ("heirloom", 2, 20, 2), ("go", 2, 10, 2)])
-        self.assertTrue(written["machine"]["processor"] and written["machine"]["compiler"] and "commit" in written["machine"])
-        self.assertIn("sieve, a candidate", (self.build / "bench" / "report.md").read_text())
-        kept = self.build / "earlier.json"
-        kept.write_text((self.build / "bench" / "report.json").read_text())
-        with mock.patch.dict(os.environ, MADE_UP="40"):
-            done = self.bench("--filter", "savina/sieve", "--runs", "2", "--against", str(kept))
-        self.assertIn("slower: heirloom: savina/sieve on 2: 20.0 -> 40.0 (2.00 times)", done.stdout)
-        self.assertNotIn("slower: go", done.stdout)
-
-    def test_a_benchmark_of_ours_that_is_gone_fails_the_run(self):
-        done = self.bench("--filter", "savina/big", "--runs", "1")
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("Heirloom failed: there is no benchmark savina/big/workers:1", done.stdout)
-
-    def test_words_it_does_not_know_are_refused(self):
-        for words, said in ((["tabels"], "no group is called tabels"), (["--runs", "0"], "from 1 on"),
-                            (["--filter", "nothing like it"], "no scenario is named")):
-            done = self.bench(*words)
-            self.assertNotEqual(done.returncode, 0)
-            self.assertIn(said, done.stderr)
+    def test_rows_that_only_one_of_them_has_are_counted(self):
+        now = outcome(result("a", "heirloom", 10), result("b", "heirloom", 10))
+        self.assertEqual(report.comparison(now, outcome(result("a", "heirloom", 10)))[0], "only 1 of 2 rows are in both")
 
 
 def contrast(colour, ground):
@@ -439,6 +360,16 @@ class ThePlots(unittest.TestCase):
 
     def test_every_contender_has_a_colour(self):
         self.assertEqual({c.name for c in contenders.everybody(pathlib.Path("nowhere"))}, set(plots.COLOURS))
+
+    def test_split_what_is_too_much_for_one_picture(self):
+        few = [(("ets/a/rows:10", 1), {}), (("runtime/b", 2), {})]
+        self.assertEqual(plots._parts("tables", few), {"tables": few})
+        many = [((f"ets/{i}/rows:{rows}", workers), {}) for i in range(8) for rows in (10, 20) for workers in (1, 2)]
+        parts = plots._parts("tables", many)
+        self.assertEqual({name: len(part) for name, part in parts.items()}, {"tables_rows_10": 16, "tables_rows_20": 16})
+        parts = plots._parts("messages", [((f"runtime/{i}", workers), {}) for i in range(20) for workers in (1, 2)])
+        self.assertEqual({name: len(part) for name, part in parts.items()},
+                         {"messages_workers_1": 20, "messages_workers_2": 20})
 
     def test_draw_bars_and_curves_without_a_ground(self):
         try:
@@ -473,10 +404,14 @@ class TheReadme(unittest.TestCase):
         with tempfile.TemporaryDirectory() as held:
             kept = pathlib.Path(held) / "p" / "report.json"
             kept.parent.mkdir()
-            kept.write_text(json.dumps(outcome(result("savina/sieve", "heirloom", 10, 11, 12), result("savina/sieve", "go", 22))))
+            kept.write_text(json.dumps(outcome(
+                result("savina/sieve", "heirloom", 10, 11, 12), result("savina/sieve", "go", 22),
+                result("savina/sieve", "heirloom", 30, workers=2), result("savina/sieve", "go", 20, workers=2),
+                result("savina/gone", "go", 20))))
             text = summary.with_summary(f"above {summary.BEGIN} typed by hand {summary.END} below", pathlib.Path(held))
         self.assertNotIn("typed by hand", text)
-        self.assertIn("| sieve, a candidate | 1 | 11.0 ±9% | 22.0 (go) | 0.50 | - |", text)
+        self.assertIn("| sieve, a candidate |  | 11.0 ±9% | 22.0 go | 0.50 | 30.0 | 20.0 go | **1.50** |", text)
+        self.assertIn("Of 2 rows that a peer can do as well, Heirloom comes first in 1. It is behind in 1, and", text)
         self.assertTrue(text.startswith("above ") and text.endswith(" below"))
 
 

@@ -32,16 +32,19 @@ def name(described):
 
 
 def describe(contenders):
+    """What a report says of the machine, of us and of the peers."""
     virtual = "hypervisor" in pathlib.Path("/proc/cpuinfo").read_text()
     cores = os.cpu_count()
     packages = [c.package for c in contenders if c.package and c.installed()]
     return {
-        "processor": _processor(),
-        # Virtual cores may be hyperthreads of one physical core; nothing inside can tell.
-        "cores": f"{cores} {'virtual cores' if virtual else 'hardware threads'}",
-        "kernel": platform.release().split("-")[0],
-        "compiler": _first_line("c++", "--version"),
-        "load_before": round(os.getloadavg()[0], 2),
+        "machine": {
+            "processor": _processor(),
+            # Virtual cores may be hyperthreads of one physical core; nothing inside can tell.
+            "cores": f"{cores} {'virtual cores' if virtual else 'hardware threads'}",
+            "kernel": platform.release().split("-")[0],
+            "compiler": _first_line("c++", "--version"),
+            "load_before": round(os.getloadavg()[0], 2),
+        },
         "commit": _first_line("git", "describe", "--always", "--dirty", "--abbrev=12"),
         "versions": {package: _debian_version(package) for package in packages},
     }

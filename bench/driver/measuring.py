@@ -1,53 +1,66 @@
 """Runs: every contender does a row once, then the next row; then all of it again. Whatever the machine does meanwhile,
-it does to all of them."""
+it does to all of them. Where a program of ours has nobody beside it and takes seconds to set up, it makes its runs at once."""
 
 import statistics
 import time
 
 import contenders
+import scenarios
 
 
-def steps_of(rows, entrants):
-    """A row is a scenario and a number of workers; a step is a row and who does it."""
-    return [(scenario["name"], workers, contender.name)
-            for scenario, workers in rows for contender in entrants if contender.has(scenario, workers)]
+class Measurement:
+    """A row is a scenario and a number of workers; a step is a row and who does it. What a pass has measured stands in
+    `results` whatever becomes of the next."""
 
+    def __init__(self, rows, entrants, quick):
+        self._quick = quick
+        self._contender = {c.name: c for c in entrants}
+        self._scenario = {s["name"]: s for s, _ in rows}
+        self.steps = [(scenario["name"], workers, contender.name)
+                      for scenario, workers in rows for contender in entrants if contender.has(scenario, workers)]
+        self._taken = {step: [] for step in self.steps}
+        self._why = {}
 
-def measure(rows, entrants, runs, quick, progress, seconds=None, clock=time.monotonic):
-    """The results, a record each. Within `seconds`, if given: a further pass is made only if there is time for all of
-    it; should the first take longer, what it has not come to has no record."""
-    begun = clock()
-    by_name = {c.name: c for c in entrants}
-    scenario_of = {s["name"]: s for s, _ in rows}
-    steps = steps_of(rows, entrants)
-    taken = {step: [] for step in steps}
-    why = {}
-    for run in range(runs):
-        if run and seconds is not None and clock() - begun + progress.seconds_of(steps) > seconds:
-            progress.leave_out()
-            break
-        for step in steps:
-            if seconds is not None and clock() - begun > seconds:
+    def passes(self, runs, progress, seconds=None, clock=time.monotonic):
+        """Makes a pass at each turn, and tells which. Within `seconds`, if given: a further pass is made only if there is
+        time for all of it; should the first take longer, what it has not come to has no result."""
+        begun = clock()
+        for run in range(1, runs + 1):
+            if run > 1 and seconds is not None and clock() - begun + progress.seconds_of(self.steps) > seconds:
                 progress.leave_out()
-                break
-            name, workers, contender = step
-            progress.begin(step)
-            if step not in why:
-                try:
-                    taken[step].append(by_name[contender].measure(scenario_of[name], workers, quick))
-                except contenders.Absent:
-                    why[step] = ""
-                except contenders.Failed as failure:
-                    why[step] = f"failed: {failure}"
-            progress.end()
-    progress.close()
-    return [record(step, scenario_of[step[0]]["unit"], taken[step], why.get(step)) for step in steps
-            if taken[step] or why.get(step)]
+                return
+            for step in self.steps:
+                if seconds is not None and clock() - begun > seconds:
+                    progress.leave_out()
+                    return
+                progress.begin(step)
+                if step not in self._why and len(self._taken[step]) < run:    # who failed is not asked again
+                    self._measure(step)
+                progress.end()
+            yield run
+
+    def _measure(self, step):
+        name, workers, contender = step
+        scenario = self._scenario[name]
+        try:
+            self._taken[step] += self._contender[contender].measure(
+                scenario, workers, scenarios.operations(scenario, self._quick))
+        except contenders.Absent:
+            self._why[step] = ""
+        except contenders.Failed as failure:
+            self._why[step] = f"failed: {failure}"
+
+    @property
+    def results(self):
+        """A record of each step that was taken; none of who has nothing of the kind."""
+        return [record(step, self._scenario[step[0]], self._quick, self._taken[step], self._why.get(step))
+                for step in self.steps if self._taken[step] or self._why.get(step)]
 
 
-def record(step, unit, values, why):
+def record(step, scenario, quick, values, why=None):
     name, workers, contender = step
-    result = {"scenario": name, "workers": workers, "contender": contender, "unit": unit, "ns_per_op": None}
+    result = {"scenario": name, "workers": workers, "contender": contender, "unit": scenario["unit"],
+              "operations": scenarios.operations(scenario, quick), "ns_per_op": None}
     if why:
         return result | {"why": why}
     return result | {"ns_per_op": statistics.median(values), "min": min(values), "max": max(values), "runs": len(values)}

@@ -1,5 +1,5 @@
-"""SVG pictures: bars, one picture a group, and lines, one picture a growth curve. Transparent, in mid tones that stand out
-from white as from black."""
+"""SVG pictures: bars, one picture a group or a part of a large one, and lines, one picture a growth curve. Transparent, in
+mid tones that stand out from white as from black."""
 
 import re
 
@@ -7,6 +7,7 @@ import scenarios as described
 from report import by_row, measured
 
 INK = "#808080"
+MOST_ROWS = 24    # a picture with more is split: by the rows of its tables, and by the number of workers
 COLOURS = {
     "heirloom": "#e8590c", "erlang": "#b354b1", "go": "#1793ad", "caf": "#5b8c2a",
     "boost.fiber": "#a67c00", "tbb": "#4f7cd6", "libcuckoo": "#868a8f", "locked_map": "#c2486b",
@@ -25,18 +26,44 @@ def draw(report, scenarios, directory):
         "xtick.color": INK, "ytick.color": INK, "svg.fonttype": "none", "svg.hashsalt": "heirloom", "font.size": 9,
     })
     names = [c["name"] for c in report["contenders"]]
-    rows = {key: measured(row) for key, row in by_row(report["results"]).items() if measured(row)}
+    rows = {key: _positive(row) for key, row in by_row(report["results"]).items()}
+    rows = {key: row for key, row in rows.items() if row}
     files = []
     for group in described.GROUPS:
         shown = [(key, row) for key, row in rows.items()
-                 if group in scenarios[key[0]]["groups"] and scenarios[key[0]]["unit"] in ("ns", "bytes")]
-        if shown and group != "growth":
-            files.append(directory / f"{group}.svg")
-            _bars(shown, names, report["floors"], scenarios, files[-1])
+                 if group == scenarios[key[0]]["groups"][0] and scenarios[key[0]]["unit"] in ("ns", "bytes")]
+        if group == "growth":
+            continue
+        for picture, part in _parts(group, shown).items():
+            files.append(directory / f"{picture}.svg")
+            _bars(part, names, report["floors"], scenarios, files[-1])
     for curve, points in curves_of(rows, scenarios).items():
         files.append(directory / f"growth_{re.sub('[^a-z]+', '_', curve)}.svg")
         _lines(curve, points, names, report["floors"], scenarios, files[-1])
     return files
+
+
+def _positive(row):
+    """What a logarithmic axis can show."""
+    return {name: r for name, r in measured(row).items() if r["min"] > 0}
+
+
+def _parts(group, shown):
+    """{name of a picture: what it shows}"""
+    parts = {group: shown} if shown else {}
+    for split in (lambda name, workers: _rows_of(name), lambda name, workers: f"workers_{workers}"):
+        divided = {}
+        for picture, part in parts.items():
+            for (name, workers), row in part:
+                more = split(name, workers) if len(part) > MOST_ROWS else ""
+                divided.setdefault("_".join(filter(None, (picture, more))), []).append(((name, workers), row))
+        parts = divided
+    return parts
+
+
+def _rows_of(name):
+    found = re.search(r"rows:(\d+)", name)
+    return f"rows_{found[1]}" if found else ""
 
 
 def curves_of(rows, scenarios):

@@ -1,8 +1,10 @@
-"""One line with the time left, for who watches a terminal."""
+"""One line with the time left, rewritten for who watches a terminal, and one a minute for who reads a log."""
 
 import statistics
 import sys
 import time
+
+SECONDS_A_LOG_LINE = 60
 
 
 class Progress:
@@ -15,15 +17,19 @@ class Progress:
         self._seconds = {}
         self._stream, self._clock = stream, clock
         self._started = None
+        self._said = clock()
 
     def begin(self, what):
         """`what` is the next of the steps."""
         assert self._left and self._left[0] == what, f"{what} is not the next step"
         self._started = self._clock()
+        line = f"{self._total - len(self._left)}/{self._total}, {self.seconds_left():.0f} s left: {' '.join(map(str, what))}"
         if self._stream.isatty():
-            done = self._total - len(self._left)
-            self._stream.write(f"\r\033[K{done}/{self._total}, {self.seconds_left():.0f} s left: {' '.join(map(str, what))}")
-            self._stream.flush()
+            self._stream.write(f"\r\033[K{line}")
+        elif self._started - self._said >= SECONDS_A_LOG_LINE:
+            self._said = self._started
+            self._stream.write(f"{line}\n")
+        self._stream.flush()
 
     def end(self):
         self._seconds[self._left.pop(0)] = self._clock() - self._started

@@ -43,7 +43,7 @@ def cell(result, installed=True):
     if result is None:
         return ""
     if result.get("ns_per_op") is None:
-        return result["why"]
+        return "failed"    # failures() says why
     return number(result["ns_per_op"]) + (f" ±{spread(result):.0f}%" if result["runs"] > 1 else "")
 
 
@@ -65,26 +65,49 @@ def table(report, scenarios):
     return rows
 
 
-def losses(report, scenarios):
-    """Where Heirloom failed, does not come first, or misses a bar: said before anything else."""
+def place(scenario, workers):
+    return f"{titled(scenario)} on {workers} worker{'s' if workers > 1 else ''}"
+
+
+def failures(report, scenarios):
+    """Who crashed, hung or gave a wrong answer, and where; Heirloom first."""
+    failed = [r for r in report["results"] if r["ns_per_op"] is None]
+    return [f"{place(scenarios[r['scenario']], r['workers'])}: {r['contender']} {r['why']}"
+            for r in sorted(failed, key=lambda r: r["contender"] != "heirloom")]
+
+
+def beaten(report, scenarios):
+    """The rows where a peer is better, the worst first: (ratio, line)."""
+    lost = []
+    for (name, workers), row in by_row(report["results"]).items():
+        ours, best = measured(row).get("heirloom"), best_peer(row)
+        if ours and best and ours["ns_per_op"] > best["ns_per_op"]:
+            ratio = ours["ns_per_op"] / best["ns_per_op"]
+            lost.append((ratio, f"{place(scenarios[name], workers)}: {number(ours['ns_per_op'])}, "
+                                f"{best['contender']} {number(best['ns_per_op'])}: {ratio:.2f} times as much"
+                                f"{', but their runs overlap' if ours['min'] <= best['max'] else ''}"))
+    return sorted(lost, key=lambda found: -found[0])
+
+
+def missed(report, scenarios):
+    """The bars that Heirloom does not reach."""
     rows = by_row(report["results"])
-    failed, behind, missed = [], [], []
-    for (name, workers), row in rows.items():
-        scenario, ours, best = scenarios[name], measured(row).get("heirloom"), best_peer(row)
-        where = f"{titled(scenario)} on {workers} worker{'s' if workers > 1 else ''}"
-        if "heirloom" in row and not ours:
-            failed.append(f"{where}: Heirloom {row['heirloom']['why']}")
-        if not ours:
-            continue
-        cost = ours["ns_per_op"]
-        if best and cost > best["ns_per_op"]:
-            behind.append(f"{where}: {number(cost)}, {best['contender']} {number(best['ns_per_op'])}: "
-                          f"{cost / best['ns_per_op']:.2f} times as much")
-        bar = described.must(scenario, workers)
+    ours = costs_of_ours(rows)
+    lines = []
+    for (name, workers), cost in ours.items():
+        scenario, bar = scenarios[name], described.must(scenarios[name], workers)
+        where = place(scenario, workers)
         if bar and cost > bar:
-            missed.append(f"{where}: {number(cost)}, must be {number(bar)}")
-        missed += [f"{where}: {line}" for line in relations(scenario, workers, cost, costs_of_ours(rows))]
-    return failed + behind + missed
+            lines.append(f"{where}: {number(cost)}, must be {number(bar)}")
+        lines += [f"{where}: {line}" for line in relations(scenario, workers, cost, ours)]
+    return lines
+
+
+def standing(report):
+    """How often Heirloom comes first."""
+    contested = [row for row in map(measured, by_row(report["results"]).values()) if "heirloom" in row and len(row) > 1]
+    first = sum(min(row.values(), key=lambda r: r["ns_per_op"])["contender"] == "heirloom" for row in contested)
+    return f"Of {len(contested)} rows that a peer can do as well, Heirloom comes first in {first}."
 
 
 def costs_of_ours(rows):
@@ -136,6 +159,9 @@ def comparison(report, earlier):
             lines.insert(0, f"another {what}: {earlier['machine'][what]}, now {report['machine'][what]}")
     if report["quick"] != earlier["quick"]:
         lines.insert(0, "one of the two is a quick run, with less work a run")
+    shared = set(by_row(report["results"])) & set(by_row(earlier["results"]))
+    if len(shared) < len(by_row(report["results"])):
+        lines.insert(0, f"only {len(shared)} of {len(by_row(report['results']))} rows are in both")
     return lines
 
 
@@ -164,28 +190,47 @@ def missing(report):
     lines = [f"{c['name']} is not installed (Debian: {c['package']})"
              for c in report["contenders"] if not c["installed"]]
     if report["left_out"]:
-        lines.append(f"there was no time for {', '.join(report['left_out'])}")
+        why = "it was interrupted before" if report["interrupted"] else "there was no time for"
+        lines.append(f"{why} {', '.join(report['left_out'])}")
+    if "calibration_failed" in report:
+        lines.append(f"no floors: {report['calibration_failed']}")
     return lines
+
+
+def runs_made(report):
+    counts = sorted({r["runs"] for r in report["results"] if "runs" in r})
+    if not counts:
+        return "no run"
+    return f"{counts[0]} to {counts[-1]} interleaved runs" if len(counts) > 1 else f"{counts[0]} interleaved runs"
+
+
+def said_of(report):
+    """Where and how it was measured; whoever quotes a figure quotes this."""
+    machine = report["machine"]
+    return (f"{machine['processor']}, {machine['cores']}; {machine['compiler']}; commit {report['commit']}; "
+            f"median of {runs_made(report)}{', quick: a fifth of the work a run' if report['quick'] else ''}"
+            f"{', interrupted' if report['interrupted'] else ''}")
+
+
+def _section(title, lines):
+    return [f"**{title}**", "", *[f"- {line}" for line in lines], ""] if lines else []
 
 
 def document(report, scenarios, compared, plots):
     """report.md."""
     machine = report["machine"]
-    parts = ["# Heirloom beside its peers", ""]
-    lost = losses(report, scenarios)
-    if lost:
-        parts += ["**Where Heirloom loses, or misses what it must reach**", "", *[f"- {line}" for line in lost], ""]
-    if compared:
-        parts += ["**Against the earlier report**", "", *[f"- {line}" for line in compared], ""]
-    parts += [
-        f"{machine['processor']}, {machine['cores']}; Linux {machine['kernel']}; {machine['compiler']}; "
-        f"preset release; commit {machine['commit']}; median of up to {report['runs']} interleaved runs"
-        f"{', quick: less work a run' if report['quick'] else ''}; load before the run {machine['load_before']}. "
-        "ns per operation unless said; ± is half the range in per cent of the median. Floor: what the units below add "
-        "up to, which nothing on this machine can beat.", "",
+    parts = [
+        "# Heirloom beside its peers", "", standing(report), "",
+        *_section("Failed", failures(report, scenarios)),
+        *_section("Where Heirloom loses", [line for _, line in beaten(report, scenarios)]),
+        *_section("Where it misses what it must reach", missed(report, scenarios)),
+        *_section("Against the earlier report", compared),
+        f"{said_of(report)}; Linux {machine['kernel']}; preset release; load before the run {machine['load_before']}; "
+        f"{report['seconds']} s in all. ns per operation unless said; ± is half the range in per cent of the median. Floor: "
+        "what the units below add up to, which nothing on this machine can beat.", "",
         markdown(table(report, scenarios)), "",
         *[f"- missing: {line}" for line in missing(report)],
-        *[f"- {name} {version}" for name, version in machine["versions"].items()], "",
+        *[f"- {name} {version}" for name, version in report["versions"].items()], "",
         *[f"![{plot.stem}]({plot.name})" for plot in plots],
         "", "## Units of this machine (ns)", "",
         markdown([["unit", "ns"]] + [[unit, number(ns)] for unit, ns in report["units"].items()]), "",

@@ -4,7 +4,8 @@ name        as the peers know it (bench/peers/README.md)
 heirloom    the benchmark of ours; {workers} is filled in
 groups      the words of `./dev bench <group>` that mean it
 workers     worker counts to measure it with
-n, quick_n  operations a run; the same for every contender
+n           operations a run; the same for every contender, and a fifth in a quick run
+size        n says how large the thing measured is, or is that of a whole curve: it does not follow from the costs (budget.py)
 unit        ns an operation, or what else is counted: bytes, ms
 must, aims  the bars of the design; a number, or one a worker count
 spreads     independent work: two workers have to be at least 1.8 times as fast as one
@@ -29,11 +30,20 @@ def load(file=FILE):
     return {s["name"]: s for s in json.loads(file.read_text())}
 
 
+def save(scenarios, file=FILE):
+    """A line each."""
+    file.write_text("[\n" + ",\n".join("  " + json.dumps(s) for s in scenarios.values()) + "\n]\n")
+
+
 def chosen(scenarios, groups, text, quick):
     """Those that belong to one of `groups` (all, if none), whose name contains `text`."""
     wanted = set(groups or GROUPS)
     return [s for s in scenarios.values()
             if text in s["name"] and wanted & set(s["groups"]) and not (quick and s.get("slow"))]
+
+
+def operations(scenario, quick):
+    return max(1, scenario["n"] // 5) if quick else scenario["n"]
 
 
 def in_turn(chosen):

@@ -67,7 +67,11 @@ void scenarios(const std::string& contender, std::uint64_t rows, unsigned proces
                 t.insert(k, k);
                 return std::uint64_t{0};
             },
-            unchecked);
+            [rows](const table& t, std::uint64_t) {
+                for (std::uint64_t k = 0; k < rows; ++k)
+                    if (t.lookup(static_cast<long>(k)) != static_cast<long>(k)) return false;
+                return t.size() == rows;
+            });
     });
     add("ets/ordered_range_100" + suffix, [=](benchmark::State& s) {
         on_processes(

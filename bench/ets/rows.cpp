@@ -1,13 +1,14 @@
 // What one operation on one row costs: hot and cold, by one process and by two, by the owner of a protected table and on a
 // public one, for small rows in place and for boxed ones. The scenarios shared with the peers are in set.cpp. Not: how latency is spread, nor more cores than two.
 #include "measure.hpp"
-
-#include <cmath>
+#include "support/same_work.hpp"
 
 namespace heirloom::bench {
 namespace {
 
 using numbers = ets::set<long, long>;
+using same_work::text_key;
+using same_work::zipf;
 
 std::string name_of(const char* scenario, std::uint64_t rows, unsigned processes,
                     const char* more = "") {
@@ -19,23 +20,6 @@ struct large {
     long number;
     char rest[192];
 };
-
-/// Ranks of a Zipf distribution (exponent 0.99), drawn before the clock starts.
-std::vector<std::uint32_t> zipf(std::uint64_t rows) {
-    std::vector<double> cumulated(rows);
-    double sum = 0;
-    for (std::uint64_t i = 0; i < rows; ++i)
-        cumulated[i] = sum += 1 / std::pow(static_cast<double>(i + 1), 0.99);
-    std::vector<std::uint32_t> ranks(1 << 16);
-    std::uint64_t x = 88172645463325252ull;
-    for (auto& r : ranks) {
-        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-        const double at = static_cast<double>(x >> 11) / 9007199254740992.0 * sum;
-        r = static_cast<std::uint32_t>(std::lower_bound(cumulated.begin(), cumulated.end(), at) -
-                                       cumulated.begin());
-    }
-    return ranks;
-}
 
 void reads(std::uint64_t rows, unsigned processes) {
     const auto make = [rows] { return filled<numbers>(rows, ets::access::protected_); };
@@ -121,16 +105,11 @@ void writes(std::uint64_t rows, unsigned processes, ets::access access, const ch
     });
 }
 
-std::string text_key(long k) {
-    std::string text = std::to_string(k);
-    return "key of 24 bytes, " + std::string(7 - std::min<std::size_t>(7, text.size()), '0') + text;
-}
-
 void other_types(std::uint64_t rows, unsigned processes) {
     using texts = ets::set<std::string, long>;
     const auto keys = [rows] {
         std::vector<std::string> all;
-        for (std::uint64_t k = 0; k < rows; ++k) all.push_back(text_key(static_cast<long>(k)));
+        for (std::uint64_t k = 0; k < rows; ++k) all.push_back(text_key(k));
         return all;
     };
     const auto make = [=](const std::vector<std::string>& all) {
@@ -159,7 +138,11 @@ void other_types(std::uint64_t rows, unsigned processes) {
                         t.insert(all[static_cast<std::size_t>(k)], k);
                         return std::uint64_t{0};
                     },
-                    unchecked);
+                    [&](const texts& t, std::uint64_t) {
+                        for (std::size_t k = 0; k < all.size(); ++k)
+                            if (t.at(all[k]) != static_cast<long>(k)) return false;
+                        return t.size() == rows;
+                    });
             });
     using wide = ets::set<long, large>;
     const auto make_wide = [rows] {

@@ -20,29 +20,20 @@ struct question {
 };
 struct answer {};
 
-/// Starts `n` processes that wait for `stop`, and returns when all do.
-std::vector<pid> start_waiting(std::int64_t n, std::vector<pid> all) {
-    std::atomic<std::int64_t> waiting{0};
-    for (std::int64_t i = 0; i < n; ++i) {
-        all.push_back(spawn([&waiting] {
+/// Starts a process for each of `all` that waits for `stop`, and returns when all do.
+void start_waiting(std::vector<pid>& all) {
+    std::atomic<std::size_t> waiting{0};
+    for (pid& p : all) {
+        p = spawn([&waiting] {
             waiting.fetch_add(1, std::memory_order_release);
             receive<stop>();
-        }));
+        });
     }
-    while (waiting.load(std::memory_order_acquire) < n) yield();
-    return all;
+    while (waiting.load(std::memory_order_acquire) < all.size()) yield();
 }
 
-std::vector<pid> room_for(std::int64_t n) {
-    std::vector<pid> all(static_cast<std::size_t>(n));  // written, so that it counts as `before`
-    all.clear();
-    return all;
-}
-
-std::int64_t alive(const std::vector<pid>& all) {
-    std::int64_t count = 0;
-    for (const pid p : all) count += is_alive(p);
-    return count;
+bool all_alive(const std::vector<pid>& all) {
+    return std::all_of(all.begin(), all.end(), [](pid p) { return is_alive(p); });
 }
 
 void stop_all(const std::vector<pid>& all) {
@@ -52,42 +43,39 @@ void stop_all(const std::vector<pid>& all) {
 }
 
 weighed idle_process(std::int64_t n) {
-    weighed result;
-    std::vector<pid> all = room_for(n);
-    const footprint before = footprint::now();
-    const auto started = std::chrono::steady_clock::now();
-    all = start_waiting(n, std::move(all));
-    result.seconds = since(started);
-    result.grown = footprint::now() - before;
-    result.right = alive(all) == n;
+    auto all = room_for<pid>(n);
+    const weighed result = standing_after([&] {
+        start_waiting(all);
+        return all_alive(all);
+    });
     stop_all(all);
     return result;
 }
 
-// All are alive at once, each answers one question, and goes on waiting.
-weighed million(std::int64_t n) {
-    weighed result;
-    std::vector<pid> all = room_for(n);
-    const footprint before = footprint::now();
-    const auto started = std::chrono::steady_clock::now();
-    for (std::int64_t i = 0; i < n; ++i) {
-        all.push_back(spawn([] {
-            const question q = receive<question>();
-            send(q.from, answer{});
-            receive<stop>();
-        }));
-    }
+/// Asks all, a thousand at once; how many answered.
+std::int64_t ask(const std::vector<pid>& all) {
     std::int64_t answers = 0;
-    std::size_t asked = 0;
-    while (asked < all.size()) {
+    for (std::size_t asked = 0; asked < all.size();) {
         const std::size_t end = std::min<std::size_t>(asked + 1000, all.size());
         const std::size_t batch = end - asked;
         for (; asked < end; ++asked) send(all[asked], question{self()});
         for (std::size_t i = 0; i < batch; ++i) receive([&](answer) { ++answers; });
     }
-    result.seconds = since(started);
-    result.grown = footprint::now() - before;
-    result.right = answers == n && alive(all) == n;
+    return answers;
+}
+
+// All are alive at once, each answers one question, and goes on waiting.
+weighed million(std::int64_t n) {
+    auto all = room_for<pid>(n);
+    const weighed result = standing_after([&] {
+        for (pid& p : all)
+            p = spawn([] {
+                const question q = receive<question>();
+                send(q.from, answer{});
+                receive<stop>();
+            });
+        return ask(all) == n && all_alive(all);
+    });
     stop_all(all);
     return result;
 }
@@ -95,20 +83,21 @@ weighed million(std::int64_t n) {
 // Ten waves of processes, all of a wave alive at once; then a pause in which memory goes back.
 weighed after_storm(std::int64_t n) {
     constexpr int waves = 10;
-    weighed result;
-    std::vector<pid> all = room_for(n / waves);
-    const footprint before = footprint::now();
-    const auto started = std::chrono::steady_clock::now();
-    result.right = true;
-    for (int wave = 0; wave < waves; ++wave) {
-        all = start_waiting(n / waves, std::move(all));
-        result.right = result.right && alive(all) == n / waves;
-        stop_all(all);
-        all.clear();
-    }
-    result.seconds = since(started);
-    sleep(std::chrono::seconds(2));
-    result.grown = footprint::now() - before;
+    auto all = room_for<pid>(n / waves);
+    double took = 0;
+    weighed result = standing_after([&] {
+        bool right = true;
+        const auto started = std::chrono::steady_clock::now();
+        for (int wave = 0; wave < waves; ++wave) {
+            start_waiting(all);
+            right = right && all_alive(all);
+            stop_all(all);
+        }
+        took = since(started);
+        sleep(std::chrono::seconds(2));
+        return right;
+    });
+    result.seconds = took;
     return result;
 }
 

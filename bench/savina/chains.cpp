@@ -132,16 +132,6 @@ void filter(pid main, std::uint64_t prime) {
                 return false;
             });
 }
-// The answer by other means: trial division.
-std::uint64_t prime_count(std::uint64_t n) {
-    std::uint64_t count = n >= 2 ? 1 : 0;
-    for (std::uint64_t x = 3; x <= n; x += 2) {
-        bool prime = true;
-        for (std::uint64_t d = 3; prime && d * d <= x; d += 2) prime = x % d != 0;
-        count += prime ? 1 : 0;
-    }
-    return count;
-}
 outcome sieve(std::uint64_t n) {
     std::uint64_t primes = 0;
     const double took = timed([&] {

@@ -1,6 +1,7 @@
 // What does a server keep while nobody calls it: alone, under a dynamic supervisor, and as one of a million there? The last
-// also says (`seconds`) how long starting, asking and stopping all of them takes. Not asked here: what an object of the
-// user's keeps (this one is a number), or a server whose handler waits (it holds a stack, see runtime/memory.cpp).
+// two also say how long starting and asking all of them takes (`seconds`), and stopping them (`seconds_to_end`). Not asked
+// here: what an object of the user's keeps (this one is a number), or a server whose handler waits (it holds a stack, see
+// runtime/memory.cpp).
 
 #include "supervisor/counting_server.hpp"
 #include "support/footprint.hpp"
@@ -12,9 +13,6 @@ namespace {
 
 using servers = std::vector<server<counting_server>>;
 
-servers room_for(std::int64_t n) {
-    return servers(static_cast<std::size_t>(n));  // written, so that it counts as `before`
-}
 /// Each answers its first question: it is up, and idle again afterwards.
 bool all_answer(const servers& all) {
     for (const auto& s : all)
@@ -23,30 +21,26 @@ bool all_answer(const servers& all) {
 }
 
 weighed idle_server(std::int64_t n) {
-    weighed result;
-    servers all = room_for(n);
-    const footprint before = footprint::now();
-    const auto started = std::chrono::steady_clock::now();
-    for (auto& s : all) s = start<counting_server>().value();
-    result.seconds = since(started);
-    result.right = all_answer(all);
-    result.grown = footprint::now() - before;
+    auto all = room_for<server<counting_server>>(n);
+    const weighed result = standing_after([&] {
+        for (auto& s : all) s = start<counting_server>().value();
+        return all_answer(all);
+    });
     for (const auto& s : all) stop(s);
     return result;
 }
 
 weighed supervised_server(std::int64_t n) {
-    weighed result;
-    servers all = room_for(n);
-    const footprint before = footprint::now();
-    const auto started = std::chrono::steady_clock::now();
+    auto all = room_for<server<counting_server>>(n);
     const auto sup = dynamic_supervisor::start_link().value();
-    const child_spec spec = child<counting_server>("server");
-    for (auto& s : all) s = server<counting_server>(start_child(sup, spec).value());
-    result.right = all_answer(all) && count_children(sup).active == all.size();
-    result.grown = footprint::now() - before;
+    weighed result = standing_after([&] {
+        const child_spec spec = child<counting_server>("server");
+        for (auto& s : all) s = server<counting_server>(start_child(sup, spec).value());
+        return all_answer(all) && count_children(sup).active == all.size();
+    });
+    const auto stopping = std::chrono::steady_clock::now();
     stop(sup);
-    result.seconds = since(started);
+    result.seconds_to_end = since(stopping);
     for (const auto& s : all) result.right = result.right && !is_alive(s);
     return result;
 }

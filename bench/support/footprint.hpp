@@ -2,7 +2,8 @@
 
 // Weighing: how much resident memory (as the kernel counts it) some work leaves behind while it stands. Each measurement
 // is a program of its own, forked, because memory that an earlier one has touched would seem to cost nothing. The
-// counters of a benchmark: `bytes`, beside it `page_tables` (which resident memory does not include), and `seconds`.
+// counters of a benchmark: `bytes`, beside it `page_tables` (which resident memory does not include), `seconds`, and
+// `seconds_to_end`.
 
 #include "support/operations.hpp"
 
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include <benchmark/benchmark.h>
 #include <sys/wait.h>
@@ -51,12 +53,31 @@ struct footprint {
 
 struct weighed {
     bool right = false;
-    double seconds = 0;
-    footprint grown;  // for all processes together
+    double seconds = 0;         // until all stood
+    double seconds_to_end = 0;  // and until all were gone, where that was timed
+    footprint grown;            // for all processes together
 };
 
 inline double since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// Room for `n`, written, so that it counts as `before`.
+template <class T>
+std::vector<T> room_for(std::int64_t n) {
+    return std::vector<T>(static_cast<std::size_t>(n));
+}
+
+/// What is there once `make` has run that was not there before; `make` says whether all is as it should be.
+template <class Make>
+weighed standing_after(Make make) {
+    weighed result;
+    const footprint before = footprint::now();
+    const auto started = std::chrono::steady_clock::now();
+    result.right = make();
+    result.seconds = since(started);
+    result.grown = footprint::now() - before;
+    return result;
 }
 
 /// Runs `work` as the main process of a fresh runtime in a program of its own.
@@ -97,6 +118,7 @@ inline void weigh(const char* name, std::int64_t n, weighed (*work)(std::int64_t
             state.counters["bytes"] = result.grown.bytes / parts;
             state.counters["page_tables"] = result.grown.page_tables / parts;
             state.counters["seconds"] = result.seconds;
+            if (result.seconds_to_end > 0) state.counters["seconds_to_end"] = result.seconds_to_end;
         }
     })->UseManualTime();
 }

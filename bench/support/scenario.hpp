@@ -5,6 +5,7 @@
 // loops; the time that Google Benchmark shows is nanoseconds an operation.
 
 #include "support/operations.hpp"
+#include "support/same_work.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -22,6 +23,8 @@
 #include <heirloom/send.hpp>
 
 namespace heirloom::bench {
+
+using namespace same_work;
 
 /// Holds the time of the part of a batch that counts: making and ending its processes may not.
 class stopwatch {
@@ -54,11 +57,6 @@ struct outcome {
 using scenario = std::function<outcome(std::uint64_t n)>;
 /// The same for what a plain thread does with a runtime.
 using outside_scenario = std::function<outcome(runtime& rt, std::uint64_t n)>;
-
-/// The generator every contender uses.
-constexpr std::uint64_t next_random(std::uint64_t x) {
-    return (x * 1103515245u + 12345u) & 0x7fffffffu;
-}
 
 /// 0 + 1 + ... + (n - 1)
 constexpr std::int64_t sum_below(std::int64_t n) { return n * (n - 1) / 2; }

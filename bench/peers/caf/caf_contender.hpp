@@ -1,6 +1,6 @@
 #pragma once
 
-#include "support/contender.hpp"
+#include "contender.hpp"
 
 #include <caf/all.hpp>
 

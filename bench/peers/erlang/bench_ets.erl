@@ -1,7 +1,7 @@
 %% Tables: P processes on one set of R rows, keys (J * 7919) rem R. A table that one process writes
-%% is protected and its writer is the owner; one that several write is public.
+%% is protected and its writer is the owner, unless access:public is asked for; one that several write is public.
 -module(bench_ets).
--export([lookup/2, lookup_miss/2, lookup_text/2, lookup_wide/2, insert/2, insert_new_delete/2, update_counter/2,
+-export([lookup/2, lookup_miss/2, lookup_zipf/2, lookup_text/2, lookup_wide/2, visit_wide/2, insert/2, insert_text/2, insert_new_delete/2, update_counter/2,
          update_counter_one_key/2, mixed_90_10/2, select_scan/2, first_next/2,
          ordered_lookup/2, ordered_insert_over/2, ordered_range_100/2]).
 
@@ -9,12 +9,12 @@ lookup(N, #{rows := Rows, processes := P}) ->
     Table = table(Rows, [protected, {read_concurrency, P > 1}]),
     shared(Table, P, N, Rows, fun lookups/5, "lookup").
 
-insert(N, #{rows := Rows, processes := P}) ->
-    Table = table(Rows, access(P)),
+insert(N, #{rows := Rows, processes := P} = Parameters) ->
+    Table = table(Rows, access(Parameters)),
     shared(Table, P, N, Rows, fun inserts/5, "insert").
 
-update_counter(N, #{rows := Rows, processes := P}) ->
-    Table = table(Rows, access(P)),
+update_counter(N, #{rows := Rows, processes := P} = Parameters) ->
+    Table = table(Rows, access(Parameters)),
     {Ns, Total, _, _} = shared(Table, P, N, Rows, fun updates/5, "update", keep),
     %% Row K began as K; every update added one.
     Sum = ets:foldl(fun({_, V}, Acc) -> Acc + V end, 0, Table),
@@ -25,50 +25,91 @@ lookup_miss(N, #{rows := Rows, processes := P}) ->
     Table = table(Rows, [protected, {read_concurrency, P > 1}]),
     shared(Table, P, N, Rows, fun misses/5, "lookup").
 
+%% 65,536 ranks of a Zipf distribution, drawn before the clock starts.
+lookup_zipf(N, #{rows := Rows, processes := P}) ->
+    Ranks = zipf(Rows),
+    Table = table(Rows, [protected, {read_concurrency, P > 1}]),
+    Work = fun(T, J, Last, _, Sum) -> zipf_lookups(T, Ranks, J, Last, Sum) end,
+    shared(Table, P, N, Rows, Work, "lookup").
+
+zipf(Rows) ->
+    {Cumulated, Sum} = lists:mapfoldl(fun(I, Before) ->
+                                              After = Before + math:pow(I, -0.99),
+                                              {After, After}
+                                      end, 0.0, lists:seq(1, Rows)),
+    Bounds = list_to_tuple(Cumulated),
+    {Ranks, _} = lists:mapfoldl(fun(_, X) ->
+                                        Y = xorshift(X),
+                                        {rank(Bounds, (Y bsr 11) / 9007199254740992.0 * Sum, 0, Rows), Y}
+                                end, 88172645463325252, lists:seq(1, 65536)),
+    list_to_tuple(Ranks).
+
+xorshift(X0) ->
+    X1 = X0 bxor ((X0 bsl 13) band 16#ffffffffffffffff),
+    X2 = X1 bxor (X1 bsr 7),
+    X2 bxor ((X2 bsl 17) band 16#ffffffffffffffff).
+
+%% The first whose bound is not below At.
+rank(_, _, First, First) -> First;
+rank(Bounds, At, First, End) ->
+    Middle = (First + End) div 2,
+    case element(Middle + 1, Bounds) < At of
+        true -> rank(Bounds, At, Middle + 1, End);
+        false -> rank(Bounds, At, First, Middle)
+    end.
+
 %% Keys of 24 bytes.
 lookup_text(N, #{rows := Rows, processes := P}) ->
-    Keys = list_to_tuple([iolist_to_binary(io_lib:format("key of 24 bytes, ~7..0b", [K]))
-                          || K <- lists:seq(0, Rows - 1)]),
-    Table = ets:new(bench, [set, protected, {read_concurrency, P > 1}]),
-    [ets:insert(Table, {element(K + 1, Keys), K}) || K <- lists:seq(0, Rows - 1)],
+    {Table, Keys} = texts(Rows, [protected, {read_concurrency, P > 1}]),
     Work = fun(T, J, Last, R, Sum) -> text_lookups(T, Keys, J, Last, R, Sum) end,
     shared(Table, P, N, Rows, Work, "lookup").
 
-%% Values of 200 bytes, held off the row as Erlang holds binaries of that size.
-lookup_wide(N, #{rows := Rows, processes := P}) ->
-    Table = ets:new(bench, [set, protected, {read_concurrency, P > 1}]),
-    [ets:insert(Table, {K, <<K:64, 0:1536>>}) || K <- lists:seq(0, Rows - 1)],
-    shared(Table, P, N, Rows, fun wide_lookups/5, "lookup").
+insert_text(N, #{rows := Rows, processes := 1}) ->
+    {Table, Keys} = texts(Rows, [protected]),
+    Work = fun(T, J, Last, R, Sum) -> text_inserts(T, Keys, J, Last, R, Sum) end,
+    shared(Table, 1, N, Rows, Work, "insert").
 
-insert_new_delete(N, #{rows := Rows, processes := P}) ->
-    Table = table(Rows, access(P)),
+texts(Rows, Options) ->
+    Keys = list_to_tuple([iolist_to_binary(io_lib:format("key of 24 bytes, ~7..0b", [K]))
+                          || K <- lists:seq(0, Rows - 1)]),
+    {filled(ets:new(bench, [set | Options]), Rows, fun(K) -> {element(K + 1, Keys), K} end), Keys}.
+
+%% Values of 200 bytes, held off the row as Erlang holds binaries of that size. A lookup refers to one, whether all of it is
+%% wanted or a part.
+lookup_wide(N, #{rows := Rows, processes := P}) ->
+    Table = filled(ets:new(bench, [set, protected, {read_concurrency, P > 1}]), Rows, fun(K) -> {K, <<K:64, 0:1536>>} end),
+    shared(Table, P, N, Rows, fun wide_lookups/5, "lookup").
+visit_wide(N, Parameters) -> lookup_wide(N, Parameters).
+
+insert_new_delete(N, #{rows := Rows, processes := P} = Parameters) ->
+    Table = table(Rows, access(Parameters)),
     shared(Table, P, N, Rows, fun new_and_deleted/5, "pair").
 
-update_counter_one_key(N, #{rows := Rows, processes := P}) ->
-    Table = table(Rows, access(P)),
+update_counter_one_key(N, #{rows := Rows, processes := P} = Parameters) ->
+    Table = table(Rows, access(Parameters)),
     {Ns, Total, _, _} = shared(Table, P, N, Rows, fun updates_of_one/5, "update", keep),
     [{1, Value}] = ets:lookup(Table, 1),
     ets:delete(Table),
     {Ns, Total, "update", Value =:= Total + 1}.
 
-mixed_90_10(N, #{rows := Rows, processes := P}) ->
-    Table = table(Rows, [{read_concurrency, P > 1} | access(P)]),
+mixed_90_10(N, #{rows := Rows, processes := P} = Parameters) ->
+    Table = table(Rows, [{read_concurrency, P > 1} | access(Parameters)]),
     shared(Table, P, N, Rows, fun mixed/5, "operation").
 
-%% All rows, as often as makes N.
-select_scan(N, #{rows := Rows}) ->
-    Table = table(Rows, [protected]),
+%% All rows, by each process, as often as makes N.
+select_scan(N, #{rows := Rows, processes := P}) ->
+    Table = table(Rows, [protected, {read_concurrency, P > 1}]),
     Spec = [{{'_', '$1'}, [{'>=', '$1', 0}], [true]}],
-    scans(Table, N, Rows, fun() -> ets:select_count(Table, Spec) end).
-first_next(N, #{rows := Rows}) ->
-    Table = table(Rows, [protected]),
-    scans(Table, N, Rows, fun() -> walk(Table, ets:first(Table), 0) end).
+    scans(Table, P, N, Rows, fun() -> ets:select_count(Table, Spec) end).
+first_next(N, #{rows := Rows, processes := P}) ->
+    Table = table(Rows, [protected, {read_concurrency, P > 1}]),
+    scans(Table, P, N, Rows, fun() -> walk(Table, ets:first(Table), 0) end).
 
-scans(Table, N, Rows, Scan) ->
-    Times = max(1, N div Rows),
-    {Ns, Seen} = bench_main:timed(fun() -> lists:sum([Scan() || _ <- lists:seq(1, Times)]) end),
-    ets:delete(Table),
-    {Ns, Times * Rows, "row", Seen =:= Times * Rows}.
+scans(Table, P, N, Rows, Scan) ->
+    Times = max(1, N div P div Rows),
+    Work = fun(_, _, _, _, _) -> lists:sum([Scan() - Rows || _ <- lists:seq(1, Times)]) end,
+    {Ns, _, Unit, Right} = shared(Table, P, N, Rows, Work, "row"),
+    {Ns, P * Times * Rows, Unit, Right}.
 
 walk(_, '$end_of_table', Seen) -> Seen;
 walk(Table, Key, Seen) -> walk(Table, ets:next(Table, Key), Seen + 1).
@@ -81,17 +122,22 @@ ordered_range_100(N, #{rows := Rows, processes := P}) ->
     shared(ordered(Rows, P), P, N, Rows, fun ranges/5, "row").
 
 ordered(Rows, P) ->
-    Table = ets:new(bench, [ordered_set, public, {read_concurrency, P > 1}, {write_concurrency, P > 1}]),
-    [ets:insert(Table, {K, K}) || K <- lists:seq(0, Rows - 1)],
-    Table.
+    filled(ets:new(bench, [ordered_set, public, {read_concurrency, P > 1}, {write_concurrency, P > 1}]), Rows,
+           fun(K) -> {K, K} end).
 
-access(1) -> [protected];
+access(#{access := public, processes := 1}) -> [public];
+access(#{processes := 1}) -> [protected];
 access(_) -> [public, {write_concurrency, true}].
 
-table(Rows, Options) ->
-    Table = ets:new(bench, [set | Options]),
-    [ets:insert(Table, {K, K}) || K <- lists:seq(0, Rows - 1)],
-    Table.
+table(Rows, Options) -> filled(ets:new(bench, [set | Options]), Rows, fun(K) -> {K, K} end).
+
+%% Row(0), Row(1), ..., a thousand at a time.
+filled(Table, Rows, Row) -> filled(Table, 0, Rows, Row).
+filled(Table, Rows, Rows, _) -> Table;
+filled(Table, From, Rows, Row) ->
+    To = min(Rows, From + 1000),
+    true = ets:insert(Table, [Row(K) || K <- lists:seq(From, To - 1)]),
+    filled(Table, To, Rows, Row).
 
 shared(Table, P, N, Rows, Work, Unit) ->
     Result = shared(Table, P, N, Rows, Work, Unit, keep),
@@ -141,6 +187,18 @@ text_lookups(Table, Keys, J, N, Rows, Sum) ->
     K = (J * 7919) rem Rows,
     [{_, Value}] = ets:lookup(Table, element(K + 1, Keys)),
     text_lookups(Table, Keys, J + 1, N, Rows, Sum + Value - K).
+
+text_inserts(_, _, N, N, _, Sum) -> Sum;
+text_inserts(Table, Keys, J, N, Rows, Sum) ->
+    K = (J * 7919) rem Rows,
+    true = ets:insert(Table, {element(K + 1, Keys), K}),
+    text_inserts(Table, Keys, J + 1, N, Rows, Sum).
+
+zipf_lookups(_, _, N, N, Sum) -> Sum;
+zipf_lookups(Table, Ranks, J, N, Sum) ->
+    Key = element(1 + J band 16#ffff, Ranks),
+    [{_, Value}] = ets:lookup(Table, Key),
+    zipf_lookups(Table, Ranks, J + 1, N, Sum + Value - Key).
 
 wide_lookups(_, N, N, _, Sum) -> Sum;
 wide_lookups(Table, J, N, Rows, Sum) ->

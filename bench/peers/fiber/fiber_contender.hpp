@@ -1,6 +1,6 @@
 #pragma once
 
-#include "support/contender.hpp"
+#include "contender.hpp"
 
 #include <condition_variable>
 #include <mutex>

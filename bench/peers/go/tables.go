@@ -1,12 +1,90 @@
 package main
 
 import (
+	"fmt"
+	"math"
+	"sort"
 	"sync"
 	"sync/atomic"
 )
 
-// sync.Map for lookups and inserts. A counter is a pointer to an atomic, put there once: the way
-// to update in place without a lock.
+// Two maps stand for a table, each where it is the better one: sync.Map where few rows are only read or counted (a counter
+// is a pointer to an atomic, put there once), whose reads take no lock but whose values are boxed; and where rows are
+// written, or so many that boxing them costs more than a lock, Go's own map in parts with a lock each.
+
+const parts = 256
+
+type part[K comparable, V any] struct {
+	lock sync.RWMutex
+	rows map[K]V
+	_    [64]byte // no two locks on a cache line
+}
+
+type partedMap[K comparable, V any] struct {
+	hash  func(K) uint64
+	parts [parts]part[K, V]
+}
+
+func hashInt(key int) uint64 { return uint64(key) * 0x9e3779b97f4a7c15 >> 56 }
+
+// The last digits are what differs.
+func hashText(key string) uint64 {
+	h := uint64(14695981039346656037)
+	for i := len(key) - 7; i < len(key); i++ {
+		h = (h ^ uint64(key[i])) * 1099511628211
+	}
+	return h >> 56
+}
+
+func newPartedMap[K comparable, V any](rows int, hash func(K) uint64) *partedMap[K, V] {
+	m := &partedMap[K, V]{hash: hash}
+	for i := range m.parts {
+		m.parts[i].rows = make(map[K]V, rows/parts+1)
+	}
+	return m
+}
+
+func (m *partedMap[K, V]) load(key K) (V, bool) {
+	p := &m.parts[m.hash(key)]
+	p.lock.RLock()
+	value, present := p.rows[key]
+	p.lock.RUnlock()
+	return value, present
+}
+
+func (m *partedMap[K, V]) store(key K, value V) {
+	p := &m.parts[m.hash(key)]
+	p.lock.Lock()
+	p.rows[key] = value
+	p.lock.Unlock()
+}
+
+func (m *partedMap[K, V]) update(key K, change func(V) V) {
+	p := &m.parts[m.hash(key)]
+	p.lock.Lock()
+	p.rows[key] = change(p.rows[key])
+	p.lock.Unlock()
+}
+
+func (m *partedMap[K, V]) storeNew(key K, value V) bool {
+	p := &m.parts[m.hash(key)]
+	p.lock.Lock()
+	_, present := p.rows[key]
+	if !present {
+		p.rows[key] = value
+	}
+	p.lock.Unlock()
+	return !present
+}
+
+func (m *partedMap[K, V]) remove(key K) bool {
+	p := &m.parts[m.hash(key)]
+	p.lock.Lock()
+	_, present := p.rows[key]
+	delete(p.rows, key)
+	p.lock.Unlock()
+	return present
+}
 
 func keyOf(j, rows int) int { return j * 7919 % rows }
 
@@ -33,19 +111,40 @@ func onGoroutines(n int, p parameters, unit string, operation func(j, who int) i
 	return outcome{took, each * goroutines, unit, wrong == 0}
 }
 
+// The rows from which boxed values cost more cache misses than a lock does.
+const large = 100000
+
+func reading(n int, p parameters, key func(j int) int) outcome {
+	rows := p["rows"]
+	if rows >= large {
+		table := filled(rows)
+		return onGoroutines(n, p, "lookup", func(j, _ int) int {
+			k := key(j)
+			value, _ := table.load(k)
+			return value - k
+		})
+	}
+	table := filledToRead(rows)
+	return onGoroutines(n, p, "lookup", func(j, _ int) int {
+		k := key(j)
+		value, _ := table.Load(k)
+		return value.(int) - k
+	})
+}
+
 func lookup(n int, p parameters) outcome {
 	rows := p["rows"]
-	table := filled(rows)
-	return onGoroutines(n, p, "lookup", func(j, _ int) int {
-		key := keyOf(j, rows)
-		value, _ := table.Load(key)
-		return value.(int) - key
-	})
+	return reading(n, p, func(j int) int { return keyOf(j, rows) })
+}
+
+func lookupZipf(n int, p parameters) outcome {
+	ranks := zipf(p["rows"])
+	return reading(n, p, func(j int) int { return int(ranks[j&0xffff]) })
 }
 
 func lookupMiss(n int, p parameters) outcome {
 	rows := p["rows"]
-	table := filled(rows)
+	table := filledToRead(rows)
 	return onGoroutines(n, p, "lookup", func(j, _ int) int {
 		if _, present := table.Load(-1 - keyOf(j, rows)); present {
 			return 1
@@ -54,16 +153,89 @@ func lookupMiss(n int, p parameters) outcome {
 	})
 }
 
+// Keys of 24 bytes.
+func texts(rows int) (*partedMap[string, int], []string) {
+	keys := make([]string, rows)
+	table := newPartedMap[string, int](rows, hashText)
+	for k := range keys {
+		keys[k] = fmt.Sprintf("key of 24 bytes, %07d", k)
+		table.store(keys[k], k)
+	}
+	return table, keys
+}
+
+func lookupText(n int, p parameters) outcome {
+	table, keys := texts(p["rows"])
+	return onGoroutines(n, p, "lookup", func(j, _ int) int {
+		k := keyOf(j, len(keys))
+		value, _ := table.load(keys[k])
+		return value - k
+	})
+}
+
+func insertText(n int, p parameters) outcome {
+	table, keys := texts(p["rows"])
+	result := onGoroutines(n, p, "insert", func(j, _ int) int {
+		k := keyOf(j, len(keys))
+		table.store(keys[k], k)
+		return 0
+	})
+	for k, key := range keys {
+		value, _ := table.load(key)
+		result.right = result.right && value == k
+	}
+	return result
+}
+
+// Values of 200 bytes; the table holds pointers to them, so that no read copies one.
+type wideValue struct {
+	number int
+	_      [192]byte
+}
+
+func lookupWide(n int, p parameters) outcome {
+	rows := p["rows"]
+	table := newPartedMap[int, *wideValue](rows, hashInt)
+	for k := 0; k < rows; k++ {
+		table.store(k, &wideValue{number: k})
+	}
+	return onGoroutines(n, p, "lookup", func(j, _ int) int {
+		k := keyOf(j, rows)
+		value, _ := table.load(k)
+		return value.number - k
+	})
+}
+
+// What a write leaves behind: row k holds k.
+func writing(n int, p parameters, unit string, operation func(table *partedMap[int, int], j, who int) int) outcome {
+	rows := p["rows"]
+	table := filled(rows)
+	result := onGoroutines(n, p, unit, func(j, who int) int { return operation(table, j, who) })
+	for k := 0; k < rows; k++ {
+		value, present := table.load(k)
+		result.right = result.right && present && value == k
+	}
+	return result
+}
+
+func insert(n int, p parameters) outcome {
+	rows := p["rows"]
+	return writing(n, p, "insert", func(table *partedMap[int, int], j, _ int) int {
+		key := keyOf(j, rows)
+		table.store(key, key)
+		return 0
+	})
+}
+
 // Keys of its own for each goroutine.
 func insertNewDelete(n int, p parameters) outcome {
 	rows := p["rows"]
-	table := filled(rows)
-	return onGoroutines(n, p, "pair", func(j, who int) int {
+	return writing(n, p, "pair", func(table *partedMap[int, int], j, who int) int {
 		wrong, key := 0, rows*(who+1)+keyOf(j, rows)
-		if _, present := table.LoadOrStore(key, key); present {
+		if !table.storeNew(key, key) {
 			wrong++
 		}
-		if _, present := table.LoadAndDelete(key); !present {
+		if !table.remove(key) {
 			wrong++
 		}
 		return wrong
@@ -72,51 +244,28 @@ func insertNewDelete(n int, p parameters) outcome {
 
 func mixed(n int, p parameters) outcome {
 	rows := p["rows"]
-	table := filled(rows)
-	return onGoroutines(n, p, "operation", func(j, _ int) int {
+	return writing(n, p, "operation", func(table *partedMap[int, int], j, _ int) int {
 		key := keyOf(j, rows)
 		if j%10 == 0 {
-			table.Store(key, key)
+			table.store(key, key)
 			return 0
 		}
-		value, _ := table.Load(key)
-		return value.(int) - key
+		value, _ := table.load(key)
+		return value - key
 	})
 }
 
-func updateCounterOneKey(n int, p parameters) outcome {
-	table := &sync.Map{}
-	for key := 0; key < p["rows"]; key++ {
-		table.Store(key, new(int64))
+func counted(n int, p parameters, key func(j int) int) outcome {
+	if p["rows"] >= large {
+		return countedUnderLock(n, p, key)
 	}
-	result := onGoroutines(n, p, "update", func(_, _ int) int {
-		counter, _ := table.Load(1)
-		atomic.AddInt64(counter.(*int64), 1)
-		return 0
-	})
-	counter, _ := table.Load(1)
-	result.right = *counter.(*int64) == int64(result.operations)
-	return result
-}
-
-func insert(n int, p parameters) outcome {
-	rows := p["rows"]
-	table := filled(rows)
-	return onGoroutines(n, p, "insert", func(j, _ int) int {
-		key := keyOf(j, rows)
-		table.Store(key, key)
-		return 0
-	})
-}
-
-func updateCounter(n int, p parameters) outcome {
-	rows := p["rows"]
 	table := &sync.Map{}
-	for key := 0; key < rows; key++ {
-		table.Store(key, new(int64))
+	for k := 0; k < p["rows"]; k++ {
+		table.Store(k, new(int64))
 	}
+	promote(table, p["rows"])
 	result := onGoroutines(n, p, "update", func(j, _ int) int {
-		counter, _ := table.Load(keyOf(j, rows))
+		counter, _ := table.Load(key(j))
 		atomic.AddInt64(counter.(*int64), 1)
 		return 0
 	})
@@ -129,14 +278,71 @@ func updateCounter(n int, p parameters) outcome {
 	return result
 }
 
-func filled(rows int) *sync.Map {
+func countedUnderLock(n int, p parameters, key func(j int) int) outcome {
+	rows := p["rows"]
+	table := newPartedMap[int, int](rows, hashInt)
+	for k := 0; k < rows; k++ {
+		table.store(k, 0)
+	}
+	result := onGoroutines(n, p, "update", func(j, _ int) int {
+		table.update(key(j), func(count int) int { return count + 1 })
+		return 0
+	})
+	sum := 0
+	for k := 0; k < rows; k++ {
+		count, _ := table.load(k)
+		sum += count
+	}
+	result.right = sum == result.operations
+	return result
+}
+
+func updateCounter(n int, p parameters) outcome {
+	rows := p["rows"]
+	return counted(n, p, func(j int) int { return keyOf(j, rows) })
+}
+
+func updateCounterOneKey(n int, p parameters) outcome {
+	return counted(n, p, func(int) int { return 1 })
+}
+
+func filled(rows int) *partedMap[int, int] {
+	table := newPartedMap[int, int](rows, hashInt)
+	for key := 0; key < rows; key++ {
+		table.store(key, key)
+	}
+	return table
+}
+
+func filledToRead(rows int) *sync.Map {
 	table := &sync.Map{}
 	for key := 0; key < rows; key++ {
 		table.Store(key, key)
 	}
-	// Misses promote the dirty map, after which reads take no lock.
+	promote(table, rows)
+	return table
+}
+
+// Misses promote the dirty map, after which reads take no lock.
+func promote(table *sync.Map, rows int) {
 	for i := 0; i <= rows; i++ {
 		table.Load(-1)
 	}
-	return table
+}
+
+// 65,536 ranks of a Zipf distribution, drawn before the clock starts.
+func zipf(rows int) []uint32 {
+	cumulated, sum := make([]float64, rows), 0.0
+	for i := range cumulated {
+		sum += 1 / math.Pow(float64(i+1), 0.99)
+		cumulated[i] = sum
+	}
+	ranks, x := make([]uint32, 1<<16), uint64(88172645463325252)
+	for i := range ranks {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+		ranks[i] = uint32(sort.SearchFloat64s(cumulated, float64(x>>11)/9007199254740992.0*sum))
+	}
+	return ranks
 }

@@ -2,6 +2,8 @@
 
 // What every C++ peer's program shares: the command line, the clock and the line it prints.
 
+#include "support/same_work.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -29,11 +31,7 @@ struct request {
     }
 };
 
-/// A few microseconds of arithmetic, as every contender does it.
-constexpr std::uint64_t computed(std::uint64_t x) {
-    for (int i = 0; i < 2000; ++i) x = (x * 1103515245u + 12345u) & 0x7fffffffu;
-    return x;
-}
+using namespace same_work;
 
 struct outcome {
     double nanoseconds = 0;
@@ -51,11 +49,6 @@ double timed(Work&& work) {
     work();
     return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start)
         .count();
-}
-
-/// The generator every contender uses.
-constexpr std::uint64_t next_random(std::uint64_t x) {
-    return (x * 1103515245u + 12345u) & 0x7fffffffu;
 }
 
 inline request parse(int argc, char** argv) {
@@ -86,6 +79,14 @@ inline request parse(int argc, char** argv) {
     return r;
 }
 
+/// Whether making a hundred thousand of something takes longer than measuring it, and warms up by itself. Nothing goes before
+/// memory is weighed: what a first time has touched would seem to cost nothing.
+inline bool sets_up_enough(const request& r) {
+    for (const auto& [what, count] : r.parameters)
+        if (count >= 100'000) return true;
+    return r.name == "runtime/idle" || r.name == "runtime/million";
+}
+
 /// Warms up with a tenth, measures, prints. The exit status of the program: 3 if there is no such scenario, or (no
 /// operations) none of this size.
 inline int run(const request& r, const char* name,
@@ -96,30 +97,19 @@ inline int run(const request& r, const char* name,
     }
     const auto found = scenarios.find(r.name);
     if (found == scenarios.end()) return 3;
-    // Filling a large table warms up enough, and takes longer than measuring it.
-    if (r.parameter("rows", 0) < 1'000'000) {
+    if (!sets_up_enough(r)) {
         request warm_up = r;
         warm_up.n = r.n / 10 + 1;
         if (found->second(warm_up).operations == 0) return 3;
     }
     const outcome result = found->second(r);
+    if (result.operations == 0) return 3;
     std::printf(
         "{\"scenario\": \"%s\", \"contender\": \"%s\", \"ns_per_op\": %.3f, \"unit\": \"%s\", "
         "\"check\": %s}\n",
         r.scenario.c_str(), name, result.nanoseconds / static_cast<double>(result.operations),
         result.unit, result.right ? "true" : "false");
     return result.right ? 0 : 1;
-}
-
-/// Primes up to `n` by trial division: the sieve's answer by other means.
-inline std::uint64_t prime_count(std::uint64_t n) {
-    std::uint64_t count = n >= 2 ? 1 : 0;
-    for (std::uint64_t x = 3; x <= n; x += 2) {
-        bool prime = true;
-        for (std::uint64_t d = 3; prime && d * d <= x; d += 2) prime = x % d != 0;
-        count += prime ? 1 : 0;
-    }
-    return count;
 }
 
 }  // namespace contender
