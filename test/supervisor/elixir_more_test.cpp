@@ -69,6 +69,79 @@ TEST(agent, every_verb_keeps_its_limit_and_a_late_answer_never_comes) {
     EXPECT_TRUE(holds_in_virtual_time(body));
 }
 
+// --- Event handlers -----------------------------------------------------------------------------------------------
+
+struct told_why {
+    std::string text;
+};
+/// Counts, and says why it goes.
+class counting {
+public:
+    struct count {
+        using reply = int;
+    };
+    explicit counting(pid boss) : boss_(boss) {}
+    bool handle_event(int n) {
+        if (n == 13) throw std::runtime_error("unlucky");
+        return ++count_, n != 0;
+    }
+    int handle_call(count) { return count_; }
+    void terminate(const exit_reason& why) {
+        try_send(boss_, told_why{why.is_crash() ? "crash" : to_string(why)});
+        throw 42;  // nobody's business
+    }
+
+private:
+    friend class counting_on;
+    pid boss_;
+    int count_ = 0;
+};
+/// Goes on from where another one was.
+class counting_on : public counting {
+public:
+    explicit counting_on(pid boss) : counting(boss) {}
+    counting_on(pid boss, counting&& old) : counting(boss) { count_ = old.count_ + 100; }
+};
+
+TEST(event_handler, is_told_why_it_goes_and_gives_its_successor_what_it_knew) {
+    const auto body = [] {
+        auto m = start<event_manager<int>>().value();
+        const auto next = [] { return receive<told_why>().text; };
+        const auto add = [&](const char* id) {
+            add_handler<counting>(m, atom::intern(id), self());
+        };
+        add("leaves");
+        sync_notify(m, 0);
+        require_eq(next(), "normal");
+        add("fails");
+        sync_notify(m, 13);
+        require_eq(next(), "crash");
+        add("deleted");
+        require(delete_handler<counting>(m, "deleted"_a));
+        require_eq(next(), "normal");
+        auto [owner, watch] = spawn_monitor([m, boss = self()] {
+            add_linked_handler<counting>(m, "owned"_a, boss);
+            exit("owner"_a);
+        });
+        down_of(watch);
+        require_eq(next(), "owner");
+        add("old");
+        for (int n : {1, 2, 3}) notify(m, n);
+        require(swap_handler<counting, counting_on>(m, "old"_a, "new"_a, self()));
+        require(next().starts_with("{swapped"));
+        require_eq(ask_handler<counting_on>(m, "new"_a, counting::count{}).value(), 103);
+        // There is none whose place it could take.
+        require(swap_linked_handler<counting, counting_on>(m, "none"_a, "other"_a, self()));
+        require_eq(ask_handler<counting_on>(m, "other"_a, counting::count{}).value(), 0);
+        stop(m, "closing"_a);
+        require_eq(next(), "closing");
+        require_eq(next(), "closing");
+        require_eq(receive<handler_gone>().reason, exit_reason("closing"_a));
+        require_clean();
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
+}
+
 // --- Registries ---------------------------------------------------------------------------------------------------
 
 using users = registry<std::string, int>;

@@ -12,7 +12,7 @@
 
 // An event manager is a process that hands each event to its handlers, in the order they were added (OTP: gen_event).
 // A handler is a class with a public `void handle_event(const Event&)`, and for requests handle_call as in a server; its
-// destructor cleans up. A handle_event that returns bool takes its handler out by `false`. A handler that throws is taken out
+// destructor cleans up, and a public `void terminate(const exit_reason&)`, if it has one, is told before why it goes. A handle_event that returns bool takes its handler out by `false`. A handler that throws is taken out
 // and reported, whatever it throws; the manager and the others go on.
 
 namespace heirloom {
@@ -37,6 +37,8 @@ struct event_handler {
     virtual ~event_handler() = default;
     /// False: it wants to go.
     virtual bool on_event(const Event& e) = 0;
+    /// It goes. What its terminate throws is nobody's business any more.
+    virtual void leave(const exit_reason& why) = 0;
     const server_identity* identity;
     atom id;
     pid owner;
@@ -53,6 +55,15 @@ struct typed_event_handler final : event_handler<Event> {
         else
             return object.handle_event(e), true;
     }
+    void leave(const exit_reason& why) override {
+        if constexpr (terminates<H>) {
+            try {
+                object.terminate(why);
+            } catch (...) {
+                (void)caught_reason();  // a kill goes on
+            }
+        }
+    }
     H object;
 };
 
@@ -65,7 +76,7 @@ struct add_handler_request {
     // Of the one whose place it takes, if there is such a one; null: none.
     const server_identity* instead_of;
     atom instead_of_id;
-    std::unique_ptr<event_handler<Event>> (*make)(void* args, atom id);
+    std::unique_ptr<event_handler<Event>> (*make)(void* args, atom id, event_handler<Event>* old);
     std::shared_ptr<void> args;
 };
 struct delete_handler_request {
@@ -108,7 +119,7 @@ public:
         if (same != handlers_.end() && same != old) return false;
         std::unique_ptr<handler> made;
         try {
-            made = r.make(r.args.get(), r.id);
+            made = r.make(r.args.get(), r.id, old != handlers_.end() ? old->get() : nullptr);
         } catch (...) {
             // Its constructor failed: that is the asker's failure.
             return failure(call_error{detail::caught_reason(), self(), r.identity->name});
@@ -157,7 +168,11 @@ public:
     void handle_cast(detail::event_notice<Event> e) { tell(e.event); }
     /// A handler goes with the process it was added for.
     void handle_info(down d) {
-        std::erase_if(handlers_, [&](const auto& h) { return h->watch == d.ref; });
+        std::erase_if(handlers_, [&](const auto& h) {
+            if (h->watch != d.ref) return false;
+            h->leave(d.reason);
+            return true;
+        });
     }
     void terminate(const exit_reason& why) {
         for (const auto& h : handlers_) farewell(*h, why);
@@ -193,7 +208,8 @@ private:
                          " is taken out: " + to_string(why)});
         farewell(*gone, why);
     }
-    void farewell(const handler& gone, const exit_reason& why) {
+    void farewell(handler& gone, const exit_reason& why) {
+        gone.leave(why);
         if (!gone.owner) return;
         demonitor(gone.watch, flush);
         try_send(gone.owner, handler_gone{self(), std::string(gone.identity->name), gone.id, why});
@@ -208,24 +224,32 @@ struct handler_place {
     const server_identity* instead_of = nullptr;
     atom instead_of_id = {};
 };
-template <class H, class Event, class... A>
+/// An Old whose place it takes is given to its constructor, after the arguments, if there is one that takes it.
+template <class H, class Old = void, class Event, class... A>
 bool place_handler(server<event_manager<Event>> to, const handler_place& where, atom id,
                    A&&... args) {
     using kept = std::tuple<stored_t<A>...>;
     static_assert(std::is_constructible_v<H, stored_t<A>&&...>,
                   "heirloom: the event handler has no constructor for these arguments");
-    auto added =
-        call(to, add_handler_request<Event>{
-                     &identity_of<H>, id, where.owner, where.instead_of, where.instead_of_id,
-                     [](void* p, atom name) -> std::unique_ptr<event_handler<Event>> {
-                         return std::apply(
-                             [&](auto&... a) {
-                                 return std::make_unique<typed_event_handler<Event, H>>(
-                                     name, std::move(a)...);
-                             },
-                             *static_cast<kept*>(p));
-                     },
-                     std::make_shared<kept>(std::forward<A>(args)...)});
+    auto added = call(
+        to, add_handler_request<Event>{
+                &identity_of<H>, id, where.owner, where.instead_of, where.instead_of_id,
+                [](void* p, atom name, [[maybe_unused]] event_handler<Event>* old)
+                    -> std::unique_ptr<event_handler<Event>> {
+                    using made = typed_event_handler<Event, H>;
+                    return std::apply(
+                        [&](auto&... a) {
+                            if constexpr (std::is_constructible_v<H, stored_t<A>&&..., Old>)
+                                if (old != nullptr)
+                                    return std::make_unique<made>(
+                                        name, std::move(a)...,
+                                        std::move(static_cast<typed_event_handler<Event, Old>*>(old)
+                                                      ->object));
+                            return std::make_unique<made>(name, std::move(a)...);
+                        },
+                        *static_cast<kept*>(p));
+                },
+                std::make_shared<kept>(std::forward<A>(args)...)});
     if (!added) added.error().raise();
     return *added;
 }
@@ -242,12 +266,20 @@ template <class H, class Event, class... A>
 bool add_linked_handler(server<event_manager<Event>> to, atom id, A&&... args) {
     return detail::place_handler<H>(to, {.owner = self()}, id, std::forward<A>(args)...);
 }
-/// Adds a New in the place of an Old, no event between the two; at the end if there is no such Old.
+/// Adds a New in the place of an Old, no event between the two; at the end if there is no such Old. Its constructor is given
+/// the arguments and, if it has one that takes it, the Old as `Old&&`: what that knew is not lost.
 template <class Old, class New, class Event, class... A>
 bool swap_handler(server<event_manager<Event>> in, atom old_id, atom new_id, A&&... args) {
-    return detail::place_handler<New>(
+    return detail::place_handler<New, Old>(
         in, {.instead_of = &detail::identity_of<Old>, .instead_of_id = old_id}, new_id,
         std::forward<A>(args)...);
+}
+/// The same, for as long as the caller lives, as add_linked_handler.
+template <class Old, class New, class Event, class... A>
+bool swap_linked_handler(server<event_manager<Event>> in, atom old_id, atom new_id, A&&... args) {
+    return detail::place_handler<New, Old>(
+        in, {.owner = self(), .instead_of = &detail::identity_of<Old>, .instead_of_id = old_id},
+        new_id, std::forward<A>(args)...);
 }
 /// Takes a handler out. False if it is not there.
 template <class H, class Event>
