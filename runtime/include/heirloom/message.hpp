@@ -143,6 +143,7 @@ enum class message_kind : std::uint8_t {
     suspend,
     resume,
     timeout,  // a timer of the process itself
+    bell,     // holds user messages of a mailbox that drops its oldest
 };
 
 struct message;
@@ -172,6 +173,9 @@ inline constexpr std::uint64_t counted_in = std::uint64_t{1} << 63;
 
 /// A block of at least `bytes` bytes. Throws std::bad_alloc. Any thread.
 [[nodiscard]] void* allocate_block(std::size_t bytes);
+/// The same for what is to be aligned to more than a block is.
+[[nodiscard]] void* allocate_block(std::size_t bytes, std::size_t alignment);
+inline constexpr std::size_t block_alignment = 64;
 void free_block(void* block, std::size_t bytes) noexcept;
 
 template <class T>
@@ -222,7 +226,11 @@ using message_ptr = std::unique_ptr<message, message_deleter>;
 
 template <class Message, class... A>
 Message* new_message(const message_type& type, A&&... args) {
-    void* block = allocate_block(sizeof(Message));
+    void* block;
+    if constexpr (alignof(Message) > block_alignment)
+        block = allocate_block(sizeof(Message), alignof(Message));
+    else
+        block = allocate_block(sizeof(Message));
     Message* m;
     if constexpr (std::is_nothrow_constructible_v<Message, A...>) {
         m = ::new (block) Message(std::forward<A>(args)...);
