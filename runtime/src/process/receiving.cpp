@@ -4,6 +4,7 @@
 #include "platform/inside.hpp"
 #include "process/crash.hpp"
 #include "process/lifecycle.hpp"
+#include "process/mailbox_gate.hpp"
 #include "process/signals.hpp"
 #include "scheduler/runtime_core.hpp"
 
@@ -27,6 +28,7 @@ message* mailbox_scan::wait(const wanted_messages& wanted) {
     inside_scope scope;
     scope.may_move();
     if (p.home->seeded) p.wanted = &wanted;
+    auto trimmed = trims(p);
     thread_context* t = nullptr;
     for (;;) {
         if (p.has_news()) {
@@ -35,6 +37,10 @@ message* mailbox_scan::wait(const wanted_messages& wanted) {
                 obey_signals(p);
                 t = nullptr;
             }
+        }
+        if (trims(p) != trimmed) [[unlikely]] {
+            trimmed = trims(p);
+            link_ = p.queue.begin_link();
         }
         if (*link_) return *link_;
         if (!t) t = &this_thread();
