@@ -133,16 +133,16 @@ TEST(mailbox_room, wait_survives_kills_and_ends_at_random) {
 
 TEST(mailbox_room, waiting_for_room_in_ones_own_mailbox_is_an_error) {
     const auto body = [](witness& w) {
-        const auto end =
-            await_end(spawn({.mailbox_bound = 1, .when_full = mailbox_policy::wait}, [] {
+        const auto child =
+            spawn_monitor({.mailbox_bound = 1, .when_full = mailbox_policy::wait}, [] {
                 send(self(), number{1});
                 try {
                     send(self(), number{2});
                 } catch (const limit_reached&) {
                     exit("told"_a);
                 }
-            }));
-        w.equal(end, exit_reason("told"_a));
+            });
+        w.equal(reason_of(child.ref), exit_reason("told"_a));
     };
     EXPECT_TRUE(holds_everywhere(body));
 }

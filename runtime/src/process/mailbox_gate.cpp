@@ -318,6 +318,8 @@ void take_bell(process& p, bell_message* bell) noexcept {
         take_user(p, m);
     }
     bell->type->destroy(bell);
+    // Now: the next signal may ask what is in the queue.
+    if (!p.callbacks) trim_to_bound(p);
 }
 
 void trim_to_bound(process& p) noexcept {
