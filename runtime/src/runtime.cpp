@@ -3,6 +3,7 @@
 #include "heirloom/receive.hpp"
 #include "platform/check.hpp"
 #include "process/lifecycle.hpp"
+#include "process/mailbox_gate.hpp"
 #include "process/relations.hpp"
 #include "scheduler/runtime_core.hpp"
 
@@ -141,6 +142,10 @@ void runtime::deliver(pid to, message* m) {
     message_ptr owner(m);
     refuse_in_process(*core_, "runtime::send");
     runtime_scope scope(*core_);
+    process* p = resolve(to);
+    if (p && p->bounded.load(std::memory_order_relaxed))
+        // Nobody makes room in a deterministic runtime while its thread is here.
+        return send_bounded_from_outside(*p, to, owner.release(), !core_->is_deterministic());
     detail::deliver(to, owner.release());
 }
 

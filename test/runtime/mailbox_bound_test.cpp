@@ -1,9 +1,11 @@
-// Bounded mailboxes and their policies (design rule R12).
+// Bounded mailboxes and what becomes of the message that is too much (design rule R12).
+#include "runtime/lazy.hpp"
 #include "runtime/talk.hpp"
 #include "support/everywhere.hpp"
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -15,36 +17,6 @@ using namespace heirloom::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr int bound = 4;
-
-/// Sits on its mailbox until told by a signal-like message that is exempt from the bound: the down of `gate`. Then
-/// reports what it has, and starts again with the next gate.
-struct lazy {
-    pid process;
-    pid gate;
-};
-
-/// A bounded process that reads nothing until the process `gate` ends, and then sends every number on to `boss`.
-lazy spawn_lazy(mailbox_policy policy, pid boss) {
-    const pid gate = spawn([] { receive<stop>(); });
-    const pid process = spawn({.mailbox_bound = bound, .when_full = policy}, [boss, gate] {
-        const monitor_ref opened = monitor(gate);
-        send(boss, go{});
-        reason_of(opened);
-        for (bool more = true; more;)
-            more = receive(
-                [boss](number n) {
-                    send(boss, n);
-                    return true;
-                },
-                [](stop) { return false; });
-    });
-    receive<go>();
-    return {process, gate};
-}
-
-void open(const lazy& l) { exit(l.gate, reason::kill); }
 
 /// How many messages `send_one(i)` gets rid of before the mailbox is full.
 template <class F>
@@ -84,39 +56,6 @@ TEST(mailbox_bound, refuse_tells_the_sender) {
         send(l.process, number{7});
         w.equal(receive<number>().n, 7);
         exit(l.process, reason::kill);
-    };
-    EXPECT_TRUE(holds_everywhere(body));
-}
-
-TEST(mailbox_bound, wait_lets_the_sender_wait) {
-    const auto body = [](witness& w) {
-        const pid main = self();
-        const lazy l = spawn_lazy(mailbox_policy::wait, main);
-        const int count = 20;
-        auto sender = spawn_monitor([main, l] {
-            for (int i = 0; i < count; ++i) {
-                send(l.process, number{i});
-                send(main, std::string("sent"));
-            }
-        });
-        for (int i = 0; i < bound; ++i) receive<std::string>();
-        w.that(!receive_for<std::string>(w.a_while()), "the next one waits");
-        open(l);
-        for (int i = 0; i < count; ++i) w.equal(receive<number>().n, i);
-        w.equal(reason_of(sender.ref), reason::normal);
-        exit(l.process, reason::kill);
-    };
-    EXPECT_TRUE(holds_everywhere(body));
-}
-
-TEST(mailbox_bound, wait_ends_when_the_receiver_ends) {
-    const auto body = [](witness& w) {
-        const lazy l = spawn_lazy(mailbox_policy::wait, self());
-        for (int i = 0; i < bound; ++i) send(l.process, number{i});
-        auto sender = spawn_monitor([l] { send(l.process, number{99}); });
-        w.that(!receive_for<down>(w.deterministic() ? duration(10ms) : duration(1ms)));
-        exit(l.process, reason::kill);
-        w.equal(reason_of(sender.ref), reason::normal);
     };
     EXPECT_TRUE(holds_everywhere(body));
 }
@@ -274,6 +213,171 @@ TEST(mailbox_bound, is_never_exceeded_by_many_senders) {
         for (int i = 0; i < bound; ++i) receive<number>();
         w.that(!receive_for<number>(0s));
         exit(l.process, reason::kill);
+    };
+    EXPECT_TRUE(holds_everywhere(body));
+}
+
+TEST(mailbox_bound, drop_oldest_keeps_the_newest) {
+    const auto body = [](witness& w) {
+        const pid main = self();
+        const lazy l = spawn_lazy(mailbox_policy::drop_oldest, main);
+        const auto token = std::make_shared<const int>(1);
+        send(l.process, token);
+        for (int i = 0; i < 3 * bound; ++i) send(l.process, number{i});
+        const auto info = process_info(l.process).value();
+        w.equal(token.use_count(), 1L);  // dropped at the latest when its receiver looks
+        w.equal(info.message_queue_len, std::size_t{bound});
+        w.equal(info.messages_dropped, std::uint64_t{2 * bound + 1});
+        open(l);
+        for (int i = 2 * bound; i < 3 * bound; ++i) w.equal(receive<number>().n, i);
+        w.that(!receive_for<number>(w.a_while()), "the oldest were dropped");
+        w.that(try_send(l.process, number{7}));
+        w.equal(receive<number>().n, 7);
+        exit(l.process, reason::kill);
+        await_gone(l.process);
+        w.that(!try_send(l.process, number{8}), "it is dead");
+    };
+    EXPECT_TRUE(holds_everywhere(body));
+}
+
+TEST(mailbox_bound, drop_oldest_drops_what_was_looked_at_and_not_taken) {
+    const auto body = [](witness& w) {
+        const pid main = self();
+        // It waits for one thing while others pile up: its place among them is dropped under its feet.
+        const pid picky =
+            spawn({.mailbox_bound = bound, .when_full = mailbox_policy::drop_oldest}, [main] {
+                send(main, go{});
+                receive<std::string>();
+                std::vector<int> seen;
+                while (auto n = receive_for<number>(0s)) seen.push_back(n->n);
+                send(main, seen);
+            });
+        receive<go>();
+        for (int i = 0; i < 5 * bound; ++i) {
+            send(picky, number{i});
+            if (i % 3 == 0) yield();
+        }
+        (void)process_info(picky);
+        send(picky, std::string("now"));
+        const auto seen = receive<std::vector<int>>();
+        w.equal(seen.size(), std::size_t{bound - 1});  // and the string
+        for (std::size_t i = 0; i < seen.size(); ++i)
+            w.equal(seen[i], 5 * bound - (bound - 1) + static_cast<int>(i));
+    };
+    EXPECT_TRUE(holds_everywhere(body));
+}
+
+TEST(mailbox_bound, drop_oldest_keeps_order_with_signals) {
+    const auto body = [](witness& w) {
+        const pid main = self();
+        for (int round = 0; round < w.times(20, 2); ++round) {
+            const pid victim =
+                spawn({.mailbox_bound = 100, .when_full = mailbox_policy::drop_oldest}, [main] {
+                    trap_exit(true);
+                    send(main, go{});
+                    std::vector<int> seen;
+                    for (bool more = true; more;)
+                        more = receive(
+                            [&](number n) {
+                                seen.push_back(n.n);
+                                return true;
+                            },
+                            [&](exit_signal) {
+                                seen.push_back(-1);
+                                return true;
+                            },
+                            [](stop) { return false; });
+                    send(main, seen);
+                });
+            receive<go>();
+            std::vector<int> expected;
+            for (int i = 0; i < 30; ++i) {
+                if (i % 3 == 2) {
+                    exit(victim, "odd"_a);
+                    expected.push_back(-1);
+                } else {
+                    send(victim, number{i});
+                    expected.push_back(i);
+                }
+            }
+            send(victim, stop{});
+            w.equal(receive<std::vector<int>>(), expected);
+        }
+    };
+    EXPECT_TRUE(holds_everywhere(body));
+}
+
+TEST(mailbox_bound, drop_oldest_under_many_senders) {
+    const auto body = [](witness& w) {
+        const pid main = self();
+        const int each = w.times(500, 20);
+        constexpr int senders = 4;
+        const auto token = std::make_shared<const int>(1);
+        struct numbered {
+            int sender;
+            int n;
+            std::shared_ptr<const int> token;
+        };
+        auto receiver =
+            spawn_monitor({.mailbox_bound = 8, .when_full = mailbox_policy::drop_oldest}, [main] {
+                std::vector<int> last(senders, -1);
+                int count = 0;
+                bool ordered = true;
+                for (bool more = true; more;)
+                    more = receive(
+                        [&](const numbered& m) {
+                            ordered = ordered && m.n > last[m.sender];
+                            last[m.sender] = m.n;
+                            ++count;
+                            return true;
+                        },
+                        [](stop) { return false; });
+                const auto dropped = process_info(self()).value().messages_dropped;
+                if (!ordered) exit("disorder"_a);
+                send(main, std::make_pair(count, static_cast<int>(dropped)));
+            });
+        std::vector<spawned> all;
+        for (int s = 0; s < senders; ++s)
+            all.push_back(spawn_monitor([=, to = receiver.pid] {
+                for (int i = 0; i < each; ++i) send(to, numbered{s, i, token});
+            }));
+        for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
+        all.clear();
+        send(receiver.pid, stop{});
+        const auto [count, dropped] = receive<std::pair<int, int>>();
+        w.equal(count + dropped, senders * each);
+        w.equal(reason_of(receiver.ref), reason::normal);
+        await_gone(receiver.pid);
+        w.equal(token.use_count(), 1L);
+    };
+    EXPECT_TRUE(holds_everywhere(body));
+}
+
+TEST(mailbox_bound, a_receiver_that_ends_destroys_what_it_holds) {
+    const auto body = [](witness& w) {
+        const auto token = std::make_shared<const int>(1);
+        for (const mailbox_policy policy :
+             {mailbox_policy::refuse, mailbox_policy::drop_newest, mailbox_policy::drop_oldest}) {
+            const lazy l = spawn_lazy(policy, self());
+            for (int i = 0; i < bound; ++i) send(l.process, token);
+            w.equal(token.use_count(), 1L + bound);
+            exit(l.process, reason::kill);
+            await_gone(l.process);
+            w.equal(token.use_count(), 1L);
+            exit(l.gate, reason::kill);
+        }
+    };
+    EXPECT_TRUE(holds_everywhere(body));
+}
+
+TEST(mailbox_bound, bounds_as_large_as_they_are_said) {
+    // Not taken modulo anything.
+    const auto body = [](witness& w) {
+        const pid roomy =
+            spawn({.mailbox_bound = (std::size_t{1} << 32) + 1}, [] { receive<stop>(); });
+        for (int i = 0; i < 10; ++i) send(roomy, number{i});
+        w.equal(process_info(roomy).value().message_queue_len, std::size_t{10});
+        exit(roomy, reason::kill);
     };
     EXPECT_TRUE(holds_everywhere(body));
 }

@@ -144,6 +144,7 @@ enum class message_kind : std::uint8_t {
     suspend,
     resume,
     timeout,  // a timer of the process itself
+    bell,     // holds user messages of a mailbox that drops its oldest
 };
 
 struct message;
@@ -219,7 +220,11 @@ using message_ptr = std::unique_ptr<message, message_deleter>;
 
 template <class Message, class... A>
 Message* new_message(const message_type& type, A&&... args) {
-    void* block = allocate_block(sizeof(Message));
+    void* block;
+    if constexpr (alignof(Message) > block_alignment)
+        block = allocate_block(sizeof(Message), alignof(Message));
+    else
+        block = allocate_block(sizeof(Message));
     Message* m;
     if constexpr (std::is_nothrow_constructible_v<Message, A...>) {
         m = ::new (block) Message(std::forward<A>(args)...);

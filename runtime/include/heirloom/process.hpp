@@ -27,9 +27,10 @@ enum class priority : std::uint8_t { low, normal, high, max };
 
 /// What happens to a message for a mailbox that is full. Signals, replies, downs and transfers always fit.
 enum class mailbox_policy : std::uint8_t {
-    refuse,       // the sender gets `limit_reached` (try_send: false)
-    wait,         // the sender waits until there is room; not in a callback, not while unwinding
-    drop_newest,  // the message is dropped and counted in process_info
+    refuse,  // the sender gets `limit_reached` (try_send: false)
+    wait,  // the sender waits its turn, also a plain thread; not in a callback, not while unwinding
+    drop_newest,  // the message itself is dropped and counted in process_info
+    drop_oldest,  // the oldest one not yet received is: the receiver sees the latest
 };
 
 struct spawn_options {

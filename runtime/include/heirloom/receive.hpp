@@ -46,14 +46,14 @@ private:
 #if HEIRLOOM_RECEIVE_JUMPS
     [[gnu::always_inline]] message* wait(const wanted_messages& wanted) {
         void* to = begin_wait(wanted);
-        while (to) to = end_wait(wanted, jump(to, &leaving_));
+        while (to) to = end_wait(jump(to, &leaving_));
         return found_;
     }
     /// The context to leave for; null: there is nothing to wait for, found_ is the result.
     void* begin_wait(const wanted_messages& wanted);
     /// The process is back; the same.
-    void* end_wait(const wanted_messages& wanted, visitor from);
-    void* try_to_leave(const wanted_messages& wanted, thread_context* t);
+    void* end_wait(visitor from);
+    void* try_to_leave(thread_context* t);
 
     departure leaving_;
     exception_state kept_;
@@ -61,12 +61,14 @@ private:
 #else
     message* wait(const wanted_messages& wanted);
 #endif
+    void begin(const wanted_messages& wanted) noexcept;
     /// False: the process has to wait. Else found_ is the result.
-    bool look(const wanted_messages& wanted, thread_context*& t);
+    bool look(thread_context*& t);
 
     process* process_;
     message** link_;
     message* found_ = nullptr;
+    std::uint64_t trimmed_ = 0;  // how often its bound had taken messages from the mailbox
     time_point deadline_;
 };
 

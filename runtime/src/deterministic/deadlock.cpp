@@ -49,9 +49,9 @@ std::string describe_deadlock(const runtime_core& core) {
         tell_process(text, core, id);
         text << " (" << p.entry() << ") waits for ";
         if (p.awaited != 0) {
-            text << "a reply";
+            text << (p.waits_for_room ? "room" : "a reply");
             if (p.waiting_for) {
-                text << " of ";
+                text << (p.waits_for_room ? " in the mailbox of " : " of ");
                 tell_process(text, core, p.waiting_for);
             }
         } else if (p.wanted && p.own_stack) {

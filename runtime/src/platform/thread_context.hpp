@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <ctime>
 
+#include <sys/types.h>
+
 namespace heirloom::detail {
 
 class worker;
@@ -34,6 +36,7 @@ struct thread_context : thread_words {
     void* reader_slot = nullptr;  // see reclamation.hpp, for threads that drive no worker
     bool pool_thread = false;     // runs blocking(f): waits throw
     clockid_t cpu_clock = 0;      // of this thread's CPU time
+    pid_t system_id = 0;          // of this thread, for the system
     stack* orphaned = nullptr;    // after a revocation: the stack its process runs on
 };
 

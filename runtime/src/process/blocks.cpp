@@ -13,7 +13,7 @@
 namespace heirloom::detail {
 namespace {
 
-constexpr std::size_t line = block_line;
+constexpr std::size_t line = block_alignment;
 constexpr unsigned batch = most_free_blocks / 2;
 constexpr std::size_t class_bytes[block_classes] = {64, 128, 192, 256, largest_block};
 constexpr std::size_t slab_bytes = 64 * 1024;
@@ -126,6 +126,18 @@ void* allocate_block_slowly(std::size_t bytes) {
         return node;
     }
     return refill(list, c);
+}
+
+void* allocate_block(std::size_t bytes, std::size_t alignment) {
+    if (alignment <= block_alignment) return allocate_block(bytes);
+    thread_context& t = this_thread();
+    if (t.allocations_may_fail && refuse_allocation()) throw std::bad_alloc();
+    // It is freed like any other, into a list of blocks that have the size of their class.
+    const std::size_t room = bytes <= largest_block ? class_bytes[block_class_of(bytes)] : bytes;
+    void* p = std::aligned_alloc(alignment, (room + alignment - 1) / alignment * alignment);
+    if (!p) throw std::bad_alloc();
+    count_blocks(t, 1);
+    return p;
 }
 
 void free_block_slowly(void* block, std::size_t bytes) noexcept {

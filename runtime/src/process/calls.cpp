@@ -12,6 +12,7 @@
 #include "platform/check.hpp"
 #include "platform/inside.hpp"
 #include "process/lifecycle.hpp"
+#include "process/mailbox_gate.hpp"
 #include "process/signals.hpp"
 #include "scheduler/runtime_core.hpp"
 
@@ -59,11 +60,12 @@ reply_message* wait_for_reply(process& p, time_point until, call_interceptor* in
     message** seen = p.queue.begin_link();
     for (;;) {
         const bool was_empty = p.queue.empty();
+        const auto trimmed = trims(p);
         drain(p);
         obey_signals(p);
         if (p.reply) break;
         if (interceptor) {
-            if (was_empty) seen = p.queue.begin_link();
+            if (was_empty || trims(p) != trimmed) seen = p.queue.begin_link();
             while (message* m = *seen) {
                 if (m->type->kind == message_kind::call) {
                     // Open while it is looked at, so that the interceptor may answer it.

@@ -5,6 +5,7 @@
 #include "platform/check.hpp"
 #include "platform/inside.hpp"
 #include "process/crash.hpp"
+#include "process/mailbox_gate.hpp"
 #include "process/relations.hpp"
 #include "process/signals.hpp"
 #include "process/throw_stack.hpp"
@@ -39,7 +40,7 @@ void reset(process& p) noexcept {
     p.waits_quietly = p.in_exit = p.dropped_calls = false;
     p.level = priority::normal;
     p.shields = p.callbacks = 0;
-    p.bounded_dropped.store(0, std::memory_order_relaxed);
+    p.waits_for_room = false;
     p.queued = 0;
     p.mark = nullptr;
     p.mark_ref = 0;
@@ -242,6 +243,7 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
         link_entry* mine = nullptr;
         link_entry* theirs = nullptr;
         monitor_entry* watch = nullptr;
+        std::unique_ptr<mailbox_gate> gate = {};
         ~undo() {
             if (mine) mine->type->destroy(mine);
             if (theirs) theirs->type->destroy(theirs);
@@ -257,10 +259,6 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
     reset(*p);
     p->stack_bytes = stack_class;
     p->level = b.options->priority;
-    p->bounded.store(std::uint64_t{p->id.generation()} << 32, std::memory_order_relaxed);
-    p->mailbox_bound.store(static_cast<std::uint32_t>(b.options->mailbox_bound),
-                           std::memory_order_relaxed);
-    p->when_full.store(b.options->when_full, std::memory_order_relaxed);
     if (p->level != priority::normal) core.levels.use();
     p->queue_warning =
         core.opts.queue_warning == 0
@@ -280,6 +278,8 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
         undo.mine = new_link_entry(p->id);
         undo.theirs = new_link_entry(b.spawner->id);
     }
+    if (b.options->mailbox_bound != 0)
+        undo.gate = std::make_unique<mailbox_gate>(b.options->mailbox_bound, b.options->when_full);
     if (b.request.monitor) undo.watch = new_monitor_entry(*b.spawner, p->id, alias_mode::none);
     if (b.options->name && core.names.insert(b.options->name, p->id) == name_table::outcome::taken)
         throw bad_argument("spawn", "the name \"" + std::string(b.options->name.text()) +
@@ -287,6 +287,11 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
                                         to_string(core.names.find(b.options->name)));
     // From here on nothing fails.
     p->name = b.options->name;
+    {
+        std::lock_guard lock(p->side_lock);
+        p->gate = undo.gate.release();
+    }
+    p->bounded.store(p->gate != nullptr, std::memory_order_relaxed);
     if (link_entry* mine = std::exchange(undo.mine, nullptr)) {
         link_entry* theirs = std::exchange(undo.theirs, nullptr);
         mine->mine = theirs->theirs = ++b.spawner->next_ref;

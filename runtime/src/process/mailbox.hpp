@@ -108,6 +108,10 @@ public:
         // release; pairs with the acquire in push.
         head_.store(std::uint64_t{generation & tag_mask} << tag_shift, std::memory_order_release);
     }
+    /// Whether this message, which is or was in a mailbox, is what was pushed last. Any thread.
+    bool is_newest(const message& m) const noexcept {
+        return address(head_.load(std::memory_order_acquire)) == &m;
+    }
     bool is_waiting() const noexcept { return head_.load(std::memory_order_relaxed) & parked; }
 
 private:

@@ -6,6 +6,7 @@
 #include "heirloom/process.hpp"
 #include "platform/spin_lock.hpp"
 #include "process/mailbox.hpp"
+#include "process/relation_index.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -28,6 +29,7 @@
 namespace heirloom::detail {
 
 class worker;
+class mailbox_gate;
 class runtime_core;
 struct stack;
 struct timer_node;
@@ -59,9 +61,8 @@ private:
 
 /// What few processes have; made on first need.
 struct process_extras {
-    boost::unordered_flat_map<std::uint64_t, link_entry*> link_index;  // by peer, beyond a few
-    boost::unordered_flat_map<std::uint64_t, monitor_entry*>
-        monitor_index;  // by ref id, beyond a few
+    relation_index<link_entry, 32> link_index;       // by peer, beyond a few
+    relation_index<monitor_entry, 0> monitor_index;  // by number, beyond a few
     struct suspension {
         std::uint32_t count = 0;
         std::uint64_t watch = 0;  // the monitor that ends it with its author
@@ -78,11 +79,10 @@ struct process_extras {
 struct process_entrance {
     mailbox inbox;
     std::atomic<std::uint32_t> generation{0};  // of the incarnation that lives here; 0 in between
-    // Senders read these with a pid that may be stale, hence atomic. 0: no bound; constant while alive.
-    std::atomic<std::uint32_t> mailbox_bound{0};
-    /// Of a bounded mailbox: the generation, and below it how many user messages were counted in. One word, so that a sender
-    /// with a stale pid counts nothing into the next incarnation's mailbox.
-    std::atomic<std::uint64_t> bounded{0};
+    // Senders read it with a pid that may be stale, hence atomic. Constant while alive.
+    std::atomic<bool> bounded{false};
+    mailbox_gate* gate =
+        nullptr;  // of a bounded mailbox; see mailbox_gate.hpp. Guarded by side_lock
     activity* body = nullptr;
     stack* own_stack = nullptr;  // where it is suspended; null: stackless or never ran
     worker* home = nullptr;      // the worker that ran it last
@@ -129,7 +129,7 @@ public:
     bool started = false;
     std::atomic<bool> system{false};
     bool server_timer_armed = false;
-    std::atomic<mailbox_policy> when_full{mailbox_policy::refuse};  // read by senders
+    bool waits_for_room = false;  // in the mailbox of `waiting_for`; for reports
     bool explaining_itself =
         false;                   // process_info(self()), or at a safe point rather than in a wait
     bool suspended = false;      // by at least one other process; see extras->suspenders
@@ -137,7 +137,6 @@ public:
     std::uint32_t stack_bytes = 0;  // class of its own stack, 0: the standard
     spin_lock side_lock;
     timer_node* timers = nullptr;  // aimed at this process; guarded by side_lock
-    std::atomic<std::uint32_t> bounded_dropped{0};
     std::uint64_t mark_ref = 0;
     const char* entry_text = nullptr;
     const wanted_messages* wanted =
@@ -196,10 +195,4 @@ inline atom name_of(process& p) noexcept {
     std::lock_guard lock(p.side_lock);
     return p.name;
 }
-/// A user message leaves a mailbox: it makes room only if it was counted in (signals turned messages were not).
-inline void count_out(process& p, const message& m) noexcept {
-    if (m.type->kind == message_kind::user && (m.word & counted_in))
-        p.bounded.fetch_sub(1, std::memory_order_relaxed);
-}
-
 }  // namespace heirloom::detail

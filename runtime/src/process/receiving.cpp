@@ -4,6 +4,7 @@
 #include "platform/inside.hpp"
 #include "process/crash.hpp"
 #include "process/lifecycle.hpp"
+#include "process/mailbox_gate.hpp"
 #include "process/signals.hpp"
 #include "scheduler/runtime_core.hpp"
 
@@ -22,10 +23,14 @@ mailbox_scan::mailbox_scan(time_point deadline, const reference* since) : deadli
         since && since->id == p.mark_ref && since->owner == p.id ? p.mark : p.queue.begin_link();
 }
 
-bool mailbox_scan::look(const wanted_messages& wanted, thread_context*& t) {
+void mailbox_scan::begin(const wanted_messages& wanted) noexcept {
+    if (process_->home->seeded) [[unlikely]]
+        process_->wanted = &wanted;
+    trimmed_ = trims(*process_);
+}
+
+bool mailbox_scan::look(thread_context*& t) {
     process& p = *process_;
-    if (p.home->seeded) [[unlikely]]
-        p.wanted = &wanted;
     for (;;) {
         if (p.has_news()) {
             drain(p);
@@ -33,6 +38,10 @@ bool mailbox_scan::look(const wanted_messages& wanted, thread_context*& t) {
                 obey_signals(p);
                 t = nullptr;
             }
+        }
+        if (trims(p) != trimmed_) [[unlikely]] {
+            trimmed_ = trims(p);
+            link_ = p.queue.begin_link();
         }
         if ((found_ = *link_)) return true;
         if (!t) t = &this_thread();
@@ -53,8 +62,8 @@ bool mailbox_scan::look(const wanted_messages& wanted, thread_context*& t) {
 }
 
 #if HEIRLOOM_RECEIVE_JUMPS
-void* mailbox_scan::try_to_leave(const wanted_messages& wanted, thread_context* t) {
-    if (look(wanted, t)) return nullptr;
+void* mailbox_scan::try_to_leave(thread_context* t) {
+    if (look(t)) return nullptr;
     kept_ = *t->exceptions;
     return begin_leaving(*t, *process_, farewell::park, leaving_);
 }
@@ -62,17 +71,18 @@ void* mailbox_scan::try_to_leave(const wanted_messages& wanted, thread_context* 
 void* mailbox_scan::begin_wait(const wanted_messages& wanted) {
     inside_scope scope;
     scope.may_move();
-    void* to = try_to_leave(wanted, nullptr);
+    begin(wanted);
+    void* to = try_to_leave(nullptr);
     if (to) nested_ = scope.leave_inside();
     return to;
 }
 
-void* mailbox_scan::end_wait(const wanted_messages& wanted, visitor from) {
+void* mailbox_scan::end_wait(visitor from) {
     const departure arrived = receive_visitor(from);
     thread_context& t = *arrived.thread->role->arrive(arrived);
     *t.exceptions = kept_;
     inside_scope scope(t, nested_);
-    void* to = try_to_leave(wanted, &t);
+    void* to = try_to_leave(&t);
     if (to) nested_ = scope.leave_inside();
     return to;
 }
@@ -80,8 +90,9 @@ void* mailbox_scan::end_wait(const wanted_messages& wanted, visitor from) {
 message* mailbox_scan::wait(const wanted_messages& wanted) {
     inside_scope scope;
     scope.may_move();
+    begin(wanted);
     thread_context* t = nullptr;
-    while (!look(wanted, t)) t = leave_running(*t, *process_, farewell::park);
+    while (!look(t)) t = leave_running(*t, *process_, farewell::park);
     return found_;
 }
 #endif

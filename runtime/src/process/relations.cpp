@@ -5,7 +5,7 @@
 namespace heirloom::detail {
 namespace {
 
-// Beyond this many, a list gets an index.
+// Beyond this many, a list gets an index, and keeps it until it is half as long.
 constexpr std::uint32_t list_limit = 16;
 
 void destroy_link(message* m) noexcept { destroy_message<link_entry>(m); }
@@ -27,23 +27,19 @@ constinit const message_type demonitor_type{message_kind::demonitor, &destroy_no
 constinit const message_type down_type{message_kind::down, &destroy_monitor, "down", nullptr};
 
 link_entry* find_link(process& p, pid peer) noexcept {
-    if (p.extras && !p.extras->link_index.empty()) {
-        auto& index = p.extras->link_index;
-        auto found = index.find(peer.bits());
-        return found == index.end() ? nullptr : found->second;
-    }
+    if (p.extras && !p.extras->link_index.empty()) return p.extras->link_index.find(peer.bits());
     for (link_entry* e = p.links; e; e = e->next_entry())
         if (e->peer() == peer) return e;
     return nullptr;
 }
 
 void add_link(process& p, link_entry* e) noexcept {
-    if (p.link_count >= list_limit) try {
+    if (p.link_count >= list_limit || (p.extras && !p.extras->link_index.empty())) try {
             auto& index = p.more().link_index;
             if (index.empty())
                 for (link_entry* other = p.links; other; other = other->next_entry())
-                    index.emplace(other->word, other);
-            index.emplace(e->word, e);
+                    index.insert(other->word, other);
+            index.insert(e->word, e);
         } catch (const std::bad_alloc&) {
             if (p.extras) p.extras->link_index.clear();  // the list alone is slower, not wrong
         }
@@ -64,7 +60,7 @@ void remove_link(process& p, link_entry* e) noexcept {
     e->next = nullptr;
     --p.link_count;
     // Given back rather than emptied: to empty it takes as long as it was large, at every removal.
-    if (p.link_count <= list_limit && p.extras && !p.extras->link_index.empty())
+    if (p.link_count <= list_limit / 2 && p.extras && !p.extras->link_index.empty())
         p.extras->link_index = {};
 }
 
@@ -75,23 +71,19 @@ link_entry* new_link_entry(pid peer) {
 }
 
 monitor_entry* find_monitor(process& p, std::uint64_t ref) noexcept {
-    if (p.extras && !p.extras->monitor_index.empty()) {
-        auto& index = p.extras->monitor_index;
-        auto found = index.find(ref);
-        return found == index.end() ? nullptr : found->second;
-    }
+    if (p.extras && !p.extras->monitor_index.empty()) return p.extras->monitor_index.find(ref);
     for (monitor_entry* e = p.monitors; e; e = e->next_entry)
         if (e->payload.ref.id == ref) return e;
     return nullptr;
 }
 
 void add_monitor(process& p, monitor_entry* e) noexcept {
-    if (p.monitor_count >= list_limit) try {
+    if (p.monitor_count >= list_limit || (p.extras && !p.extras->monitor_index.empty())) try {
             auto& index = p.more().monitor_index;
             if (index.empty())
                 for (monitor_entry* other = p.monitors; other; other = other->next_entry)
-                    index.emplace(other->payload.ref.id, other);
-            index.emplace(e->payload.ref.id, e);
+                    index.insert(other->payload.ref.id, other);
+            index.insert(e->payload.ref.id, e);
         } catch (const std::bad_alloc&) {
             if (p.extras) p.extras->monitor_index.clear();  // the list alone is slower, not wrong
         }
@@ -111,7 +103,7 @@ void remove_monitor(process& p, monitor_entry* e) noexcept {
         p.monitors = e->next_entry;
     if (e->next_entry) e->next_entry->prev = e->prev;
     --p.monitor_count;
-    if (p.monitor_count <= list_limit && p.extras && !p.extras->monitor_index.empty())
+    if (p.monitor_count <= list_limit / 2 && p.extras && !p.extras->monitor_index.empty())
         p.extras->monitor_index = {};
 }
 

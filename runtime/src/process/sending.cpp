@@ -4,6 +4,7 @@
 #include "heirloom/send.hpp"
 #include "platform/inside.hpp"
 #include "process/lifecycle.hpp"
+#include "process/mailbox_gate.hpp"
 #include "process/safe_point.hpp"
 #include "process/signals.hpp"
 #include "scheduler/runtime_core.hpp"
@@ -25,20 +26,6 @@ bool is_urgent(message_kind kind) noexcept {
 }
 bool wakes_quiet(message_kind kind) noexcept {
     return kind == message_kind::reply || is_urgent(kind);
-}
-
-enum class room : std::uint8_t { yes, no, dead };
-/// Counts a user message into a bounded mailbox.
-room reserve_room(process& p, pid to, message& m) noexcept {
-    const std::uint32_t bound = p.mailbox_bound.load(std::memory_order_relaxed);
-    if (bound == 0) return room::yes;
-    std::uint64_t counted = p.bounded.load(std::memory_order_relaxed);
-    do {
-        if ((counted >> 32) != to.generation() || !p.lives_as(to)) return room::dead;
-        if (static_cast<std::uint32_t>(counted) >= bound) return room::no;
-    } while (!p.bounded.compare_exchange_weak(counted, counted + 1, std::memory_order_relaxed));
-    m.word |= counted_in;
-    return room::yes;
 }
 
 /// Gives a message that claimed its receiver to it, and makes it runnable.
@@ -91,38 +78,8 @@ bool deliver(const reference& alias, message* m) noexcept {
 bool try_send_message(pid to, message* m) noexcept {
     inside_scope scope;
     process* p = resolve(to);
-    if (p && reserve_room(*p, to, *m) == room::no) {
-        m->type->destroy(m);
-        return false;
-    }
+    if (p && p->bounded.load(std::memory_order_relaxed)) return try_send_bounded(*p, to, m);
     return deliver(to, m);
-}
-
-void send_bounded(process& target, pid to, message* m) {
-    message_ptr owner(m);
-    for (;;) {
-        switch (reserve_room(target, to, *m)) {
-        case room::yes:
-            deliver(to, owner.release());
-            return;
-        case room::dead:
-            return;
-        case room::no:
-            break;
-        }
-        if (target.when_full.load(std::memory_order_relaxed) == mailbox_policy::drop_newest) {
-            target.bounded_dropped.fetch_add(1, std::memory_order_relaxed);
-            return;
-        }
-        if (target.when_full.load(std::memory_order_relaxed) == mailbox_policy::refuse)
-            throw limit_reached(
-                "mailbox",
-                "heirloom: send: the mailbox of " + to_string(to) + " holds " +
-                    std::to_string(target.mailbox_bound.load(std::memory_order_relaxed)) +
-                    " messages, its bound");
-        refuse_wait(running_process("send"), "send");
-        sleep(std::chrono::microseconds(50));
-    }
 }
 
 void send_message(pid to, message* m) {
@@ -134,7 +91,7 @@ void send_message(pid to, message* m) {
         throw not_in_process("send");
     }
     process* target = resolve(to);
-    if (target && target->mailbox_bound.load(std::memory_order_relaxed) != 0) {
+    if (target && target->bounded.load(std::memory_order_relaxed)) {
         scope.may_move();
         return send_bounded(*target, to, m);
     }

@@ -4,6 +4,7 @@
 #include "platform/inside.hpp"
 #include "process/crash.hpp"
 #include "process/lifecycle.hpp"
+#include "process/mailbox_gate.hpp"
 #include "process/safe_point.hpp"
 #include "process/signals.hpp"
 #include "scheduler/runtime_core.hpp"
@@ -76,7 +77,7 @@ void unget_message(message* m) noexcept {
     if (m->type->kind == message_kind::call)
         unregister_open_call(p, static_cast<call_message*>(m));
     else if (m->type->kind == message_kind::user && (m->word & counted_in))
-        p.bounded.fetch_add(1, std::memory_order_relaxed);
+        reenter_gate(p);
     p.queue.push_front(m);
     ++p.queued;
 }

@@ -2,6 +2,7 @@
 
 #include "platform/check.hpp"
 #include "process/crash.hpp"
+#include "process/mailbox_gate.hpp"
 #include "process/relations.hpp"
 #include "scheduler/runtime_core.hpp"
 #include "scheduler/timer_queue.hpp"
@@ -115,6 +116,8 @@ void take_call_done(process& p, call_done_message* m) noexcept {
     m->type->destroy(m);
 }
 
+}  // namespace
+
 void take_user(process& p, message* m) noexcept {
     if (const std::uint64_t id = m->word & ~counted_in) {  // through an alias
         m->word &= counted_in;
@@ -135,6 +138,8 @@ void take_user(process& p, message* m) noexcept {
     }
     append(p, m);
 }
+
+namespace {
 
 void take_inspect(process& p, call_message* m) noexcept {
     reply_message* answer = nullptr;
@@ -245,6 +250,8 @@ void take(process& p, message* m) noexcept {
         return take_inspect(p, static_cast<call_message*>(m));
     case message_kind::timeout:
         return take_timeout(p, m);
+    case message_kind::bell:
+        return take_bell(p, static_cast<bell_message*>(m));
     case message_kind::suspend:
         return take_suspend(p, static_cast<call_message*>(m));
     case message_kind::resume:
@@ -345,6 +352,8 @@ void drain(process& p) noexcept {
         if (!m) break;
         take(p, m);
     }
+    if (p.gate && !p.callbacks) [[unlikely]]  // a guard looks at a message of the queue
+        trim_to_bound(p);
     // Keeps every safe point on the slow path until the last resume.
     if (p.suspended) p.urgent.store(true, std::memory_order_relaxed);
     if (p.queued >= p.queue_warning) [[unlikely]]
@@ -353,6 +362,7 @@ void drain(process& p) noexcept {
 
 void drain_for_good(process& p, const exit_reason& why) noexcept {
     p.pending.append_reversed(p.inbox.close());
+    if (p.gate) take_gate_down(p);
     if (p.reply) drop_reply(std::exchange(p.reply, nullptr));
     while (message* m = p.pop_queued()) take_dead(p, m, why);
     while (message* m = p.pending.pop()) take_dead(p, m, why);
@@ -389,7 +399,7 @@ process_details describe(process& p) {
         }
         d.messages.push_back(std::move(text).str());
     }
-    d.messages_dropped = p.bounded_dropped.load(std::memory_order_relaxed);
+    d.messages_dropped = messages_dropped(p);
     d.reductions = std::uint64_t{p.reductions} * 1000;
     d.stack_size = p.own_stack ? p.own_stack->size() : p.stack_bytes;
     d.owned = p.estate.size();

@@ -22,6 +22,9 @@ void drain(process& p) noexcept;
 /// The same for what comes after the end: closes the mailbox, hands every signal its due, bounces calls with `why`.
 void drain_for_good(process& p, const exit_reason& why) noexcept;
 
+/// A user message that has reached the process, also one through an alias.
+void take_user(process& p, message* m) noexcept;
+
 /// A reply that nobody waits for.
 void drop_reply(reply_message* r) noexcept;
 /// Tells a delegating server that its call has been answered.

@@ -10,10 +10,12 @@
 #include "process/signals.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <ctime>
 #include <random>
 
 #include <pthread.h>
+#include <unistd.h>
 
 namespace heirloom::detail {
 namespace {
@@ -209,6 +211,7 @@ void runtime_core::thread_main(worker* w) noexcept {
     thread_context& t = this_thread();
     t.core = this;
     pthread_getcpuclockid(pthread_self(), &t.cpu_clock);
+    t.system_id = gettid();
     const fault_stack for_overflows;
 #if HEIRLOOM_TSAN
     t.native_fiber = __tsan_get_current_fiber();
@@ -267,8 +270,22 @@ std::int64_t cpu_time_of(const thread_context& t) noexcept {
     return time.tv_sec * 1'000'000'000ll + time.tv_nsec;
 }
 
+/// Whether the system has nothing to run of this thread: it waits for something. A thread that could run but is not let is
+/// no different in what it uses, and its process has done nothing wrong.
+bool is_blocked(const thread_context& t) noexcept {
+    char path[48];
+    std::snprintf(path, sizeof path, "/proc/self/task/%d/stat", static_cast<int>(t.system_id));
+    std::FILE* f = std::fopen(path, "re");
+    if (!f) return false;
+    // "id (name) state ...": the name is ours, and has no parenthesis.
+    char state = 'R';
+    const bool known = std::fscanf(f, "%*d (%*[^)]) %c", &state) == 1;
+    std::fclose(f);
+    return known && (state == 'S' || state == 'D');
+}
+
 /// R4. The role goes only if the thread is in the user's code; see inside.hpp for why that is decided safely.
-bool runtime_core::take_role(worker& w) noexcept {
+bool runtime_core::take_role(worker& w, std::string_view what_it_does) noexcept {
     thread_context* t = w.player.load(std::memory_order_acquire);
     if (!t) return false;
     process* culprit = nullptr;
@@ -289,12 +306,12 @@ bool runtime_core::take_role(worker& w) noexcept {
         t->role = nullptr;
         w.player.store(nullptr, std::memory_order_release);
     }
-    logs.push(
-        {.level = log_level::warning,
-         .event = "long_schedule",
-         .about = culprit->id,
-         .text = "process " + to_string(culprit->id) + name + " (" + std::string(culprit->entry()) +
-                 ") computes without calling the library; its worker goes on with another thread"});
+    logs.push({.level = log_level::warning,
+               .event = "long_schedule",
+               .about = culprit->id,
+               .text = "process " + to_string(culprit->id) + name + " (" +
+                       std::string(culprit->entry()) + ") " + std::string(what_it_does) +
+                       "; its worker goes on with another thread"});
     return true;
 }
 
@@ -313,12 +330,16 @@ void runtime_core::check_for_spin(worker& w, spin_watch& seen) noexcept {
     // Entries that wait behind a process which computes: others may have them.
     if (w.queued_work() > 0) wake_one();
     if (++seen.ticks < patience || threads_.size() >= most_threads) return;
-    // By the thread's own time, so that a thread which the system does not let run is left alone; one that uses none for
-    // long sits in a blocking call.
+    // By the thread's own time: one that the system does not let run is left alone, however long that takes. One that uses
+    // none and would not run either sits in a blocking call.
     const std::int64_t used = cpu_time_of(*player) - seen.cpu_before;
-    if (used < 5'000'000 && !(used < 200'000 && seen.ticks >= 4 * patience)) return;
+    const bool computes = used >= 5'000'000;
+    const bool may_block = used < 200'000 && seen.ticks >= 4 * patience;
+    if (!computes && !(may_block && seen.ticks % patience == 0 && is_blocked(*player))) return;
     seen.ticks = 0;
-    if (!take_role(w)) return;
+    if (!take_role(w, computes ? "computes without calling the library"
+                               : "blocks its thread outside of blocking()"))
+        return;
     std::lock_guard lock(spares_mutex_);
     if (idle_spares_ > free_roles_.size()) {
         free_roles_.push_back(&w);
@@ -341,7 +362,8 @@ void runtime_core::watch() noexcept {
         for (std::size_t i = 0; i < workers.size(); ++i) check_for_spin(*workers[i], seen[i]);
         // Work that was injected while all were awake and busy.
         if (injected.load(std::memory_order_relaxed) > 0) wake_one();
-        stacks.trim_unused(1024, 512);
+        // As many free stacks stay warm as are in use: a storm that is over leaves little behind.
+        stacks.trim_unused(std::clamp<std::size_t>(stacks.standard().in_use(), 256, 4096), 256);
     }
 }
 

@@ -103,7 +103,7 @@ private:
     void thread_main(worker* w) noexcept;
     void watch() noexcept;
     void check_for_spin(worker& w, struct spin_watch& seen) noexcept;
-    bool take_role(worker& w) noexcept;
+    bool take_role(worker& w, std::string_view what_it_does) noexcept;
     worker* wait_for_role() noexcept;
     void start_thread(worker* w);
 

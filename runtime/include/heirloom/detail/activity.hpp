@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string_view>
 
 #include <heirloom/clock.hpp>
@@ -45,7 +46,13 @@ public:
     virtual void end_for(exit_reason why) noexcept { (void)why; }
 
     static void* operator new(std::size_t bytes) { return allocate_block(bytes); }
+    static void* operator new(std::size_t bytes, std::align_val_t alignment) {
+        return allocate_block(bytes, static_cast<std::size_t>(alignment));
+    }
     static void operator delete(void* block, std::size_t bytes) noexcept {
+        free_block(block, bytes);
+    }
+    static void operator delete(void* block, std::size_t bytes, std::align_val_t) noexcept {
         free_block(block, bytes);
     }
 };

@@ -10,12 +10,12 @@
 // list, is a handful of instructions in the caller, where the size is known; the rest is process/blocks.cpp.
 namespace heirloom::detail {
 
-inline constexpr std::size_t block_line = 64;
+inline constexpr std::size_t block_alignment = 64;
 inline constexpr std::size_t largest_block = 512;
 inline constexpr unsigned most_free_blocks = 128;  // in a list; beyond it some go to the depot
 
 constexpr unsigned block_class_of(std::size_t bytes) noexcept {
-    return bytes <= 256 ? static_cast<unsigned>((bytes + block_line - 1) / block_line - 1)
+    return bytes <= 256 ? static_cast<unsigned>((bytes + block_alignment - 1) / block_alignment - 1)
                         : block_classes - 1;
 }
 
@@ -45,6 +45,8 @@ void free_block_slowly(void* block, std::size_t bytes) noexcept;
     }
     return allocate_block_slowly(bytes);
 }
+/// The same for what is to be aligned to more than a block is.
+[[nodiscard]] void* allocate_block(std::size_t bytes, std::size_t alignment);
 /// `bytes` as given to allocate_block. Any thread: the block joins the list of the one that frees it.
 [[gnu::always_inline]] inline void free_block(void* block, std::size_t bytes) noexcept {
     if constexpr (takes_blocks_inline) {
