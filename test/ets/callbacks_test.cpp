@@ -187,55 +187,6 @@ TEST(callbacks, whose_process_is_killed_leave_a_whole_row_that_others_can_write)
     EXPECT_TRUE(holds_inside(rt, body));
 }
 
-/// Key code that writes a table when told to.
-struct meddler {
-    static inline std::atomic<const numbers*> victim{nullptr};
-    static void meddle() {
-        if (const numbers* t = victim) numbers(*t).insert(1, 1);
-    }
-};
-struct meddling_equal : meddler {
-    bool operator()(const std::string& a, std::string_view b) const {
-        meddle();
-        return a == b;
-    }
-};
-struct meddling_order : meddler {
-    bool operator()(const std::string& a, const std::string& b) const {
-        meddle();
-        return a < b;
-    }
-};
-
-TEST(callbacks, of_the_keys_do_not_write_and_leave_the_row) {
-    const auto check = [](auto t) {
-        const auto other = open_to_all<numbers>();
-        t.insert("a", 1);
-        t.insert("b", 2);
-        meddler::victim = &other;
-        const std::vector<std::pair<std::string, long>> rows{{"a", 3}, {"c", 3}};
-        require_throws<in_table_callback>([&] { t.insert("a", 3); });
-        require_throws<in_table_callback>([&] { t.insert(rows); });
-        require_throws<in_table_callback>([&] { (void)t.lookup("a"); });
-        require_throws<in_table_callback>([&] { (void)t.erase("a"); });
-        require_throws<in_table_callback>([&] { t.update_counter("a", 1); });
-        meddler::victim = nullptr;
-        require_eq(other.size(), 0u);
-        require_eq(t.size(), 2u);
-        require_eq(t.at("a"), 1);
-        t.insert(rows);  // nothing is held any more
-        require_eq(t.size(), 3u);
-        require(t.erase("a"));
-    };
-    const auto body = [&] {
-        check(open_to_all<ets::set<std::string, long, ets::hash<std::string>, meddling_equal>>());
-        check(ets::set<std::string, long, ets::hash<std::string>, meddling_equal>::create());
-        check(open_to_all<ets::ordered_set<std::string, long, meddling_order>>());
-        check(ets::ordered_set<std::string, long, meddling_order>::create());
-    };
-    EXPECT_TRUE(holds_on_all_workers(body));
-}
-
 TEST(callbacks, read_but_do_not_write_or_wait) {
     const auto body = [] {
         auto t = open_to_all<numbers>();
