@@ -171,7 +171,8 @@ TEST(reclamation_model, frees_in_the_end) {
 
 TEST(reclamation_model, needs_its_orders) {
     EXPECT_THAT(
-        weak::unnoticed({&a_reader_comes_and_goes, &a_reader_stays, &another_collects}, few),
+        weak::unnoticed({&a_reader_comes_and_goes, &a_reader_stays, &another_collects, &two_retire},
+                        few),
         testing::IsSubsetOf(
             {// The fences that follow do what these do; ThreadSanitizer sees no fence.
              "collect exchange acquire", "collect fetch_add acq_rel", "go_online load acquire",
