@@ -103,11 +103,13 @@ struct table {
     }
     /// As a select with the table fixed: in hash order, each row once.
     void traverse(std::vector<key> expected) {
-        std::vector<typename rows::seen> out;
+        typename rows::seen_rows out;
         const unsigned j = t.scan_bits();
-        for (ets::hash_position at{0, false}; !at.end;) at = t.gather(at, j, true, out);
         std::vector<key> found;
-        for (const auto& row : out) found.push_back(row.get().key());
+        for (ets::hash_position at{0, false}; !at.end;) {
+            at = t.gather(at, j, out);
+            for (const auto& row : out) found.push_back(row.get().key());
+        }
         std::sort(found.begin(), found.end());
         weak::require(found == expected, "a traversal missed a row, or saw one twice");
     }
@@ -208,6 +210,9 @@ TYPED_TEST_SUITE(growth_model, values, );
 namespace heirloom_weak::detail {
 void retire(void* object, void (*destroy)(void*) noexcept) noexcept {
     retired.emplace_back(object, destroy);
+}
+void retire_often(void* object, void (*destroy)(void*) noexcept) noexcept {
+    retire(object, destroy);
 }
 void* allocate_block_slowly(std::size_t bytes) { return ::operator new(bytes); }
 void free_block_slowly(void* block, std::size_t) noexcept { ::operator delete(block); }

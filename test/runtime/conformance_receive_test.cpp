@@ -263,6 +263,25 @@ TEST(conformance_processes, rc_error_resets_scan) {
     EXPECT_TRUE(holds_everywhere(body));
 }
 
+// The guard looks at the very message that flush would free.
+TEST(receive, flush_in_a_guard_takes_nothing_out) {
+    const auto body = [](witness& w) {
+        const monitor_ref ref = monitor(dead_pid());
+        send(self(), token{1});
+        receive(when([](const token&) { return true; }, [](token) {}));
+        const bool taken = receive(when(
+                                       [&](const down& d) {
+                                           demonitor(d.ref, flush);
+                                           return d.ref == ref && d.reason == reason::no_process;
+                                       },
+                                       [](const down&) { return true; }),
+                                   after(5s, [] { return false; }));
+        w.that(taken, "the message is still there after its guard");
+        w.that(!receive_for<down>(0s));
+    };
+    EXPECT_TRUE(holds_everywhere(body));
+}
+
 TEST(conformance_processes, rc_guard_may_not_wait) {
     const auto body = [](witness& w) {
         send(self(), number{1});

@@ -76,8 +76,8 @@ monitor_ref monitor(atom name, alias_mode alias = alias_mode::none);
 enum class demonitor_mode : std::uint8_t { keep, flush };
 inline constexpr demonitor_mode flush = demonitor_mode::flush;
 
-/// Ends a watch; with `flush` also takes a `down` out of the mailbox that was not received yet. Any ref, also
-/// a fired or foreign one, is harmless. Returns whether the monitor was still there (OTP's `info`).
+/// Ends a watch; with `flush` also takes a `down` out of the mailbox that was not received yet, except in a guard, while a
+/// receive walks through it. Any ref, also a fired or foreign one, is harmless. Returns whether the monitor was still there (OTP's `info`).
 bool demonitor(const monitor_ref& ref, demonitor_mode mode = demonitor_mode::keep) noexcept;
 
 /// A destination that reaches this process until `unalias`.

@@ -132,7 +132,8 @@ bool demonitor(const monitor_ref& ref, demonitor_mode mode) noexcept {
         e->demonitor.word = flags | monitor_entry::given_up;
         deliver(e->payload.from, &e->demonitor);
     }
-    if (mode == flush) {
+    // Not in a guard: a receive is walking the queue, and may be looking at this very message.
+    if (mode == flush && p->callbacks == 0) {
         for (message** link = p->queue.begin_link(); *link; link = &(*link)->next) {
             message* m = *link;
             if (m->type != &user_type<down> ||
