@@ -99,7 +99,8 @@ described any_child(bytes& in, auto_shutdown_mode mode) {
                              .jitter = in.next() / 128.0 - 0.5,
                              .reset_after = some_time(in.next())};
         d.right = d.right && delay.initial >= 0ns && delay.factor >= 1 &&
-                  delay.maximum >= delay.initial && delay.jitter >= 0 && delay.jitter <= 1 && delay.reset_after >= 0ns;
+                  delay.maximum >= delay.initial && delay.jitter >= 0 && delay.jitter <= 1 &&
+                  delay.reset_after >= 0ns;
         d.spec.delay(delay);
     }
     if (which & 64) {
