@@ -276,9 +276,9 @@ process* worker::find_work() noexcept {
 // --- Timers ----------------------------------------------------------------------------------------
 
 void worker::run_timers(std::int64_t time) noexcept {
-    expired_timer due[64];
-    while (const std::size_t n = timers.expire(time, due, 64))
-        for (std::size_t i = 0; i < n; ++i) fire_timer(*this, due[i]);
+    expired_timer expired[64];
+    while (const std::size_t n = timers.expire(time, expired, 64))
+        for (std::size_t i = 0; i < n; ++i) fire_timer(*this, expired[i]);
 }
 
 // --- Stacks ----------------------------------------------------------------------------------------
