@@ -326,8 +326,8 @@ TEST(mailbox_bound, drop_oldest_under_many_senders) {
                 for (bool more = true; more;)
                     more = receive(
                         [&](const numbered& m) {
-                            ordered = ordered && m.n > last[m.sender];
-                            last[m.sender] = m.n;
+                            ordered = ordered && m.n > last[static_cast<std::size_t>(m.sender)];
+                            last[static_cast<std::size_t>(m.sender)] = m.n;
                             ++count;
                             return true;
                         },

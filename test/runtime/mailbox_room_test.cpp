@@ -88,7 +88,7 @@ TEST(mailbox_room, a_sender_killed_in_line_leaves_no_hole) {
             while (process_info(all.back().pid).value().status != process_status::waiting) yield();
         }
         // From the middle, the end and the beginning of the line.
-        for (int s : {1, 3, 4, 0}) {
+        for (const std::size_t s : {1u, 3u, 4u, 0u}) {
             exit(all[s].pid, reason::kill);
             w.equal(reason_of(all[s].ref), reason::killed);
         }
@@ -118,7 +118,7 @@ TEST(mailbox_room, wait_survives_kills_and_ends_at_random) {
                 all.push_back(spawn_monitor([receiver, token] {
                     for (int i = 0; i < 5; ++i) send(receiver, token);
                 }));
-            for (int s = 0; s < 8; s += 2) exit(all[s].pid, reason::kill);
+            for (std::size_t s = 0; s < 8; s += 2) exit(all[s].pid, reason::kill);
             for (const auto& s : all) {
                 const exit_reason why = reason_of(s.ref);
                 w.that(why == reason::normal || why == reason::killed);
