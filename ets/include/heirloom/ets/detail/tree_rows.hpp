@@ -209,6 +209,7 @@ public:
     /// Rests. Asks the user's order about every row, before the table is touched.
     static void arrange(std::vector<ready>& rows) {
         sort_resting(rows, [](const ready& a, const ready& b) {
+            [[maybe_unused]] const key_code_scope<users_order> inside;
             return below(a.get().key(), b.get().key());
         });
     }
