@@ -187,6 +187,75 @@ TEST(callbacks, whose_process_is_killed_leave_a_whole_row_that_others_can_write)
     EXPECT_TRUE(holds_inside(rt, body));
 }
 
+/// Key code that writes a table when told to.
+struct meddler {
+    static inline std::atomic<const numbers*> victim{nullptr};
+    static void meddle() {
+        if (const numbers* t = victim) numbers(*t).insert(1, 1);
+    }
+};
+struct meddling_equal : meddler {
+    bool operator()(const std::string& a, std::string_view b) const {
+        meddle();
+        return a == b;
+    }
+};
+struct meddling_order : meddler {
+    bool operator()(const std::string& a, const std::string& b) const {
+        meddle();
+        return a < b;
+    }
+};
+
+class armed {
+public:
+    explicit armed(const numbers& t) { meddler::victim = &t; }
+    armed(const armed&) = delete;
+    armed& operator=(const armed&) = delete;
+    ~armed() { meddler::victim = nullptr; }
+};
+
+TEST(callbacks, of_the_keys_do_not_write_and_leave_the_row) {
+    const auto check = [](auto t) {
+        auto other = open_to_all<numbers>();
+        using rows = std::vector<std::pair<std::string, long>>;
+        const rows one{{"a", 3}};
+        const rows more{{"a", 3}, {"c", 3}};
+        t.insert("a", 1);
+        t.insert("b", 2);
+        const auto refused = [&](auto verb) {
+            const armed meddling(other);
+            require_throws<in_table_callback>(verb);
+        };
+        refused([&] { t.insert("a", 3); });
+        refused([&] { (void)t.lookup("a"); });
+        refused([&] { (void)t.next("a"); });
+        refused([&] { (void)t.erase("a"); });
+        refused([&] { t.insert(one); });
+        refused([&] { t.insert(more); });
+        refused([&] { (void)t.insert_new(more); });
+        if constexpr (requires { t.at("a"); }) refused([&] { t.update_counter("a", 1); });
+        require_eq(other.size(), 0u);
+        require_eq(t.size(), 2u);
+        require(t.to_vector().size() == 2);
+        require_eq(t.select(every).size(), 2u);
+        if constexpr (requires { t.at("a"); }) require_eq(t.at("a"), 1);
+        t.insert(more);  // nothing is held any more
+        require(t.member("c"));
+        require(t.erase("a"));
+    };
+    const auto body = [&] {
+        using hash = ets::hash<std::string>;
+        check(open_to_all<ets::set<std::string, long, hash, meddling_equal>>());
+        check(ets::set<std::string, long, hash, meddling_equal>::create());
+        check(open_to_all<ets::ordered_set<std::string, long, meddling_order>>());
+        check(ets::ordered_set<std::string, long, meddling_order>::create());
+        check(open_to_all<ets::bag<std::string, long, hash, meddling_equal>>());
+        check(open_to_all<ets::duplicate_bag<std::string, long, hash, meddling_equal>>());
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
+}
+
 TEST(callbacks, read_but_do_not_write_or_wait) {
     const auto body = [] {
         auto t = open_to_all<numbers>();

@@ -384,7 +384,7 @@ private:
                 if (done[k - i]) continue;
                 values together;
                 for (std::size_t m = k; m < end; ++m) {
-                    if (done[m - i] || !Equal()(entries[m].key, entries[k].key)) continue;
+                    if (done[m - i] || !same_row(entries[m].key, entries[k].key)) continue;
                     done[m - i] = true;
                     if (Duplicates || !together.contains(entries[m].value))
                         together = together.with(entries[m].value);
@@ -450,7 +450,10 @@ private:
         }
     }
     void require_writer(const char* verb) const { writing scope(*core_, verb); }
-    static bool same_row(const K& a, const K& b) { return Equal()(a, b); }
+    static bool same_row(const K& a, const K& b) {
+        [[maybe_unused]] const detail::key_code_scope<rows_type::users_equality> inside;
+        return Equal()(a, b);
+    }
     template <class P>
     std::size_t erase_matching(const K& key, const char* verb, P& predicate) {
         return remove_values(verb, key, [&](const V& v) { return predicate(key, v); });

@@ -14,7 +14,7 @@
 // Many rows at one moment (R8). All that can be done before, in steps that let others have a turn, is: making the rows,
 // sorting them, growing the table. Then
 //   1  every chain concerned is locked, which keeps writers out and holds no reader up;
-//   2  they are looked at: what may refuse or throw does so here;
+//   2  they are looked at, and where each row goes is noted: what may refuse or throw does so here;
 //   3  all are marked changing, and from here on nothing can fail;
 //   4  one after the other is changed and unlocked. Who sees one new row finds every other chain changing or changed.
 // So a reader waits from 3 until its chain's turn in 4, and not at all for an insert that is refused.
@@ -49,6 +49,13 @@ bool hash_rows<K, V, Hash, Equal>::insert_many(std::vector<ready>& rows, bool on
     };
     std::vector<locked_chain> chains;
     chains.reserve(rows.size());
+    /// Where a row goes: to the slot of its key; or, with `in` null, to where row `at` of this insert does, itself if it is new.
+    struct target {
+        bucket* in;
+        std::size_t at;
+    };
+    std::vector<target> targets;
+    targets.reserve(rows.size());
     spares more(array_, shared);
 
     struct unlock_all {
@@ -88,11 +95,7 @@ bool hash_rows<K, V, Hash, Equal>::insert_many(std::vector<ready>& rows, bool on
         return slots;
     };
     [[maybe_unused]] const key_code_scope<users_equality> inside;
-    struct found_at {
-        bucket* in;
-        unsigned slot;
-    };
-    const auto find = [&](const locked_chain& chain, const ready& r) -> found_at {
+    const auto find = [&](const locked_chain& chain, const ready& r) -> target {
         std::uint64_t h = chain.head;
         for (bucket* c = chain.first;;) {
             if (const unsigned s = holds(c, h, r); s != slots) return {c, s};
@@ -105,17 +108,20 @@ bool hash_rows<K, V, Hash, Equal>::insert_many(std::vector<ready>& rows, bool on
     std::size_t new_rows = 0;
     for (auto& chain : chains) {
         for (std::size_t i = chain.begin; i < chain.end; ++i) {
-            if (const found_at at = find(chain, rows[i]); at.in) {
+            if (const target found = find(chain, rows[i]); found.in) {
                 if (only_new) return false;
                 if constexpr (boxed)
-                    join(rows[i], *box_in(at.in->word[at.slot].load(std::memory_order_relaxed)));
+                    join(rows[i],
+                         *box_in(found.in->word[found.at].load(std::memory_order_relaxed)));
+                targets.push_back(found);
                 continue;
             }
-            bool again = false;  // an earlier row of this insert has the key
-            for (std::size_t k = chain.begin; k < i && !again; ++k)
-                again = rows[k].hash == rows[i].hash &&
-                        Equal()(rows[k].get().key(), rows[i].get().key());
-            if (!again) ++new_rows;
+            std::size_t first = chain.begin;  // of the rows of this insert that have the key
+            while (first < i && !(rows[first].hash == rows[i].hash &&
+                                  Equal()(rows[first].get().key(), rows[i].get().key())))
+                ++first;
+            targets.push_back({nullptr, first});
+            if (first == i) ++new_rows;
         }
         std::size_t free_slots = 0;
         for (const bucket* c = chain.first; c; c = c->next.load(std::memory_order_relaxed)) {
@@ -141,14 +147,16 @@ bool hash_rows<K, V, Hash, Equal>::insert_many(std::vector<ready>& rows, bool on
                     std::memory_order_relaxed);  // as in added()
     for (auto& chain : chains) {
         for (std::size_t i = chain.begin; i < chain.end; ++i) {
-            if (const found_at at = find(chain, rows[i]); at.in) {
+            // Rows do not move meanwhile; the first of a key has noted the slot it got.
+            const target& to = targets[i].in ? targets[i] : targets[targets[i].at];
+            if (to.in) {
                 if constexpr (boxed) {
-                    auto& word = at.in->word[at.slot];
+                    auto& word = to.in->word[to.at];
                     dead.push_back(box_in(word.load(std::memory_order_relaxed)));
                     word.store(word_of(rows[i].held.release(), rows[i].hash),
                                std::memory_order_release);
                 } else {
-                    write_slot(at.in, at.slot, rows[i].held.byte);
+                    write_slot(to.in, static_cast<unsigned>(to.at), rows[i].held.byte);
                 }
                 continue;
             }
@@ -174,6 +182,7 @@ bool hash_rows<K, V, Hash, Equal>::insert_many(std::vector<ready>& rows, bool on
             } else {
                 write_slot(free_in, s, rows[i].held.byte);
             }
+            targets[i] = {free_in, s};
             h = with_slot(h, s, rows[i].hash);
             if (free_in == chain.first)
                 chain.head = h;

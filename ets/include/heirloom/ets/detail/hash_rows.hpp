@@ -50,6 +50,7 @@ public:
     using layout::make;
     using layout::slots;
     using layout::tagged;
+    using layout::users_equality;
     using layout::value_is_word;
     using layout::words;
     using typename layout::box;
@@ -446,7 +447,6 @@ private:
     using layout::lock_chain;
     using layout::tag_in;
     using layout::unlock_chain;
-    using layout::users_equality;
     using layout::with_slot;
     using layout::with_tag;
     using layout::without_slot;

@@ -44,6 +44,7 @@ std::optional<K> key_following(const Rows& t, const table_core& table, std::uint
             r.order = t.hash_of_seen(r);
             if (first_stretch) {
                 if (r.order == hash) [[unlikely]] {
+                    [[maybe_unused]] const key_code_scope<Rows::users_equality> inside;
                     if (Equal()(r.get().key(), *after)) {
                         met = true;
                         continue;

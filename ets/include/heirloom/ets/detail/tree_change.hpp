@@ -9,7 +9,6 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #include <heirloom/ets/detail/tree_rows.hpp>
 
@@ -105,74 +104,7 @@ private:
 };
 
 template <class K, class V, class Compare>
-bool tree_rows<K, V, Compare>::insert_many(std::vector<ready>& rows, bool only_new, bool shared,
-                                           std::uint64_t) {
-    [[maybe_unused]] const key_code_scope<users_order> inside;
-    if (shared) lock();
-    struct unlock_at_end {
-        tree_rows* rows;
-        ~unlock_at_end() {
-            if (rows) rows->unlock();
-        }
-    } guard{shared ? this : nullptr};
-    if (only_new)
-        for (const auto& r : rows)
-            if (read(r.get().key(), [](const V&) {})) return false;
-    provide(nodes_for(rows));
-    std::vector<const box*> dead;
-    if constexpr (boxed) dead.reserve(rows.size());
-    const auto bulk = bulk_.load(std::memory_order_relaxed);  // one writer
-    bulk_.store(bulk + 1,
-                std::memory_order_relaxed);  // kept before the rows by their release stores
-    for (auto& r : rows) {
-        path p;
-        path_to(r.get().key(), p);
-        p.at = p.leaf->first_not_below(r.get().key());
-        if (p.at < p.leaf->size() && !below(r.get().key(), p.leaf->key_at(p.at))) {
-            p.leaf->open();
-            if constexpr (boxed) {
-                dead.push_back(p.leaf->box_at(p.at));
-                p.leaf->set_box(p.at, r.held.release());
-            } else {
-                p.leaf->set_row(p.at, r.held);
-            }
-            p.leaf->close();
-        } else {
-            insert_at(p, std::move(r.held));
-        }
-    }
-    rows_.store(rows_.load(std::memory_order_relaxed) + std::exchange(bulk_rows_, 0),
-                std::memory_order_relaxed);
-    bulk_.store(bulk + 2, std::memory_order_release);  // pairs with the acquire in read()
-    for (const box* b : dead) discard(b);
-    return true;
-}
-
-template <class K, class V, class Compare>
-std::size_t tree_rows<K, V, Compare>::nodes_for(const std::vector<ready>& sorted) {
-    std::size_t leaves = 0;
-    std::size_t here = 0;
-    const node* last = nullptr;
-    const auto count_last = [&] {
-        if (last && last->size() + here > fan_out)
-            leaves += (last->size() + here) / (fan_out / 2) + 1;
-    };
-    path p;
-    for (const auto& r : sorted) {
-        path_to(r.get().key(), p);
-        if (p.leaf != last) {
-            count_last();
-            last = p.leaf;
-            here = 0;
-        }
-        ++here;
-    }
-    count_last();
-    return leaves + leaves / (fan_out / 2) + 2 * max_depth;
-}
-
-template <class K, class V, class Compare>
-void tree_rows<K, V, Compare>::insert_at(path& p, held_row fresh) {
+void tree_rows<K, V, Compare>::insert_at(path& p, held_row fresh, bulk_undo* undo) {
     node* leaf = p.leaf;
     unsigned at = p.at;
     std::uint64_t key;
@@ -192,7 +124,7 @@ void tree_rows<K, V, Compare>::insert_at(path& p, held_row fresh) {
         put(leaf, at, key, value, 0);
         leaf->close();
     } else {
-        split_leaf(p, at, key, value);
+        split_leaf(p, at, key, value, undo);
     }
     if constexpr (boxed) fresh.release();  // NOLINT: the leaf's now
     if (bulk_.load(std::memory_order_relaxed) & 1)
@@ -204,7 +136,7 @@ void tree_rows<K, V, Compare>::insert_at(path& p, held_row fresh) {
 
 template <class K, class V, class Compare>
 void tree_rows<K, V, Compare>::split_leaf(path& p, unsigned at, std::uint64_t key,
-                                          std::uint64_t value) {
+                                          std::uint64_t value, bulk_undo* undo) {
     node* left = p.leaf;
     // Keys that arrive in order fill leaves to the brim.
     const unsigned keep = at == fan_out ? fan_out : fan_out / 2 + 1;
@@ -215,6 +147,7 @@ void tree_rows<K, V, Compare>::split_leaf(path& p, unsigned at, std::uint64_t ke
     } else {
         const K& first = keep < fan_out ? left->key_at(keep) : reinterpret_cast<const box*>(key)->k;
         separator_word = reinterpret_cast<std::uint64_t>(new key_box(first));
+        if (undo) undo->made_separator(separator_word);
     }
     node* right = take_node(true);
     for (unsigned i = keep; i < fan_out; ++i) {

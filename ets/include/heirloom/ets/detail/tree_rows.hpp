@@ -38,6 +38,7 @@ template <class K, class V, class Compare>
 class tree_rows final : public contents, private tree_node<K, V, Compare> {
     using base = tree_node<K, V, Compare>;
     using base::below;
+    using base::change_cannot_throw;
     using base::fan_out;
     using base::max_depth;
     using base::users_order;
@@ -205,14 +206,15 @@ public:
     static ready make_ready(std::uint64_t, const K& key, const V& value) {
         return {make(0, key, value)};
     }
-    /// What may throw comes first: the order, which asks the user's comparison about every row. Rests.
+    /// Rests. Asks the user's order about every row, before the table is touched.
     static void arrange(std::vector<ready>& rows) {
         sort_resting(rows, [](const ready& a, const ready& b) {
+            [[maybe_unused]] const key_code_scope<users_order> inside;
             return below(a.get().key(), b.get().key());
         });
     }
     bool provide_for(std::size_t, bool) noexcept { return true; }
-    /// Requires: arranged. Inserts all rows at one moment: readers wait while it lasts.
+    /// Requires: arranged. Inserts all rows at one moment: readers wait while it lasts. If it throws, nothing has changed.
     bool insert_many(std::vector<ready>& rows, bool only_new, bool shared, std::uint64_t);
 
     // --- The whole table ---
@@ -359,6 +361,7 @@ private:
             ++reserved_;
         }
     }
+    class bulk_undo;
     /// How many nodes inserting all of `sorted` can take.
     std::size_t nodes_for(const std::vector<ready>& sorted);
     node* take_node(bool leaf) noexcept {
@@ -391,8 +394,11 @@ private:
         n->set_size(n->size() + 1);
     }
 
-    void insert_at(path& p, held_row fresh);
-    void split_leaf(path& p, unsigned at, std::uint64_t key, std::uint64_t value);
+    /// In a bulk insert that may throw `undo` hears of what is made.
+    void insert_at(path& p, held_row fresh, bulk_undo* undo = nullptr);
+    void split_leaf(path& p, unsigned at, std::uint64_t key, std::uint64_t value, bulk_undo* undo);
+    /// The change of insert_many. May throw in its middle, unless change_cannot_throw.
+    void put_all(std::vector<ready>& rows, std::vector<const box*>& dead, bulk_undo* undo);
     /// Enters `right`, the new right neighbour of the node that `p` ends in.
     void add_child(path& p, std::uint64_t separator_word, node* right) noexcept;
     void erase_at(path& p, unsigned at) noexcept;
@@ -423,5 +429,6 @@ private:
 }  // namespace heirloom::ets::detail
 
 // The parts of tree_rows that have a file of their own.
+#include <heirloom/ets/detail/tree_bulk.hpp>    // insert_many
 #include <heirloom/ets/detail/tree_change.hpp>  // place and all that a writer does
 #include <heirloom/ets/detail/tree_walk.hpp>    // gather
