@@ -19,8 +19,9 @@ constexpr unsigned cached_stacks = 32;
 constexpr unsigned backlog_look = 4;  // dispatches that leave work behind between looks at its age
 constexpr std::int64_t worth_moving_after = 20'000;  // nanoseconds; see backlog_watch.hpp
 constexpr int spins_before_sleep = 2000;
-constexpr int spins_between_looks = 32;  // at others: a look takes the line that its owner writes
-constexpr unsigned fresh_share = 8;      // picks of fresh processes for each one of the ready list
+constexpr int spins_between_looks =
+    128;  // at others, some 2 us: a look takes the lines that their owner writes
+constexpr unsigned fresh_share = 8;  // picks of fresh processes for each one of the ready list
 constexpr std::int64_t oldest_waits =
     1'000'000;  // nanoseconds after which the oldest fresh process comes before the youngest
 constexpr unsigned low_share = 8;  // picks for each one of low priority
