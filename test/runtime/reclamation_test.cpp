@@ -108,6 +108,8 @@ TEST(reclamation, readers_never_see_what_was_reclaimed) {
                 ++reads;
             }
         });
+    // Not before they read: the whole of it takes no longer than starting a thread.
+    while (reads < 100) std::this_thread::yield();
     for (std::size_t i = 1; i < count; ++i) {
         all[i].value = i;
         canary* old = current.exchange(&all[i], std::memory_order_acq_rel);
