@@ -157,11 +157,6 @@ public:
         *end_link() = oldest;
         last_ = last;
     }
-    void push_front(message* m) noexcept {
-        m->next = head_;
-        if (!head_) last_ = m;
-        head_ = m;
-    }
     message* pop() noexcept {
         message* m = head_;
         if (m) {

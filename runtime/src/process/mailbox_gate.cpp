@@ -296,11 +296,6 @@ void leave_gate(process& p) noexcept {
     if (next.notice) deliver(next.sender, next.notice);
 }
 
-void reenter_gate(process& p) noexcept {
-    std::lock_guard lock(p.side_lock);
-    ++p.gate->counted;
-}
-
 void take_bell(process& p, bell_message* bell) noexcept {
     {
         std::lock_guard lock(p.side_lock);

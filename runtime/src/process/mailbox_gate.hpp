@@ -72,8 +72,6 @@ bool try_send_bounded(process& target, pid to, message* m) noexcept;
 
 /// A message that was counted in has left: the next one may come in.
 void leave_gate(process& p) noexcept;
-/// It has come back.
-void reenter_gate(process& p) noexcept;
 void take_bell(process& p, bell_message* bell) noexcept;
 /// Drops what is too much of its private queue.
 void trim_to_bound(process& p) noexcept;

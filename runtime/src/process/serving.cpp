@@ -71,15 +71,4 @@ message* next_message() {
     return m;
 }
 
-void unget_message(message* m) noexcept {
-    inside_scope scope;
-    process& p = *this_thread().current;
-    if (m->type->kind == message_kind::call)
-        unregister_open_call(p, static_cast<call_message*>(m));
-    else if (m->type->kind == message_kind::user && (m->word & counted_in))
-        reenter_gate(p);
-    p.queue.push_front(m);
-    ++p.queued;
-}
-
 }  // namespace heirloom::detail

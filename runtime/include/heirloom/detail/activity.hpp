@@ -101,9 +101,6 @@ message* next_message();
 /// The running process's activity; null outside a process.
 activity* current_activity() noexcept;
 
-/// Puts a message taken by next_message back at the head, as if never taken.
-void unget_message(message* m) noexcept;
-
 /// Sends a message to a process, by its pid. Consumes it, also when the process is dead (returns false then).
 /// Never a safe point, never waits, ignores mailbox bounds.
 bool deliver(pid to, message* m) noexcept;
