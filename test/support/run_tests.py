@@ -94,11 +94,17 @@ def outcomes(reports):
 
 
 def cases(report):
-    """The cases that ran in one GoogleTest report: name, and whether it passed."""
+    """The cases that ran in one GoogleTest report: name, and what failed in it."""
     for suite in json.loads(report.read_text())["testsuites"]:
         for case in suite["testsuite"]:
             if case["status"] == "RUN" and case.get("result") == "COMPLETED":
-                yield f"{suite['name']}.{case['name']}", not case.get("failures")
+                yield f"{suite['name']}.{case['name']}", [f["failure"] for f in case.get("failures", [])]
+
+
+def described(name, failures):
+    """A failed case with the beginning of what it said, so that the end of a long log is enough to begin with."""
+    said = "\n".join(failures).splitlines()[:20]
+    return "\n    ".join([name, *said])
 
 
 def count(reports):
@@ -106,7 +112,7 @@ def count(reports):
     for name, succeeded in outcomes(reports):
         report = reports / f"{name}.json"
         inside = list(cases(report)) if report.exists() else []
-        failed = [f"{name}: {case}" for case, good in inside if not good]
+        failed = [described(f"{name}: {case}", said) for case, said in inside if said]
         passed += len(inside) - len(failed)
         if report.exists():
             if not succeeded and not failed:
@@ -114,7 +120,7 @@ def count(reports):
         elif succeeded:
             passed += 1
         else:
-            failed = [f"{name}: failed or ended without a report"]
+            failed = [f"{name}: failed, crashed or hung before it could report"]
         failures += failed
     return passed, failures
 
