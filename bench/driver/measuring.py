@@ -19,6 +19,7 @@ class Measurement:
         self.steps = [(scenario["name"], workers, contender.name)
                       for scenario, workers in rows for contender in entrants if contender.has(scenario, workers)]
         self._taken = {step: [] for step in self.steps}
+        self._seconds = dict.fromkeys(self.steps, 0.0)    # all its runs together, with what they set up
         self._why = {}
 
     def passes(self, runs, progress, seconds=None, clock=time.monotonic):
@@ -36,7 +37,7 @@ class Measurement:
                 progress.begin(step)
                 if step not in self._why and len(self._taken[step]) < run:    # who failed is not asked again
                     self._measure(step)
-                progress.end()
+                self._seconds[step] += progress.end()
             yield run
 
     def _measure(self, step):
@@ -54,6 +55,7 @@ class Measurement:
     def results(self):
         """A record of each step that was taken; none of who has nothing of the kind."""
         return [record(step, self._scenario[step[0]], self._quick, self._taken[step], self._why.get(step))
+                | {"seconds": round(self._seconds[step], 1)}
                 for step in self.steps if self._taken[step] or self._why.get(step)]
 
 

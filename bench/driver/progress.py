@@ -32,7 +32,10 @@ class Progress:
         self._stream.flush()
 
     def end(self):
-        self._seconds[self._left.pop(0)] = self._clock() - self._started
+        """The seconds it took."""
+        took = self._clock() - self._started
+        self._seconds[self._left.pop(0)] = took
+        return took
 
     def seconds_left(self):
         return self.seconds_of(self._left)

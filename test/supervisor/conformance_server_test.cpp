@@ -140,12 +140,16 @@ TEST(conformance_behaviours, gs_call_order) {
 TEST(conformance_behaviours, gs_call_huge_queue) {
     const auto body = [] {
         auto s = start<dummy>().value();
+        // The least of many short spells: one in which the system did not run us says nothing.
         auto time_of = [&] {
-            const auto begin = std::chrono::steady_clock::now();
-            for (int i = 0; i < 10'000; ++i) call(s, dummy::get{});
-            return std::chrono::steady_clock::now() - begin;
+            auto least = std::chrono::steady_clock::duration::max();
+            for (int spell = 0; spell < 50; ++spell) {
+                const auto begin = std::chrono::steady_clock::now();
+                for (int i = 0; i < 200; ++i) call(s, dummy::get{});
+                least = std::min(least, std::chrono::steady_clock::now() - begin);
+            }
+            return least;
         };
-        time_of();
         const auto empty = time_of();
         for (int i = 0; i < 500'000; ++i) send(self(), i);
         const auto full = time_of();
