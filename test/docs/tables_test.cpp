@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 using namespace heirloom;
 using namespace heirloom::test;
@@ -152,7 +153,7 @@ TEST(docs_tables, callbacks_may_read_but_not_write) {
 }
 
 TEST(docs_tables, files) {
-    const std::string path = testing::TempDir() + "docs_tables.tab";
+    const std::string path = testing::TempDir() + "docs_tables_" + std::to_string(::getpid());
     EXPECT_TRUE(inside([&] {
         counts table{{.name = "filed"}};
         table.insert("visits"_a, 1);

@@ -5,6 +5,9 @@
 #include <cstdio>
 #include <fstream>
 #include <random>
+#include <string>
+
+#include <unistd.h>
 
 namespace heirloom::test {
 namespace {
@@ -119,10 +122,11 @@ TEST(conformance_ets, conc_named_lookups) {
     EXPECT_TRUE(holds_on_all_workers(body));
 }
 
+// Of this program alone: another build's tests may run at the same time.
 class file {
 public:
     explicit file(const char* name)
-        : path(std::string(::testing::TempDir()) + "heirloom_" + name) {}
+        : path(::testing::TempDir() + "heirloom_" + std::to_string(::getpid()) + "_" + name) {}
     ~file() { std::remove(path.c_str()); }
     file(const file&) = delete;
     file& operator=(const file&) = delete;
