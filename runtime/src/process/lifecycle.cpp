@@ -213,6 +213,8 @@ void exit_process(process& p, exit_reason why, bool by_signal) noexcept {
 spawned_ids give_birth(runtime_core& core, const birth& b) {
     abandoned_birth abandoned{b.what, b.request.first};
     const std::uint32_t stack_class = checked_stack_class(core, b.options->stack_size);
+    if (b.options->alias != alias_mode::none && !b.request.monitor)
+        throw bad_argument("spawn", "an alias of a monitor, but nothing is monitored");
     if (core.stopping_spawns.load(std::memory_order_relaxed) && !b.request.system)
         throw limit_reached("runtime", "heirloom: spawn: the runtime is shutting down");
     if (core.choices && !b.request.system && refuse_stack_of(core, b.spawner))
@@ -240,6 +242,7 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
     struct undo {
         decltype(give_back)& give;
         process* block;
+        process* spawner;
         link_entry* mine = nullptr;
         link_entry* theirs = nullptr;
         monitor_entry* watch = nullptr;
@@ -247,14 +250,17 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
         ~undo() {
             if (mine) mine->type->destroy(mine);
             if (theirs) theirs->type->destroy(theirs);
-            if (watch) watch->type->destroy(watch);
+            if (watch) {
+                drop_alias(*spawner, watch->payload.ref.id);
+                watch->type->destroy(watch);
+            }
             if (block) {
                 delete block->extras;
                 block->extras = nullptr;
                 give(block);
             }
         }
-    } undo{give_back, p};
+    } undo{give_back, p, b.spawner};
 
     reset(*p);
     p->stack_bytes = stack_class;
@@ -280,7 +286,7 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
     }
     if (b.options->mailbox_bound != 0)
         undo.gate = std::make_unique<mailbox_gate>(b.options->mailbox_bound, b.options->when_full);
-    if (b.request.monitor) undo.watch = new_monitor_entry(*b.spawner, p->id, alias_mode::none);
+    if (b.request.monitor) undo.watch = new_monitor_entry(*b.spawner, p->id, b.options->alias);
     if (b.options->name && core.names.insert(b.options->name, p->id) == name_table::outcome::taken)
         throw bad_argument("spawn", "the name \"" + std::string(b.options->name.text()) +
                                         "\" is taken by " +
