@@ -152,8 +152,10 @@ disposition run_body(process& p, exit_reason& why) noexcept {
     return run_body_itself(p, why);
 }
 
-/// Calls on_exit and destroys the body: the last user code of the process.
-void end_body(process& p, exit_reason& why, bool by_signal) noexcept {
+/// Calls on_exit and destroys the body: the last user code of the process. Returns what the body says it handled last, if
+/// somebody may want to know.
+std::string_view end_body(process& p, exit_reason& why, bool by_signal) noexcept {
+    std::string_view last_message;
     p.in_exit = true;
     ++p.shields;
     if (!by_signal && p.body) {
@@ -164,19 +166,24 @@ void end_body(process& p, exit_reason& why, bool by_signal) noexcept {
             why = reason_of_exception(p);
         }
     }
+    if (p.body && !why.is_orderly()) last_message = p.body->last_message();
     delete p.body;
     p.body = nullptr;
     --p.shields;
+    return last_message;
 }
 
 /// The exit order of DESIGN.md, "How a process ends".
 void exit_process(process& p, exit_reason why, bool by_signal) noexcept {
     set_status(p, process_status::exiting);
-    end_body(p, why, by_signal);
+    const std::string_view last_message = end_body(p, why, by_signal);
     runtime_core& core = *runtime_core::current();
-    // As in OTP: who is ended by a signal has done nothing wrong; its supervisor reports it.
-    if (!by_signal && !why.is_orderly() && !p.system.load(std::memory_order_relaxed))
-        report_crash(core, p, why);
+    if (!why.is_orderly() && !p.system.load(std::memory_order_relaxed)) {
+        // As in OTP: who is ended by a signal has done nothing wrong; its supervisor reports it. A main process has none, and
+        // its end is that of the program: as OTP's init does, the runtime tells.
+        const bool of_main = p.extras && p.extras->is_main;
+        if (!by_signal || of_main) report_crash(core, p, {why, by_signal, last_message});
+    }
     disarm_server_timer(p);
     estate_item* items;
     atom name;
@@ -197,7 +204,7 @@ void exit_process(process& p, exit_reason why, bool by_signal) noexcept {
     delete p.extras;
     p.extras = nullptr;
     if (core.choices && core.choices->tracing()) trace_exit(core, p, to_string(why));
-    if (p.thrown) (void)take_thrown_stack();
+    if (p.thrown) forget_thrown(p);
     p.lethal = exit_reason();
     p.generation.store(0, std::memory_order_release);
     worker& w = *this_thread().role;
@@ -279,6 +286,7 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
     if (b.at_end) {
         p->more().at_end = b.at_end;
         p->extras->at_end_argument = b.at_end_argument;
+        p->extras->is_main = b.is_main;
     }
     if (b.request.link) {
         undo.mine = new_link_entry(p->id);
