@@ -75,6 +75,7 @@ constexpr spawn_options plain_options{};
 
 /// Ends a main process that nobody waits for any longer, while what it refers to still exists.
 void give_up(runtime_core& core, pid main, std::atomic<bool>& ended) {
+    resolve(main)->extras->is_main = false;  // its caller is told why
     constexpr std::uint64_t steps_to_unwind = 100'000;
     detail::deliver(
         main, new_message<typed_message<exit_signal>>(exit_type, exit_signal{{}, reason::kill}));
@@ -105,7 +106,7 @@ exit_reason runtime::run_to_end(std::function<void()> body, std::string_view ent
     ending end;
     spawn_request request{.entry = entry};
     const pid main = give_birth(*core_, {&plain_options, new body_activity(std::move(body)),
-                                         request, nullptr, nullptr, &ending::report, &end})
+                                         request, nullptr, nullptr, &ending::report, &end, is_main})
                          .process;
     if (core_->is_deterministic()) {
         const auto how = core_->drive(end.ended);

@@ -87,10 +87,125 @@ TEST(crash_report, says_who_and_why) {
         EXPECT_NE(field(e, "parent"), "");
         EXPECT_NE(field(e, "parent"), to_string(pid()));
         EXPECT_EQ(field(e, "message_queue_len"), "4");
-        EXPECT_NE(field(e, "last_message").find("the last one"), std::string::npos);
+        EXPECT_NE(field(e, "messages").find("number; "), std::string::npos);
+        EXPECT_NE(field(e, "messages").find("the last one"), std::string::npos);
         EXPECT_NE(e.text.find("the_crasher"), std::string::npos);
         EXPECT_NE(e.text.find("number 7"), std::string::npos);
         EXPECT_NE(e.text.find(to_string(e.about)), std::string::npos);
+    }
+}
+
+namespace {
+
+/// Its value is told by a number, and by text that a move takes away.
+struct labelled {
+    int n = 0;
+    std::string label = "intact";
+    friend std::ostream& operator<<(std::ostream& out, const labelled& l) {
+        return out << "number " << l.n << ", " << l.label;
+    }
+};
+struct waits_when_printed {
+    friend std::ostream& operator<<(std::ostream& out, const waits_when_printed&) {
+        receive<labelled>();
+        return out << "printed";
+    }
+};
+struct plain_value {
+    int n = 0;
+    friend std::ostream& operator<<(std::ostream& out, plain_value v) { return out << v.n; }
+};
+
+/// What the report of `body`'s crash says that it handled last; it has been told to go on.
+std::string last_message(const setting& how, const std::function<void()>& body) {
+    const auto crashes = [&body] {
+        receive<go>();
+        body();
+    };
+    return field(the_crash(crashes, how), "last_message");
+}
+bool ends_with(const std::string& text, std::string_view end) {
+    return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+}  // namespace
+
+TEST(crash_report, shows_what_the_throwing_handler_was_lent) {
+    for (const auto& how : settings) {
+        const auto text = last_message(how, [] {
+            send(self(), labelled{7});
+            receive([](const labelled&) { throws_here(1); });
+        });
+        EXPECT_TRUE(ends_with(text, "labelled number 7, intact")) << how.text() << ": " << text;
+        // Whatever the handler returns, and from whatever depth it was left.
+        const auto of_a_value = last_message(how, [] {
+            send(self(), labelled{8});
+            const std::string never = receive([](const labelled&) -> std::string {
+                yield();
+                throws_here(1);
+                return "never";
+            });
+            send(self(), never);
+        });
+        EXPECT_TRUE(ends_with(of_a_value, "number 8, intact")) << how.text() << ": " << of_a_value;
+        const auto of_an_exit = last_message(how, [] {
+            send(self(), labelled{9});
+            receive([](const labelled&) { exit("odd"_a); });
+        });
+        EXPECT_TRUE(ends_with(of_an_exit, "number 9, intact")) << how.text() << ": " << of_an_exit;
+    }
+}
+
+TEST(crash_report, names_what_has_been_moved_into_the_handler) {
+    for (const auto& how : settings) {
+        const auto moved = last_message(how, [] {
+            send(self(), labelled{7});
+            receive([](labelled) { throws_here(1); });
+        });
+        EXPECT_TRUE(ends_with(moved, "labelled")) << how.text() << ": " << moved;
+        // A copy is as good as the value.
+        const auto copied = last_message(how, [] {
+            send(self(), plain_value{7});
+            receive([](plain_value) { throws_here(1); });
+        });
+        EXPECT_TRUE(ends_with(copied, "plain_value 7")) << how.text() << ": " << copied;
+    }
+}
+
+TEST(crash_report, shows_the_innermost_message_of_the_exception_that_escaped) {
+    for (const auto& how : settings) {
+        const auto text = last_message(how, [] {
+            send(self(), plain_value{1});
+            send(self(), labelled{2});
+            send(self(), plain_value{3});
+            receive([](plain_value) {
+                try {
+                    receive([](const labelled&) { throws_here(1); });
+                } catch (const std::runtime_error&) {  // was not the end
+                }
+                receive([](plain_value) { throws_here(1); });
+            });
+        });
+        EXPECT_TRUE(ends_with(text, "plain_value 3")) << how.text() << ": " << text;
+        // One that has been handled is not the one that was being handled.
+        EXPECT_EQ(last_message(how,
+                               [] {
+                                   send(self(), plain_value{1});
+                                   receive([](plain_value) {});
+                                   throws_here(1);
+                               }),
+                  "")
+            << how.text();
+    }
+}
+
+TEST(crash_report, survives_a_message_that_cannot_be_printed) {
+    for (const auto& how : settings) {
+        const auto text = last_message(how, [] {
+            send(self(), waits_when_printed{});
+            receive([](const waits_when_printed&) { throws_here(1); });
+        });
+        EXPECT_EQ(text, "") << how.text();
     }
 }
 
@@ -221,6 +336,40 @@ TEST(crash_report, of_the_main_process_comes_before_run_returns) {
         }
         EXPECT_EQ(rt.run([] { return 42; }), 42);
         EXPECT_EQ(rt.run([] { return std::string("text"); }), "text");
+    }
+}
+
+TEST(crash_report, tells_that_a_signal_ended_the_main_process) {
+    // Nobody supervises it, and an int is all that its caller hears.
+    for (const auto& how : settings) {
+        captured_log log;
+        options opts{.workers = how.workers};
+        opts.deterministic.seed = how.seed;
+        opts.log = log.sink();
+        runtime rt(std::move(opts));
+        const auto ended_by = [&](const exit_reason& why) {
+            return rt.run([why] {
+                spawn([main = self(), why] { exit(main, why); });
+                receive<stop>();
+            });
+        };
+        EXPECT_EQ(ended_by(reason::kill), 1);
+        EXPECT_EQ(log.events("main_process_ended").size(), 1u) << how.text() << log.text();
+        EXPECT_EQ(ended_by("odd"_a), 1);
+        const auto told = log.events("main_process_ended");
+        ASSERT_EQ(told.size(), 2u) << how.text() << log.text();
+        EXPECT_EQ(field(told[0], "reason"), to_string(exit_reason(reason::killed)));
+        EXPECT_EQ(field(told[1], "reason"), to_string(exit_reason("odd"_a)));
+        EXPECT_EQ(told[1].level, log_level::error);
+        // An orderly end is nobody's fault, and other processes have who tells of them.
+        EXPECT_EQ(ended_by(reason::shutdown), 1);
+        rt.run([] {
+            auto victim = spawn_monitor([] { receive<stop>(); });
+            exit(victim.pid, reason::kill);
+            (void)reason_of(victim.ref);
+        });
+        EXPECT_EQ(log.events("main_process_ended").size(), 2u) << how.text() << log.text();
+        EXPECT_EQ(log.events("crash").size(), 0u) << how.text() << log.text();
     }
 }
 

@@ -173,7 +173,31 @@ TEST(foreign_thread, kills_and_invokes) {
         EXPECT_EQ(rt.invoke([] { return 7; }), 7);
         EXPECT_THROW(rt.invoke([] { throw std::out_of_range("far"); }), std::out_of_range);
         EXPECT_THROW(rt.invoke([]() -> int { throw std::out_of_range("far"); }), std::out_of_range);
-        EXPECT_THROW(rt.invoke([] { exit("odd"_a); }), main_process_failed);
+        // Whatever is thrown, of any type.
+        EXPECT_THROW(rt.invoke([] { throw 42; }), int);
+        EXPECT_THROW(rt.invoke([]() -> std::string { throw "text"; }), const char*);
+        // What is the end of the process and no error comes as its reason.
+        const auto failure_of = [&](const auto& f) -> exit_reason {
+            try {
+                rt.invoke(f);
+            } catch (const main_process_failed& e) {
+                return e.reason();
+            }
+            return "nothing was thrown"_a;
+        };
+        EXPECT_EQ(failure_of([] { exit("odd"_a); }), exit_reason("odd"_a));
+        EXPECT_EQ(failure_of([]() -> int { exit(reason::shutdown); }), reason::shutdown);
+        EXPECT_EQ(failure_of([] { exit(self(), reason::kill), receive<stop>(); }), reason::killed);
+        EXPECT_EQ(failure_of([] {
+                      try {
+                          exit(self(), reason::kill);
+                          receive<stop>();
+                      } catch (...) {
+                          throw std::out_of_range("instead");
+                      }
+                  }),
+                  reason::killed);
+        EXPECT_THROW(rt.invoke([] { hibernate([] {}); }), bad_argument);
         std::vector<std::thread> threads;
         std::atomic<int> sum{0};
         for (int t = 0; t < 4; ++t)

@@ -2,6 +2,10 @@
 #include "runtime/talk.hpp"
 #include "support/everywhere.hpp"
 
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -124,6 +128,44 @@ TEST(limits, stack_memory_is_an_error_of_the_spawner) {
     EXPECT_TRUE(holds_everywhere(
         body, {.seeds = std::min<std::size_t>(5, seeds()),
                .adjust = [](options& o) { o.max_stack_memory = std::size_t{200} * 64 * 1024; }}));
+}
+
+TEST(limits, guards_by_mprotect_run_out_of_mappings_and_stacks_do_not) {
+    // As on a kernel without MADV_GUARD_INSTALL: more stacks at once than the system allows mappings for guards.
+    const auto mappings = [] {
+        std::ifstream maps("/proc/self/maps");
+        return std::count(std::istreambuf_iterator<char>(maps), std::istreambuf_iterator<char>(),
+                          '\n');
+    };
+    const std::size_t many = scaled(40'000);
+    ASSERT_EQ(setenv("HEIRLOOM_STACK_GUARDS", "mprotect", 1), 0);
+    const auto body = [&](witness& w) {
+        // Half of them of another size, which is another region.
+        std::vector<spawned> all;
+        for (std::size_t i = 0; i < many; ++i)
+            all.push_back(spawn_monitor({.stack_size = (i % 2 + 1) * 64 * 1024}, [] {
+                while (receive(
+                    [](ping p) {
+                        send(p.from, pong{self()});
+                        return true;
+                    },
+                    [](stop) { return false; })) {
+                }
+            }));
+        std::size_t answers = 0;
+        for (const auto& s : all) {
+            send(s.pid, ping{self()});
+            answers += receive([&](pong p) { return p.from == s.pid; }) ? 1 : 0;
+        }
+        w.equal(answers, many);
+        w.that(mappings() < 60'000, "there is room for the mappings of others");
+        for (const auto& s : all) send(s.pid, stop{});
+        for (const auto& s : all) w.equal(reason_of(s.ref), reason::normal);
+    };
+    EXPECT_EQ(run_once(body, {.workers = 2, .seed = {}}), "");
+    // What the first has given back, the next may use.
+    EXPECT_EQ(run_once(body, {.workers = 2, .seed = {}}), "");
+    unsetenv("HEIRLOOM_STACK_GUARDS");
 }
 
 TEST(limits, a_stack_of_its_own_size_is_as_large_as_asked_for) {

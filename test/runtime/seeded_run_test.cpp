@@ -481,6 +481,19 @@ TEST(deadlock, names_every_waiter_and_what_it_waits_for) {
     EXPECT_NE(report.find("ping or "), std::string::npos) << report;
 }
 
+TEST(deadlock, is_seen_although_somebody_waits_for_room) {
+    // Who waits for room in a mailbox sleeps until there is some, and the report says where.
+    const std::string report = report_of([] {
+        const pid full =
+            spawn({.name = "full", .mailbox_bound = 1, .when_full = mailbox_policy::wait},
+                  [] { receive<pong>(); });
+        send(full, tick{});
+        send(full, tick{});
+    });
+    EXPECT_NE(report.find("room in the mailbox of "), std::string::npos) << report;
+    EXPECT_NE(report.find("\"full\""), std::string::npos) << report;
+}
+
 TEST(deadlock, is_no_deadlock_while_a_timer_is_armed) {
     EXPECT_EQ(report_of([] {
                   send_after(1h, self(), tick{});

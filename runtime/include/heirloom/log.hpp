@@ -18,7 +18,10 @@ enum class log_level : std::uint8_t { debug, info, warning, error };
 std::string_view to_string(log_level level) noexcept;
 
 /// One thing worth saying. `event` is stable and machine-readable ("crash", "child_terminated", ...), `text` is one
-/// line for people, `fields` the details.
+/// line for people, `fields` the details. A `crash` has, where it is known, `last_message`: what the process handled last, by
+/// its type, and with its value if that can be printed and a handler of `receive` had it by reference (or it is trivially
+/// copyable) when it threw. What `receive<T>()` has returned, or a server's handler takes, has been moved away by then: of a
+/// server's there is the type, of the other nothing. `messages` are those it had not received.
 struct log_event {
     log_level level = log_level::info;
     std::string_view event = {};

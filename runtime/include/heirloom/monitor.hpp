@@ -76,12 +76,13 @@ monitor_ref monitor(atom name, alias_mode alias = alias_mode::none);
 enum class demonitor_mode : std::uint8_t { keep, flush };
 inline constexpr demonitor_mode flush = demonitor_mode::flush;
 
-/// Ends a watch; with `flush` also takes a `down` out of the mailbox that was not received yet, except in a guard, while a
+/// Ends a watch, and its alias unless that ends by `unalias` only; with `flush` also takes a `down` out of the mailbox that was not received yet, except in a guard, while a
 /// receive walks through it. Any ref, also a fired or foreign one, is harmless. Returns whether the monitor was still there (OTP's `info`).
 bool demonitor(const monitor_ref& ref, demonitor_mode mode = demonitor_mode::keep) noexcept;
 
-/// A destination that reaches this process until `unalias`.
-[[nodiscard]] alias_ref alias();
+/// A destination that reaches this process until `unalias`; with `reply_demonitor`, which is OTP's alias([reply]), until its
+/// first message at the latest. Throws bad_argument for the modes that end with a monitor.
+[[nodiscard]] alias_ref alias(alias_mode ends = alias_mode::explicit_unalias);
 /// Ends an alias: messages sent through it from now on are dropped. Returns whether it was active.
 bool unalias(const alias_ref& ref) noexcept;
 inline bool unalias(const monitor_ref& ref) noexcept { return unalias(alias_ref(ref)); }

@@ -42,6 +42,8 @@ struct spawn_options {
     /// Messages the mailbox holds at most, of those that processes send or cast to it; 0 is no bound.
     std::size_t mailbox_bound = 0;
     mailbox_policy when_full = mailbox_policy::refuse;
+    /// Of spawn_monitor: makes its reference an alias as well. `bad_argument` where nothing is monitored.
+    alias_mode alias = alias_mode::none;
 };
 
 struct spawned {

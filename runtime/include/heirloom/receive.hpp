@@ -259,15 +259,55 @@ bool matches(C& c, const message* m) {
     }
 }
 
+/// Puts the message in words for the crash report, if nobody catches the exception that is on its way. `intact`: its value
+/// has not been moved away.
+void note_last_message(const message& m, bool intact) noexcept;
+
+/// The message that a handler has been given. Only an exception that leaves the handler pays for it.
+class handled_message {
+public:
+    handled_message(const message* m, bool intact) noexcept : message_(m), intact_(intact) {}
+    ~handled_message() {
+        if (message_) note_last_message(*message_, intact_);
+    }
+    handled_message(const handled_message&) = delete;
+    handled_message& operator=(const handled_message&) = delete;
+    void done() noexcept { message_ = nullptr; }
+
+private:
+    const message* message_;
+    bool intact_;
+};
+
 template <class C>
 decltype(auto) invoke_clause(C& c, message* m) {
     using payload = typename C::message_payload;
+    using result = typename clause_result<C>::type;
+    constexpr bool lent = std::is_lvalue_reference_v<typename C::argument>;
     message_ptr owner(m);  // consumed, whatever the handler does
     auto& value = static_cast<typed_message<payload>*>(m)->payload;
-    if constexpr (std::is_lvalue_reference_v<typename C::argument>)
-        return c.handler(std::as_const(value));
-    else
-        return c.handler(std::move(value));
+    const auto handle = [&]() -> result {
+        if constexpr (lent)
+            return c.handler(std::as_const(value));
+        else
+            return c.handler(std::move(value));
+    };
+    handled_message noted(m, lent || std::is_trivially_copyable_v<payload>);
+    if constexpr (std::is_void_v<result>) {
+        handle();
+        noted.done();
+    } else if constexpr (std::is_reference_v<result>) {
+        auto&& r = handle();
+        noted.done();
+        return static_cast<result>(r);
+    } else if constexpr (std::is_move_constructible_v<result>) {
+        std::remove_cv_t<result> r = handle();
+        noted.done();
+        return r;
+    } else {
+        noted.done();  // what cannot be moved has to be made where it is wanted
+        return handle();
+    }
 }
 
 template <class R, class C, class... Rest>

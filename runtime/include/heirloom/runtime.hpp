@@ -93,8 +93,8 @@ public:
     runtime& operator=(const runtime&) = delete;
 
     /// Runs `f` as the main process and waits until it has ended. Returns what `f` returned; 0 for void. If the
-    /// process ended otherwise: 1 when `f` returns void or int (of a crash the log says why); else throws
-    /// main_process_failed.
+    /// process ended otherwise: 1 when `f` returns void or int (the log says why: `crash`, or `main_process_ended` if a
+    /// signal ended it); else throws main_process_failed.
     template <class F>
     auto run(F&& f);
 
@@ -133,7 +133,8 @@ public:
     /// Calls `on_down` once, in a process of its own, when `target` has ended.
     void monitor(pid target, std::function<void(const down&)> on_down);
 
-    /// Runs `f` in a process of its own and waits for its result; an exception of `f` is rethrown here.
+    /// Runs `f` in a process of its own and waits for its result. Whatever `f` throws is rethrown here, of any type. What is no
+    /// error but the end of that process (exit(reason), an exit signal) comes as main_process_failed with its reason.
     template <class F>
     auto invoke(F&& f) -> std::invoke_result_t<F&>;
 
@@ -168,7 +169,7 @@ auto runtime::run(F&& f) {
     } else {
         std::optional<R> value;
         auto why = run_to_end([&] { value.emplace(f()); }, entry, true);
-        if (!value) throw main_process_failed(std::move(why));
+        if (!value || why != reason::normal) throw main_process_failed(std::move(why));
         return std::move(*value);
     }
 }
@@ -182,20 +183,25 @@ auto runtime::invoke(F&& f) -> std::invoke_result_t<F&> {
         return [&, action] {
             try {
                 action();
-            } catch (const std::exception&) {
+            } catch (const detail::exit_unwind&) {
+                throw;
+            } catch (const detail::kill_unwind&) {
+                throw;
+            } catch (...) {
                 thrown = std::current_exception();
             }
         };
     };
     if constexpr (std::is_void_v<R>) {
         auto why = run_to_end(guarded([&] { f(); }), entry, false);
-        if (thrown) std::rethrow_exception(thrown);
+        // First: a signal that was taken is the reason, whatever was thrown afterwards.
         if (why != reason::normal) throw main_process_failed(std::move(why));
+        if (thrown) std::rethrow_exception(thrown);
     } else {
         std::optional<R> value;
         auto why = run_to_end(guarded([&] { value.emplace(f()); }), entry, false);
+        if (why != reason::normal) throw main_process_failed(std::move(why));
         if (thrown) std::rethrow_exception(thrown);
-        if (!value) throw main_process_failed(std::move(why));
         return std::move(*value);
     }
 }

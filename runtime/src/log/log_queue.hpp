@@ -22,7 +22,8 @@ public:
     log_queue(log_sink sink, bool direct);
     ~log_queue();
     void push(log_event event) noexcept;
-    void push(std::unique_ptr<log_draft> draft) noexcept;
+    /// Enqueues, hence not inlined; see thread_context.hpp.
+    [[gnu::noinline]] void push(std::unique_ptr<log_draft> draft) noexcept;
     /// Waits until everything pushed so far has reached the sink.
     void flush() noexcept;
 

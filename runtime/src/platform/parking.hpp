@@ -10,7 +10,8 @@ namespace heirloom::detail {
 class parking_spot {
 public:
     /// Waits for the token until `nanoseconds` from now (negative: for ever). True if it got the token.
-    bool park(std::int64_t nanoseconds) noexcept;
+    /// Reads errno, hence not inlined; see thread_context.hpp.
+    [[gnu::noinline]] bool park(std::int64_t nanoseconds) noexcept;
     void unpark() noexcept;
 
 private:

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <string_view>
 #include <utility>
 
 #include <sys/mman.h>
@@ -48,15 +49,20 @@ std::size_t max_mappings() noexcept {
     return limit;
 }
 
-/// Guards by mprotect cost a mapping each; beyond half of what the system allows they stop.
+/// Guards by mprotect cost two mappings each; beyond half of what the system allows a program they stop.
 std::size_t guard_budget() noexcept {
     static const std::size_t budget = max_mappings() / 4;
     return budget;
 }
+// Of all regions of all runtimes together.
+constinit std::atomic<std::size_t> guards_by_mprotect{0};
 
 }  // namespace
 
 guard_kind best_guard() noexcept {
+    // For who wants to see how older kernels do.
+    const char* asked = std::getenv("HEIRLOOM_STACK_GUARDS");
+    if (asked && std::string_view(asked) == "mprotect") return guard_kind::mprotect;
     static const guard_kind kind = [] {
         std::byte* probe = reserve(page_bytes);
         if (!probe) return guard_kind::mprotect;
@@ -94,14 +100,17 @@ stack_region::~stack_region() {
 #endif
     munmap(base_, pitch_ * capacity_);
     munmap(records_, sizeof(stack) * capacity_);
+    guards_by_mprotect.fetch_sub(guards_, std::memory_order_relaxed);
 }
 
 bool stack_region::install_guard(stack& s) noexcept {
     std::byte* page = s.bottom - page_bytes;
     if (guard_ == guard_kind::markers) return madvise(page, page_bytes, MADV_GUARD_INSTALL) == 0;
-    if (guards_ >= guard_budget()) return true;  // unguarded from here on; see DESIGN.md, "Stacks"
+    // Without one from here on; see DESIGN.md, "Stacks".
+    if (guards_by_mprotect.load(std::memory_order_relaxed) >= guard_budget()) return true;
     if (mprotect(page, page_bytes, PROT_NONE) != 0) return false;
     ++guards_;
+    guards_by_mprotect.fetch_add(1, std::memory_order_relaxed);
     return true;
 }
 

@@ -89,6 +89,7 @@ inline constexpr std::size_t page_bytes = 4096;
 inline constexpr std::size_t smallest_stack = 16 * 1024;
 inline constexpr std::size_t largest_stack = 64 * 1024 * 1024;
 
+/// The better one that this kernel has, unless the environment says HEIRLOOM_STACK_GUARDS=mprotect.
 guard_kind best_guard() noexcept;
 
 /// All regions of a runtime, by size class (a power of two).

@@ -25,7 +25,8 @@ struct owned_context {
 // A plain pointer is read without the guard that a thread-local object with a destructor needs.
 extern "C" {
 #if defined(__x86_64__)
-constinit thread_local thread_words* heirloom_this_thread = nullptr;
+// `used`: elsewhere it is named by assembler text alone, which link-time optimisation does not read.
+[[gnu::used]] constinit thread_local thread_words* heirloom_this_thread = nullptr;
 #else
 static constinit thread_local thread_words* heirloom_this_thread = nullptr;
 #endif

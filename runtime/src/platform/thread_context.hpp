@@ -42,6 +42,10 @@ struct thread_context : thread_words {
 
 [[gnu::noinline, gnu::cold]] thread_context& make_context() noexcept;
 
+// Besides this the library reads two things of the thread's own: errno, and moodycamel's queues, which know a producer that has
+// no token by the address of a thread-local. Compilers take that address, and errno's, for constant within a function, so
+// whoever reads them calls nothing that switches and is never inlined: not by link-time optimisation, nor in a unity build.
+
 /// Not to be kept across a switch; see known_thread().
 inline thread_context& this_thread() noexcept {
     thread_words* context = known_thread();

@@ -1,6 +1,7 @@
 #include "process/crash.hpp"
 
 #include "process/signals.hpp"
+#include "process/throw_stack.hpp"
 #include "scheduler/runtime_core.hpp"
 
 #include <sstream>
@@ -24,13 +25,32 @@ void warn_of_queue(process& p) noexcept {
     }
 }
 
-void report_crash(runtime_core& core, process& p, const exit_reason& why) noexcept {
+namespace {
+
+/// The first few of what it had not read, as OTP shows them all.
+std::string unread(const process_details& d) {
+    constexpr std::size_t shown = 10;
+    std::string text;
+    for (std::size_t i = 0; i < d.messages.size() && i < shown; ++i)
+        text += (i == 0 ? "" : "; ") + d.messages[i];
+    if (d.messages.size() > shown)
+        text += "; and " + std::to_string(d.messages.size() - shown) + " more";
+    return text;
+}
+
+}  // namespace
+
+void report_crash(runtime_core& core, process& p, const crash& c) noexcept {
+    const exit_reason& why = c.why;
     try {
-        log_event event{.level = log_level::error, .event = "crash", .about = p.id};
+        log_event event{.level = log_level::error,
+                        .event = c.of_main_by_signal ? "main_process_ended" : "crash",
+                        .about = p.id};
         std::ostringstream text;
-        text << "process " << p.id;
+        text << (c.of_main_by_signal ? "the main process " : "process ") << p.id;
         if (const atom name = name_of(p)) text << " \"" << name << '"';
-        text << " (" << p.entry() << ") ended: " << why;
+        text << " (" << p.entry() << ')'
+             << (c.of_main_by_signal ? " was ended by a signal: " : " ended: ") << why;
         event.text = std::move(text).str();
         const process_details d = describe(p);
         event.fields.emplace_back("reason", to_string(why));
@@ -42,7 +62,10 @@ void report_crash(runtime_core& core, process& p, const exit_reason& why) noexce
         event.fields.emplace_back("entry", d.entry);
         event.fields.emplace_back("parent", to_string(p.parent));
         event.fields.emplace_back("message_queue_len", std::to_string(d.message_queue_len));
-        if (!d.messages.empty()) event.fields.emplace_back("last_message", d.messages.back());
+        if (!d.messages.empty()) event.fields.emplace_back("messages", unread(d));
+        std::string last = last_message_of(p);
+        if (last.empty()) last = c.last_message;
+        if (!last.empty()) event.fields.emplace_back("last_message", std::move(last));
         std::string links;
         for (pid peer : d.links) links += (links.empty() ? "" : " ") + to_string(peer);
         event.fields.emplace_back("links", links);

@@ -7,9 +7,18 @@ namespace heirloom::detail {
 
 class runtime_core;
 
-/// Logs the end of a process that is somebody's fault: who, why, where it was thrown, what it had not read.
 /// Says that nobody reads a process's messages, and doubles the length for the next time.
 void warn_of_queue(process& p) noexcept;
-void report_crash(runtime_core& core, process& p, const exit_reason& why) noexcept;
+
+struct crash {
+    const exit_reason& why;
+    /// A main process that a signal has ended: nobody supervises it, so nobody else tells.
+    bool of_main_by_signal = false;
+    /// By the type, if its server knows no more; see activity::last_message.
+    std::string_view last_message = {};
+};
+/// Logs the end of a process that is somebody's fault: who, why, where it was thrown, what it handled last, what it had not
+/// read.
+void report_crash(runtime_core& core, process& p, const crash& c) noexcept;
 
 }  // namespace heirloom::detail

@@ -152,8 +152,10 @@ disposition run_body(process& p, exit_reason& why) noexcept {
     return run_body_itself(p, why);
 }
 
-/// Calls on_exit and destroys the body: the last user code of the process.
-void end_body(process& p, exit_reason& why, bool by_signal) noexcept {
+/// Calls on_exit and destroys the body: the last user code of the process. Returns what the body says it handled last, if
+/// somebody may want to know.
+std::string_view end_body(process& p, exit_reason& why, bool by_signal) noexcept {
+    std::string_view last_message;
     p.in_exit = true;
     ++p.shields;
     if (!by_signal && p.body) {
@@ -164,19 +166,24 @@ void end_body(process& p, exit_reason& why, bool by_signal) noexcept {
             why = reason_of_exception(p);
         }
     }
+    if (p.body && !why.is_orderly()) last_message = p.body->last_message();
     delete p.body;
     p.body = nullptr;
     --p.shields;
+    return last_message;
 }
 
 /// The exit order of DESIGN.md, "How a process ends".
 void exit_process(process& p, exit_reason why, bool by_signal) noexcept {
     set_status(p, process_status::exiting);
-    end_body(p, why, by_signal);
+    const std::string_view last_message = end_body(p, why, by_signal);
     runtime_core& core = *runtime_core::current();
-    // As in OTP: who is ended by a signal has done nothing wrong; its supervisor reports it.
-    if (!by_signal && !why.is_orderly() && !p.system.load(std::memory_order_relaxed))
-        report_crash(core, p, why);
+    if (!why.is_orderly() && !p.system.load(std::memory_order_relaxed)) {
+        // As in OTP: who is ended by a signal has done nothing wrong; its supervisor reports it. A main process has none, and
+        // its end is that of the program: as OTP's init does, the runtime tells.
+        const bool of_main = p.extras && p.extras->is_main;
+        if (!by_signal || of_main) report_crash(core, p, {why, by_signal, last_message});
+    }
     disarm_server_timer(p);
     estate_item* items;
     atom name;
@@ -197,7 +204,7 @@ void exit_process(process& p, exit_reason why, bool by_signal) noexcept {
     delete p.extras;
     p.extras = nullptr;
     if (core.choices && core.choices->tracing()) trace_exit(core, p, to_string(why));
-    if (p.thrown) (void)take_thrown_stack();
+    if (p.thrown) forget_thrown(p);
     p.lethal = exit_reason();
     p.generation.store(0, std::memory_order_release);
     worker& w = *this_thread().role;
@@ -213,6 +220,8 @@ void exit_process(process& p, exit_reason why, bool by_signal) noexcept {
 spawned_ids give_birth(runtime_core& core, const birth& b) {
     abandoned_birth abandoned{b.what, b.request.first};
     const std::uint32_t stack_class = checked_stack_class(core, b.options->stack_size);
+    if (b.options->alias != alias_mode::none && !b.request.monitor)
+        throw bad_argument("spawn", "an alias of a monitor, but nothing is monitored");
     if (core.stopping_spawns.load(std::memory_order_relaxed) && !b.request.system)
         throw limit_reached("runtime", "heirloom: spawn: the runtime is shutting down");
     if (core.choices && !b.request.system && refuse_stack_of(core, b.spawner))
@@ -240,6 +249,7 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
     struct undo {
         decltype(give_back)& give;
         process* block;
+        process* spawner;
         link_entry* mine = nullptr;
         link_entry* theirs = nullptr;
         monitor_entry* watch = nullptr;
@@ -247,14 +257,17 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
         ~undo() {
             if (mine) mine->type->destroy(mine);
             if (theirs) theirs->type->destroy(theirs);
-            if (watch) watch->type->destroy(watch);
+            if (watch) {
+                drop_alias(*spawner, watch->payload.ref.id);
+                watch->type->destroy(watch);
+            }
             if (block) {
                 delete block->extras;
                 block->extras = nullptr;
                 give(block);
             }
         }
-    } undo{give_back, p};
+    } undo{give_back, p, b.spawner};
 
     reset(*p);
     p->stack_bytes = stack_class;
@@ -273,6 +286,7 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
     if (b.at_end) {
         p->more().at_end = b.at_end;
         p->extras->at_end_argument = b.at_end_argument;
+        p->extras->is_main = b.is_main;
     }
     if (b.request.link) {
         undo.mine = new_link_entry(p->id);
@@ -280,7 +294,7 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
     }
     if (b.options->mailbox_bound != 0)
         undo.gate = std::make_unique<mailbox_gate>(b.options->mailbox_bound, b.options->when_full);
-    if (b.request.monitor) undo.watch = new_monitor_entry(*b.spawner, p->id, alias_mode::none);
+    if (b.request.monitor) undo.watch = new_monitor_entry(*b.spawner, p->id, b.options->alias);
     if (b.options->name && core.names.insert(b.options->name, p->id) == name_table::outcome::taken)
         throw bad_argument("spawn", "the name \"" + std::string(b.options->name.text()) +
                                         "\" is taken by " +

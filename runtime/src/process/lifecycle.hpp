@@ -21,6 +21,7 @@ struct birth {
     worker* where;     // null: a foreign thread
     void (*at_end)(void*, const exit_reason&) noexcept = nullptr;
     void* at_end_argument = nullptr;
+    bool is_main = false;
 };
 /// Makes a process and puts it on a run queue. Throws limit_reached or bad_argument with nothing done; consumes `what`
 /// and `request.first` in any case.

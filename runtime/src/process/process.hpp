@@ -73,6 +73,7 @@ struct process_extras {
     void (*at_end)(void*,
                    const exit_reason&) noexcept = nullptr;  // for a thread that waits outside
     void* at_end_argument = nullptr;
+    bool is_main = false;  // of runtime::run
 };
 
 /// What senders touch, on the first line of a process.
@@ -92,17 +93,10 @@ struct process_entrance {
 
 class alignas(64) process : public process_entrance, public process_words {
 public:
-    // --- Line 1: the owner's; it begins with `urgent` -------------------------------------------
-    std::atomic<std::uint8_t> status{0};  // process_status, for others; advisory but for `exiting`
-    bool trapping = false;
-    std::uint8_t shields = 0;
-    bool in_exit = false;
-    bool waits_quietly = false;        // only for a reply
+    // --- Line 1: the owner's; it begins with `urgent` and the other words of process_words ------
     message_list queue;                // user messages and calls not yet received, oldest first
     message_list pending;              // drained but not yet sorted: signals among them
     timer_node* wait_timer = nullptr;  // armed for the wait in progress; on its own stack
-    std::uint32_t queued = 0;          // length of `queue`
-    std::uint32_t queue_warning = 0;   // the length that is worth a warning next
     // Where the queue ended when the youngest reference was made: a receive for that reference alone starts there (OTP:
     // the receive marker). Messages before it are older than what it waits for.
     message** mark = nullptr;

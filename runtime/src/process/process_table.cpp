@@ -45,7 +45,8 @@ process_table::process_table(std::uint32_t runtime_index, std::uint32_t limit, u
       limit_(limit),
       afresh_(afresh),
       // All caches together hold a quarter of the slots at most: a small limit stays nearly exact.
-      batch_(std::clamp(limit / (8 * caches), 1u, slot_cache::most / 2)) {}
+      batch_(std::clamp(limit / (8 * caches), 1u, slot_cache::most / 2)),
+      cold_(base_, runtime_index, limit) {}
 
 process_table::~process_table() {
     while (parked_.load(std::memory_order_acquire) > 0) collect();
@@ -57,6 +58,7 @@ process* process_table::acquire(slot_cache& cache) noexcept {
             cache.count = static_cast<unsigned>(depot_.try_dequeue_bulk(cache.slots, batch_));
             taken_over(&depot_);
         }
+        if (cache.count == 0) cache.count = static_cast<unsigned>(cold_.take(cache.slots, batch_));
         if (cache.count == 0) {
             std::uint32_t first = used_.load(std::memory_order_relaxed);
             std::uint32_t n;
@@ -68,11 +70,13 @@ process* process_table::acquire(slot_cache& cache) noexcept {
             for (std::uint32_t i = 0; i < n; ++i) {
                 const std::uint32_t slot = first + i;
                 // An earlier runtime of this index may have built it; its generation goes on.
-                if (base_[slot].slot == 0) {
+                if (base_[slot].slot != 0) {
+                    if (afresh_ && base_[slot].generation.load(std::memory_order_relaxed) == 0)
+                        base_[slot].id = pid();
+                } else if (!cold_slots::revive(base_, runtime_index_, slot)) {
                     ::new (static_cast<void*>(base_ + slot)) process();
                     ++built;
-                } else if (afresh_ && base_[slot].generation.load(std::memory_order_relaxed) == 0)
-                    base_[slot].id = pid();
+                }
                 base_[slot].slot = slot;
                 cache.slots[n - 1 - i] = slot;
             }
@@ -89,28 +93,48 @@ process* process_table::acquire(slot_cache& cache) noexcept {
 }
 
 void process_table::release(slot_cache& cache, process* p) noexcept {
-    if (((p->id.generation() + 1) & 0xffff) == 0) {
-        // I3. The record is small; without memory for it the slot is given up rather than reused too early.
-        auto* parked = new (std::nothrow) parked_slot{this, p};
-        if (!parked) return;
-        parked_.fetch_add(1, std::memory_order_relaxed);
-        after_grace_period(
-            [](void* argument) noexcept {
-                auto* s = static_cast<parked_slot*>(argument);
-                handed_over(&s->table->depot_);
-                s->table->depot_.enqueue(s->block->slot);
-                s->table->parked_.fetch_sub(1, std::memory_order_release);
-                delete s;
-            },
-            parked);
-        return;
-    }
-    if (cache.count >= 2 * batch_) {
-        cache.count -= batch_;
-        handed_over(&depot_);
-        depot_.enqueue_bulk(cache.slots + cache.count, batch_);
-    }
+    if (((p->id.generation() + 1) & 0xffff) == 0) return park_slot(p);
+    if (cache.count >= 2 * batch_) fill_depot(cache);
     cache.slots[cache.count++] = p->slot;
+}
+
+void process_table::fill_depot(slot_cache& cache) noexcept {
+    cache.count -= batch_;
+    handed_over(&depot_);
+    depot_.enqueue_bulk(cache.slots + cache.count, batch_);
+}
+
+void process_table::park_slot(process* p) noexcept {
+    // I3. The record is small; without memory for it the slot is given up rather than reused too early.
+    auto* parked = new (std::nothrow) parked_slot{this, p};
+    if (!parked) return;
+    parked_.fetch_add(1, std::memory_order_relaxed);
+    after_grace_period(
+        [](void* argument) noexcept {
+            auto* s = static_cast<parked_slot*>(argument);
+            handed_over(&s->table->depot_);
+            s->table->depot_.enqueue(s->block->slot);
+            s->table->parked_.fetch_sub(1, std::memory_order_release);
+            delete s;
+        },
+        parked);
+}
+
+void process_table::trim_unused(std::size_t keep) noexcept {
+    constexpr unsigned calls_between_looks = 50;
+    const std::size_t free = depot_.size_approx();
+    fewest_free_ = std::min(fewest_free_, free);
+    if (++trims_ % calls_between_looks == 0) {
+        surplus_ = fewest_free_ > keep ? fewest_free_ - keep : 0;
+        fewest_free_ = free;
+    }
+    if (surplus_ == 0) return;
+    const std::size_t n = cold_.put(surplus_, [&](std::uint32_t* slots, std::size_t most) {
+        const std::size_t taken = depot_.try_dequeue_bulk(slots, most);
+        taken_over(&depot_);
+        return taken;
+    });
+    surplus_ = n == 0 ? 0 : surplus_ - n;
 }
 
 void process_table::flush(slot_cache& cache) noexcept {

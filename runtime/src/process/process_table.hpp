@@ -1,5 +1,6 @@
 #pragma once
 
+#include "process/cold_slots.hpp"
 #include "process/process.hpp"
 
 #include <atomic>
@@ -9,7 +10,8 @@
 #include <concurrentqueue.h>
 
 // process_table: the slab of control blocks that a pid's slot indexes.
-//   I1  The memory of a slot is a `process` as long as the program lives (type-stable); index 0 is never used.
+//   I1  The memory of a slot is a `process` as long as the program lives (type-stable), or reads as zeroes (cold_slots.hpp);
+//       index 0 is never used.
 //   I2  Generations of a slot only grow, also across runtimes that use the same index one after the other; but each
 //       deterministic runtime starts over, as they have indexes of their own. At its last one the slot is retired.
 //   I3  The mailbox tag is the generation's low 16 bits; before they repeat, the slot waits for a grace period.
@@ -32,6 +34,9 @@ public:
     process* acquire(slot_cache& cache) noexcept;
     void release(slot_cache& cache, process* p) noexcept;
     void flush(slot_cache& cache) noexcept;
+    /// To be called every millisecond or so by one thread: gives back the memory of blocks beyond `keep` that were free all the
+    /// time for a while.
+    void trim_unused(std::size_t keep) noexcept;
 
     process* at(std::uint32_t slot) const noexcept { return base_ + slot; }
     /// Slots [1, used) may hold processes.
@@ -39,6 +44,10 @@ public:
     std::uint32_t limit() const noexcept { return limit_; }
 
 private:
+    /// What few calls of release do. They enqueue, hence are not inlined; see thread_context.hpp.
+    [[gnu::noinline]] void fill_depot(slot_cache& cache) noexcept;
+    [[gnu::noinline]] void park_slot(process* p) noexcept;
+
     process* base_;
     std::uint32_t runtime_index_;
     std::uint32_t limit_;
@@ -48,6 +57,11 @@ private:
     std::atomic<std::uint32_t> used_{1};
     std::atomic<int> parked_{0};  // slots that wait for a grace period
     moodycamel::ConcurrentQueue<std::uint32_t> depot_;
+    cold_slots cold_;
+    // Of trim_unused.
+    unsigned trims_ = 0;
+    std::size_t fewest_free_ = 0;
+    std::size_t surplus_ = 0;
 };
 
 inline constexpr std::uint32_t max_runtimes = 256;

@@ -128,6 +128,12 @@ monitor_entry* new_monitor_entry(process& watcher, pid target, alias_mode alias)
     auto* e = new_message<monitor_entry>(monitor_type, down{ref, target, {}, {}});
     e->demonitor.type = &demonitor_type;
     e->demonitor.word = static_cast<std::uint64_t>(alias) << 8;
+    if (alias != alias_mode::none) try {
+            watcher.more().aliases.emplace(ref.id, alias);
+        } catch (...) {
+            e->type->destroy(e);
+            throw;
+        }
     return e;
 }
 

@@ -71,6 +71,7 @@ void add_monitor(process& p, monitor_entry* e) noexcept;
 void remove_monitor(process& p, monitor_entry* e) noexcept;
 void add_watcher(process& p, monitor_entry* e) noexcept;
 void remove_watcher(process& p, monitor_entry* e) noexcept;
+/// With its alias, which is active from now on.
 monitor_entry* new_monitor_entry(process& watcher, pid target, alias_mode alias);
 
 /// Sends all notices of a process that has closed its mailbox, and ends its own monitors.

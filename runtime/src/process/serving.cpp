@@ -47,7 +47,8 @@ void hibernate_as(std::unique_ptr<activity> next) {
     if (!dynamic_cast<plain_activity*>(p.body))
         throw bad_argument("hibernate",
                            to_string(p.id) +
-                               " is a server; it hibernates by itself while it is idle");
+                               " was not started by spawn: a server hibernates by itself while it "
+                               "is idle, and somebody outside waits for a runtime's run or invoke");
     refuse_wait_if_held(p, "hibernate");
     throw hibernation{std::move(next)};
 }

@@ -372,6 +372,16 @@ void drain_for_good(process& p, const exit_reason& why) noexcept {
     }
 }
 
+std::string in_words(const message& m, bool with_value) {
+    std::string text(m.type->name);
+    if (with_value && m.type->print) {
+        std::ostringstream value;
+        m.type->print(value, &m);
+        if (value.view() != m.type->name) text.append(" ").append(value.view());
+    }
+    return text;
+}
+
 process_details describe(process& p) {
     process_details d;
     d.pid = p.id;
@@ -391,13 +401,7 @@ process_details describe(process& p) {
     for (message* m = p.queue.front(); m; m = m->next) {
         if (m->type->kind == message_kind::timeout) continue;
         ++d.message_queue_len;
-        std::ostringstream text;
-        text << m->type->name;
-        if (m->type->print) {
-            text << ' ';
-            m->type->print(text, m);
-        }
-        d.messages.push_back(std::move(text).str());
+        d.messages.push_back(in_words(*m));
     }
     d.messages_dropped = messages_dropped(p);
     d.reductions = std::uint64_t{p.reductions} * 1000;

@@ -40,6 +40,8 @@ bool drop_alias(process& p, std::uint64_t id) noexcept;
 /// Makes `p` watch another process without being told as a user; returns the monitor's number.
 std::uint64_t watch_quietly(process& p, pid target);
 
+/// A message's type, and its value if that can be printed and is asked for.
+std::string in_words(const message& m, bool with_value = true);
 /// Everything process_info tells, by the process itself.
 process_details describe(process& p);
 

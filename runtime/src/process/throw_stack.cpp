@@ -1,8 +1,10 @@
 #include "process/throw_stack.hpp"
 
 #include "heirloom/detail/activity.hpp"
+#include "heirloom/receive.hpp"
 #include "platform/thread_context.hpp"
 #include "process/process.hpp"
+#include "process/signals.hpp"
 
 #include <cstdlib>
 #include <memory>
@@ -25,6 +27,8 @@ constexpr unsigned deepest = 64;
 struct captured_stack {
     void* frames[deepest];
     unsigned count = 0;
+    bool escapes = false;      // nobody in the process catches what is on its way
+    std::string last_message;  // what was being handled; see note_last_message
     std::exception_ptr
         of;  // an exception on its way from a pool thread: its stack is the one that counts
 
@@ -52,13 +56,17 @@ public:
     probe_type() : std::type_info("N8heirloom6detail18thrown_stack_probeE") {}
     bool __do_catch(const std::type_info* thrown, void** exception, unsigned) const override {
         process* p = this_thread().current;
-        // A kill or exit(reason) is no error: nobody asks where it came from.
-        if (!p || *thrown == typeid(kill_unwind) || *thrown == typeid(exit_unwind)) return false;
+        // A kill or exit(reason) is no error: nobody asks where it came from, nor what an orderly end was about.
+        if (!p || *thrown == typeid(kill_unwind)) return false;
+        const bool is_exit = *thrown == typeid(exit_unwind);
+        if (is_exit && static_cast<const exit_unwind*>(*exception)->why.is_orderly()) return false;
         if (!p->thrown) p->thrown = new (std::nothrow) captured_stack;
-        if (!p->thrown || p->thrown->belongs_to(*exception)) return false;
+        if (!p->thrown) return false;
+        p->thrown->escapes = true;
+        if (p->thrown->belongs_to(*exception)) return false;
         p->thrown->of = nullptr;
         p->thrown->count = 0;
-        _Unwind_Backtrace(&note_frame, p->thrown);
+        if (!is_exit) _Unwind_Backtrace(&note_frame, p->thrown);
         return false;
     }
 };
@@ -87,21 +95,46 @@ bool is_thrower(void* code) noexcept {
 }  // namespace
 
 void keep_thrown_stack(const std::exception_ptr& of) noexcept {
-    if (process* p = this_thread().current; p && p->thrown) p->thrown->of = of;
+    if (process* p = this_thread().current; p && p->thrown) {
+        p->thrown->of = of;
+        p->thrown->escapes = false;
+    }
 }
 
 std::vector<void*> take_thrown_stack() {
     process* p = this_thread().current;
-    std::unique_ptr<captured_stack> s(p ? std::exchange(p->thrown, nullptr) : nullptr);
+    captured_stack* s = p ? p->thrown : nullptr;
     if (!s) return {};
+    s->of = nullptr;
+    const unsigned count = std::exchange(s->count, 0);
     // The innermost frames are this library's and the unwinder's own, up to the function that throws.
     constexpr unsigned deepest_thrower = 12;
     unsigned first = 0;
-    for (unsigned i = 0; i < s->count && i < deepest_thrower; ++i)
+    for (unsigned i = 0; i < count && i < deepest_thrower; ++i)
         if (is_thrower(s->frames[i])) first = i + 1;
-    std::vector<void*> frames(s->frames + first, s->frames + s->count);
-    return frames;
+    return std::vector<void*>(s->frames + first, s->frames + count);
 }
+
+void note_last_message(const message& m, bool intact) noexcept {
+    thread_context& t = this_thread();
+    process* p = t.current;
+    // The innermost handler is left first: it had the last message.
+    if (!p || t.pool_thread || !p->thrown || !p->thrown->escapes ||
+        !p->thrown->last_message.empty())
+        return;
+    ++p->callbacks;  // the user's operator<< must not wait here
+    try {
+        p->thrown->last_message = in_words(m, intact);
+    } catch (...) {  // NOLINT(bugprone-empty-catch): it cannot be printed
+    }
+    --p->callbacks;
+}
+
+std::string last_message_of(const process& p) {
+    return p.thrown ? p.thrown->last_message : std::string();
+}
+
+void forget_thrown(process& p) noexcept { delete std::exchange(p.thrown, nullptr); }
 
 std::string exception_type_name() {
     const std::type_info* type = abi::__cxa_current_exception_type();

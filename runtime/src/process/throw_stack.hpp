@@ -17,8 +17,14 @@ public:
     virtual ~thrown_stack_probe();
 };
 
-/// The return addresses of the exception being handled, innermost first; empties the store.
+class process;
+
+/// The return addresses of the exception being handled, innermost first. A second time: none.
 std::vector<void*> take_thrown_stack();
+/// What was being handled when the process crashed; empty if that is not known.
+std::string last_message_of(const process& p);
+/// At the end of the process.
+void forget_thrown(process& p) noexcept;
 /// Keeps what was captured on a pool thread with `of`, for when it is thrown again on the process's own stack.
 void keep_thrown_stack(const std::exception_ptr& of) noexcept;
 /// Its demangled type. Requires: inside a catch block.

@@ -79,7 +79,6 @@ std::uint64_t watch_quietly(process& p, pid target) {
 std::uint64_t start_monitor(process& p, pid target, alias_mode alias) {
     monitor_entry* e = new_monitor_entry(p, target, alias);
     const std::uint64_t id = e->payload.ref.id;
-    if (alias != alias_mode::none) p.more().aliases.emplace(id, alias);
     add_monitor(p, e);
     if (thread_context& thread = this_thread(); thread.role && thread.role->seeded)
         trace_send(thread, target, *e);
@@ -121,8 +120,6 @@ bool demonitor(const monitor_ref& ref, demonitor_mode mode) noexcept {
         auto found = extras->aliases.find(ref.id);
         if (found != extras->aliases.end() && found->second != alias_mode::explicit_unalias)
             extras->aliases.erase(found);
-        else if (found != extras->aliases.end() && mode == flush)
-            extras->aliases.erase(found);
     }
     if (monitor_entry* e = find_monitor(*p, ref.id)) {
         there = true;
@@ -147,10 +144,13 @@ bool demonitor(const monitor_ref& ref, demonitor_mode mode) noexcept {
     return there;
 }
 
-alias_ref alias() {
+alias_ref alias(alias_mode ends) {
     process& p = running_process("alias");
+    if (ends != alias_mode::explicit_unalias && ends != alias_mode::reply_demonitor)
+        throw bad_argument("alias",
+                           "it has no monitor: it ends by unalias, or with its first message");
     const alias_ref ref{detail::reference{p.id, ++p.next_ref}};
-    p.more().aliases.emplace(ref.id, alias_mode::explicit_unalias);
+    p.more().aliases.emplace(ref.id, ends);
     return ref;
 }
 

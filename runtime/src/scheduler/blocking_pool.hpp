@@ -26,8 +26,9 @@ class blocking_pool {
 public:
     explicit blocking_pool(runtime_core& core, unsigned limit) : core_(core), limit_(limit) {}
     ~blocking_pool();
-    /// False if the job could not be queued for want of memory or threads; the caller still owns it.
-    bool submit(blocking_job* job) noexcept;
+    /// False if the job could not be queued for want of memory or threads; the caller still owns it. Enqueues, hence not
+    /// inlined; see thread_context.hpp.
+    [[gnu::noinline]] bool submit(blocking_job* job) noexcept;
     void stop() noexcept;
 
 private:

@@ -362,8 +362,10 @@ void runtime_core::watch() noexcept {
         for (std::size_t i = 0; i < workers.size(); ++i) check_for_spin(*workers[i], seen[i]);
         // Work that was injected while all were awake and busy.
         if (injected.load(std::memory_order_relaxed) > 0) wake_one();
-        // As many free stacks stay warm as are in use: a storm that is over leaves little behind.
-        stacks.trim_unused(std::clamp<std::size_t>(stacks.standard().in_use(), 256, 4096), 256);
+        // As many free stacks and control blocks stay warm as are in use: a storm that is over leaves little behind.
+        const std::size_t warm = std::clamp<std::size_t>(stacks.standard().in_use(), 256, 4096);
+        stacks.trim_unused(warm, 256);
+        table.trim_unused(warm);
     }
 }
 

@@ -34,7 +34,8 @@ public:
     runtime_core& operator=(const runtime_core&) = delete;
 
     /// Where runnable processes go that no worker owns: woken by foreign threads, or beyond a ring's capacity.
-    void inject(process* p) noexcept;
+    /// Enqueues, hence not inlined; see thread_context.hpp.
+    [[gnu::noinline]] void inject(process* p) noexcept;
     /// Wakes a sleeping worker, if there is one.
     void wake_one() noexcept;
 

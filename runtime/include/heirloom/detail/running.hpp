@@ -18,9 +18,19 @@ struct process_words {
     /// orders the two. Away from the line that senders write, so that a flood of messages does not make every safe point
     /// miss.
     std::atomic<bool> urgent{false};
-    bool dying = false;          // a lethal signal was taken
-    std::uint8_t callbacks = 0;  // table callbacks and guards
+    std::atomic<std::uint8_t> status{0};  // process_status, for others; advisory but for `exiting`
+    bool trapping = false;
+    bool waits_quietly = false;  // only for a reply
+    std::uint32_t queued = 0;    // length of the queue
+    // Flags that are asked for together. Compilers join such loads into one of a whole word, so `urgent`, which others
+    // write, must not lie in theirs.
+    alignas(8) bool dying = false;  // a lethal signal was taken
+    std::uint8_t callbacks = 0;     // table callbacks and guards
+    std::uint8_t shields = 0;
+    bool in_exit = false;
+    std::uint32_t queue_warning = 0;  // the length of the queue that is worth a warning next
 };
+static_assert(sizeof(process_words) == 24);
 
 struct free_block_node {
     free_block_node* next;

@@ -112,6 +112,9 @@ public:
 
     disposition run() final;
     exit_reason on_exit(const exit_reason& why) final;
+    std::string_view last_message() const noexcept final {
+        return !starting_ && last_ != nullptr ? last_->name : std::string_view();
+    }
 
     const server_identity& identity() const noexcept { return *identity_; }
     void end_for(exit_reason why) noexcept final {
