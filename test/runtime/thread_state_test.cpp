@@ -32,6 +32,8 @@ TEST(thread_state, is_read_anew_after_every_wait) {
             w.equal(before == after, id_before == this_thread_id());
             w.that(after->running != nullptr, "it is the thread that runs this process");
             if (after->running) w.equal(after->running->id, self());
+            // Of the thread at hand, not of the one that was left: else the watchdog could never help this one.
+            w.that(!after->inside.load(), "user code is outside the library");
         }
     };
     EXPECT_TRUE(holds_everywhere(body, costly()));
