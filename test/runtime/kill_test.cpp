@@ -254,6 +254,67 @@ TEST(kill, pending_in_a_destructor_waits_until_the_unwinding_is_over) {
     EXPECT_TRUE(holds_everywhere(body));
 }
 
+TEST(kill, refuses_waits_for_a_value_in_the_destructors_it_unwinds) {
+    const auto body = [](witness& w) {
+        struct asks {
+            pid to;
+            ~asks() {
+                try {
+                    receive<stop>();
+                    try_send(to, std::string("waited"));
+                } catch (const cannot_wait&) {
+                    try_send(to, std::string("refused"));
+                }
+            }
+        };
+        for (int i = 0; i < w.times(30, 3); ++i) {
+            auto victim = spawn_monitor([main = self()] {
+                asks a{main};
+                send(main, go{});
+                receive<done>();
+            });
+            receive<go>();
+            exit(victim.pid, reason::kill);
+            // Who waits all the same gets its message, instead of keeping the test.
+            w.equal(receive([](const std::string& s) { return s; },
+                            after(w.a_while(),
+                                  [&] {
+                                      exit(victim.pid, reason::kill);
+                                      return std::string("waits");
+                                  })),
+                    "refused");
+            w.equal(reason_of(victim.ref), reason::killed);
+        }
+    };
+    EXPECT_TRUE(holds_everywhere(body));
+}
+
+TEST(kill, that_comes_while_the_body_is_destroyed_is_too_late) {
+    const auto body = [](witness& w) {
+        // What the function was made of is destroyed as the process, after its end: it runs to its end.
+        struct busy {
+            pid to;
+            explicit busy(pid p) : to(p) {}
+            busy(busy&& other) noexcept : to(std::exchange(other.to, pid())) {}
+            ~busy() {
+                if (!to) return;
+                try_send(to, go{});
+                for (int i = 0; i < 200; ++i) yield();
+                sleep(1h);  // at its end: returns at once
+                try_send(to, number{1});
+            }
+        };
+        for (int i = 0; i < w.times(30, 3); ++i) {
+            auto victim = spawn_monitor([b = busy(self())] {});
+            receive<go>();
+            exit(victim.pid, reason::kill);
+            w.equal(reason_of(victim.ref), reason::normal);
+            w.equal(receive_for<number>(0s).value_or(number{0}).n, 1);
+        }
+    };
+    EXPECT_TRUE(holds_everywhere(body));
+}
+
 TEST(kill, before_the_first_run_never_enters_the_function) {
     const auto body = [](witness& w) {
         const pid main = self();

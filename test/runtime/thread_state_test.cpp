@@ -6,10 +6,13 @@
 #include "support/migrate.hpp"
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -32,6 +35,42 @@ TEST(thread_state, is_read_anew_after_every_wait) {
             w.equal(before == after, id_before == this_thread_id());
             w.that(after->running != nullptr, "it is the thread that runs this process");
             if (after->running) w.equal(after->running->id, self());
+        }
+    };
+    EXPECT_TRUE(holds_everywhere(body, costly()));
+}
+
+TEST(thread_state, is_outside_the_library_after_every_kind_of_wait) {
+    // The word belongs to the thread at hand, not to the one that was left: else the watchdog could never help this one.
+    const auto body = [](witness& w) {
+        const auto is_outside = [&](const char* after) {
+            w.that(!detail::known_thread()->inside.load(), after);
+        };
+        for (int i = 0; i < w.times(10, 2); ++i) {
+            migrate(w);
+            is_outside("after a receive");
+            sleep(1us);
+            is_outside("after a sleep");
+            yield();
+            is_outside("after a yield");
+            if (w.deterministic() || w.workers() < 2) continue;
+            const auto before = this_thread_id();
+            do {
+                // Whoever runs where this process was keeps that thread until it has come back on another one.
+                struct state {
+                    std::atomic<bool> taken{false}, over{false};
+                };
+                const auto shared = std::make_shared<state>();
+                spawn([shared] {
+                    shared->taken = true;
+                    while (!shared->over) std::this_thread::yield();
+                });
+                blocking([&] {
+                    while (!shared->taken) std::this_thread::yield();
+                });
+                shared->over = true;
+                is_outside("after a blocking call");
+            } while (this_thread_id() == before);
         }
     };
     EXPECT_TRUE(holds_everywhere(body, costly()));
