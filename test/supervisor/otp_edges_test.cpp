@@ -235,6 +235,33 @@ TEST(registry, changes_and_takes_out_what_is_the_caller_s_alone) {
     EXPECT_TRUE(holds_on_all_workers(body));
 }
 
+TEST(registry, stays_linked_to_who_started_it) {
+    const auto body = [] {
+        auto [starter, ref] = spawn_monitor([boss = self()] {
+            auto r = start_link(edge_rooms, registry_keys::unique).value();
+            register_key(edge_rooms, "a", 1).value();
+            unregister_key(edge_rooms, "a");
+            send(boss, pid(r));
+            receive<atom>();
+            exit("over"_a);
+        });
+        const pid r = receive<pid>();
+        require_eq(process_info(r)->links, std::vector<pid>{starter});
+        const auto gone = monitor(r);
+        send(starter, "go"_a);
+        require_eq(down_of(ref), exit_reason("over"_a));
+        require_eq(down_of(gone), exit_reason("over"_a));
+        // A stranger's link goes with its last entry.
+        auto other = start(edge_rooms, registry_keys::unique).value();
+        register_key(edge_rooms, "a", 1).value();
+        require_eq(process_info(other)->links.size(), 1u);
+        unregister_key(edge_rooms, "a");
+        require_eq(process_info(other)->links.size(), 0u);
+        stop(other);
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
+}
+
 TEST(registry, forgets_who_died_while_it_was_being_registered) {
     explore_options opts;
     opts.name = "registration_race";
