@@ -95,35 +95,6 @@ TEST(terminate_child, by_the_child_itself_ends_it) {
     EXPECT_TRUE(holds_on_all_workers(body));
 }
 
-// The window is closed at both ends: a restart exactly one period ago still counts, one nanosecond more and it does not.
-TEST(restart_intensity, counts_to_the_nanosecond) {
-    for (const duration over : {0ns, 1ns}) {
-        // Virtual time stands still while nobody sleeps, so the second end comes exactly when it is told to.
-        const auto body = [over] {
-            trap_exit(true);
-            auto sup = supervisor::start_link(
-                           {.intensity = {.restarts = 1, .within = 1s},
-                            .children = {child_function(
-                                "c", [] { return spawn_link([] { receive<atom>(); }); })}})
-                           .value();
-            time_point first{}, second{};
-            for (time_point* when : {&first, &second}) {
-                const pid c = pid_of(sup, "c");
-                if (when == &second) sleep(first + 1s + over - runtime_clock::now());
-                *when = runtime_clock::now();
-                exit(c, "bad"_a);
-                while (is_alive(c)) yield();
-                if (when == &first) wait_for_new(sup, "c", c);
-            }
-            const auto ended = receive_for<exit_signal>(10s);
-            require(ended.has_value() == (over == 0ns) || second - first != 1s + over,
-                    ended ? "it gave up" : "it went on");
-            if (!ended) stop(sup);
-        };
-        EXPECT_TRUE(holds_in_virtual_time(body));
-    }
-}
-
 // --- sys --------------------------------------------------------------------------------------------------------------
 
 TEST(sys_suspended, server_stops_and_dies_and_tells_those_who_wait) {
