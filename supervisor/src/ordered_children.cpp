@@ -65,7 +65,7 @@ void ordered_children::set_running(child& c, pid process) {
     c.started_at = runtime_clock::now();
     c.last.reported = false;
     c.last.failed_starts = 0;
-    by_pid_.insert(process.bits(), &c);
+    by_pid_.emplace(process.bits(), &c);
     ++active_;
     significant_ += c.spec->significant;
 }
@@ -129,6 +129,7 @@ void ordered_children::end_one(child& c) {
 
 void ordered_children::start_all() {
     by_id_.reserve(initial_.size());
+    by_pid_.reserve(initial_.size());
     for (const child_spec& spec : std::exchange(initial_, {})) {
         child& c = *append(spec.data());
         child_start s = start_one(c);
@@ -150,9 +151,9 @@ void ordered_children::stop_all() {
 // --- A child ended by itself --------------------------------------------------------------------------------
 
 void ordered_children::child_ended(pid process, const exit_reason& why) {
-    child* const found = process ? by_pid_.find(process.bits()) : nullptr;
-    if (found == nullptr) return;  // a stranger, or one that we stopped
-    child& c = *found;
+    const auto found = by_pid_.find(process.bits());
+    if (found == by_pid_.end()) return;  // a stranger, or one that we stopped
+    child& c = *found->second;
     const bool orderly = why.is_orderly();
     if (c.spec->restart == permanent || (c.spec->restart == transient && !orderly)) {
         control_.outlive_orphans(*c.spec, process);

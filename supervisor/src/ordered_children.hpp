@@ -1,6 +1,5 @@
 #pragma once
 
-#include "heirloom/detail/relation_index.hpp"
 #include "supervision.hpp"
 
 #include <cstddef>
@@ -79,8 +78,7 @@ private:
     std::size_t specs_ = 0, active_ = 0, supervisors_ = 0;
     std::size_t significant_ = 0;  // alive or about to be
     std::uint64_t next_serial_ = 0;
-    relation_index<child, 32, 8>
-        by_pid_;  // without the generation: a successor has its predecessor's slot
+    boost::unordered_flat_map<std::uint64_t, child*> by_pid_;
     boost::unordered_flat_map<std::string_view, child*> by_id_;  // keys live in the specs
     boost::unordered_flat_map<std::uint64_t, child*> pending_;   // restarting, by serial
 };

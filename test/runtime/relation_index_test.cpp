@@ -1,5 +1,5 @@
 // The index of a process's links or monitors, against a map.
-#include "heirloom/detail/relation_index.hpp"
+#include "process/relation_index.hpp"
 
 #include <map>
 #include <random>
@@ -11,9 +11,9 @@ using heirloom::detail::relation_index;
 
 namespace {
 
-template <unsigned Ignored, std::size_t Fewest = 64>
+template <unsigned Ignored>
 void compare_with_a_map(std::uint64_t keys, int steps) {
-    relation_index<int, Ignored, Fewest> index;
+    relation_index<int, Ignored> index;
     std::map<std::uint64_t, int*> model;
     std::vector<int> entries(keys + 1);
     std::minstd_rand random(7);
@@ -45,7 +45,6 @@ TEST(relation_index, agrees_with_a_map) {
     for (const std::uint64_t keys : {3u, 40u, 1000u, 20'000u}) {
         compare_with_a_map<0>(keys, 50'000);
         compare_with_a_map<32>(keys, 50'000);
-        compare_with_a_map<32, 8>(keys, 50'000);
     }
 }
 

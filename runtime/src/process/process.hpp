@@ -1,12 +1,12 @@
 #pragma once
 
 #include "heirloom/detail/activity.hpp"
-#include "heirloom/detail/relation_index.hpp"
 #include "heirloom/detail/running.hpp"
 #include "heirloom/exit_reason.hpp"
 #include "heirloom/process.hpp"
 #include "platform/spin_lock.hpp"
 #include "process/mailbox.hpp"
+#include "process/relation_index.hpp"
 
 #include <atomic>
 #include <cstdint>

@@ -6,8 +6,8 @@
 #include <memory>
 #include <utility>
 
-// relation_index: finds one of many links by the peer, one of many monitors by its number, one of many children by its process.
-// Open addressing, private to the process that owns it.
+// relation_index: finds one of many links by the peer, one of many monitors by its number. Open addressing, private to the
+// process that owns it.
 //   I1  Keys that are neighbours lie side by side, four to a cache line: who is started in the place of one that has just ended
 //       has its slot, so a process with 100,000 links that makes and loses one more touches a line that is warm. The groups of
 //       four are scattered, so that no row of neighbours becomes one long run.
@@ -15,9 +15,8 @@
 // Not chosen: a hash map (it scatters the keys one by one: two or three cache misses for each link made and lost).
 namespace heirloom::detail {
 
-/// Keys are neighbours by what is left of them without their lowest `Ignored` bits; no key is 0. The first of them makes room for
-/// `Fewest` cells, a power of two.
-template <class Entry, unsigned Ignored, std::size_t Fewest = 64>
+/// Keys are neighbours by what is left of them without their lowest `Ignored` bits; no key is 0.
+template <class Entry, unsigned Ignored>
 class relation_index {
 public:
     bool empty() const noexcept { return count_ == 0; }
@@ -69,6 +68,7 @@ private:
         Entry* entry = nullptr;
     };
     static constexpr std::uint64_t group = 4;
+    static constexpr std::size_t fewest = 64;
 
     std::size_t home(std::uint64_t key) const noexcept {
         const std::uint64_t place = key >> Ignored;
@@ -81,7 +81,7 @@ private:
         cells_[i] = c;
     }
     void grow() {
-        const std::size_t capacity = cells_ ? (mask_ + 1) * 2 : Fewest;
+        const std::size_t capacity = cells_ ? (mask_ + 1) * 2 : fewest;
         auto old = std::exchange(cells_, std::make_unique<cell[]>(capacity));
         const std::size_t before = old ? mask_ + 1 : 0;
         mask_ = capacity - 1;
