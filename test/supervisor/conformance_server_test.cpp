@@ -140,12 +140,16 @@ TEST(conformance_behaviours, gs_call_order) {
 TEST(conformance_behaviours, gs_call_huge_queue) {
     const auto body = [] {
         auto s = start<dummy>().value();
+        // The best of several: other programs may take the processor away meanwhile.
         auto time_of = [&] {
-            const auto begin = std::chrono::steady_clock::now();
-            for (int i = 0; i < 10'000; ++i) call(s, dummy::get{});
-            return std::chrono::steady_clock::now() - begin;
+            auto best = std::chrono::steady_clock::duration::max();
+            for (int round = 0; round < 10; ++round) {
+                const auto begin = std::chrono::steady_clock::now();
+                for (int i = 0; i < 1'000; ++i) call(s, dummy::get{});
+                best = std::min(best, std::chrono::steady_clock::now() - begin);
+            }
+            return best;
         };
-        time_of();
         const auto empty = time_of();
         for (int i = 0; i < 500'000; ++i) send(self(), i);
         const auto full = time_of();
