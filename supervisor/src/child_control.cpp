@@ -91,10 +91,20 @@ duration next_wait(const child_data& spec, duration& last) {
     return more < forever - last ? last + more : forever;
 }
 
+bool kills_at_once(const child_data& spec) noexcept {
+    return spec.shutdown.how == child_data::ending::way::brutal;
+}
+
 duration shutdown_limit(const child_data& spec) noexcept {
-    if (spec.shutdown == child_data::shutdown_brutal) return duration::zero();
-    if (spec.shutdown != child_data::shutdown_default) return spec.shutdown;
-    return spec.type == child_type::supervisor ? forever : duration(std::chrono::seconds(5));
+    switch (spec.shutdown.how) {
+    case child_data::ending::way::by_type:
+        return spec.type == child_type::supervisor ? forever : duration(std::chrono::seconds(5));
+    case child_data::ending::way::in_time:
+        return spec.shutdown.limit;
+    case child_data::ending::way::brutal:
+        break;
+    }
+    return duration::zero();
 }
 
 std::string fault_of(const child_spec& spec, auto_shutdown_mode mode, bool one_of_many) {
@@ -107,9 +117,8 @@ std::string fault_of(const child_spec& spec, auto_shutdown_mode mode, bool one_o
         return fault("start", "a child_template is for simple_one_for_one");
     if (data.restart > temporary) return fault("restart", "no such restart type");
     if (data.type > child_type::supervisor) return fault("type", "no such child type");
-    if (data.shutdown != child_data::shutdown_default &&
-        data.shutdown != child_data::shutdown_brutal && data.shutdown < duration::zero())
-        return fault("shutdown", std::to_string(data.shutdown.count()) + " ns is negative");
+    if (const duration limit = shutdown_limit(data); limit < duration::zero())
+        return fault("shutdown", std::to_string(limit.count()) + " ns is negative");
     if (data.significant && mode == auto_shutdown_mode::never)
         return fault("significant", "the supervisor's auto_shutdown is never");
     if (data.significant && data.restart == permanent)
@@ -195,7 +204,7 @@ void child_control::outlive_orphans(const child_data& spec, pid supervisor) {
 
 child_control::ending child_control::begin_end(const child_data& spec, pid process) {
     // A monitor, because a child may have unlinked itself; unlinked, so that only the monitor speaks from now on.
-    const bool brutal = spec.shutdown == child_data::shutdown_brutal;
+    const bool brutal = kills_at_once(spec);
     ending e{process, monitor(process), time_point::max(), brutal, brutal};
     unlink(process);
     exit(process, brutal ? reason::kill : reason::shutdown);
@@ -203,7 +212,7 @@ child_control::ending child_control::begin_end(const child_data& spec, pid proce
 }
 
 duration child_control::first_limit(const child_data& spec) const noexcept {
-    return spec.shutdown == child_data::shutdown_brutal ? grace_ : shutdown_limit(spec);
+    return kills_at_once(spec) ? grace_ : shutdown_limit(spec);
 }
 
 bool child_control::insist(const child_data& spec, ending& e) {
@@ -273,17 +282,36 @@ void child_control::report(log_level level, std::string_view event, pid process,
     log(event_of(level, event, process, std::move(text), *named_, spec, why));
 }
 
-void child_control::report_restart(const child_data& spec, pid old, const exit_reason& why,
+void child_control::report_restart(const child_data& spec, const restart_cause& cause,
                                    const restart_window& window) const {
     // Put in words elsewhere: a client waits for the new incarnation.
-    log_later([supervisor = named_, child = spec.shared_from_this(), old, why,
+    log_later([supervisor = named_, child = spec.shared_from_this(), cause,
                counted = window.counted(), allowed = window.allowed(), within = window.within()] {
-        return event_of(log_level::error, "child_terminated", old,
-                        joined({*supervisor, ": ", name_of_child(*child, old),
-                                " ended: ", to_string(why), "; restart ", std::to_string(counted),
-                                " of ", std::to_string(allowed), " in ", seconds(within)}),
-                        *supervisor, *child, &why);
+        const bool tells_end = !cause.reported && cause.failed_starts == 0;
+        const std::string count = joined({"; restart ", std::to_string(counted), " of ",
+                                          std::to_string(allowed), " in ", seconds(within)});
+        const std::string why = to_string(cause.why);
+        if (tells_end)
+            return event_of(log_level::error, "child_terminated", cause.process,
+                            joined({*supervisor, ": ", name_of_child(*child, cause.process),
+                                    " ended: ", why, count}),
+                            *supervisor, *child, &cause.why);
+        // The process that ended is an old story: what is named is the attempt.
+        const std::string attempt =
+            cause.failed_starts == 0
+                ? joined({" is started again after its back-off; it ended: ", why})
+                : joined({" is started again, attempt ", std::to_string(cause.failed_starts + 1),
+                          "; the last one failed: ", why});
+        return event_of(log_level::warning, "child_restart", {},
+                        joined({*supervisor, ": ", name_of_child(*child, {}), attempt, count}),
+                        *supervisor, *child, &cause.why);
     });
+}
+
+void child_control::report_delay(const child_data& spec, restart_cause& cause,
+                                 duration wait) const {
+    cause.reported = true;
+    report_end(spec, cause.process, cause.why, joined({"restart in ", seconds(wait)}));
 }
 
 void child_control::report_end(const child_data& spec, pid old, const exit_reason& why,
@@ -311,11 +339,13 @@ void child_control::report_giving_up(const child_data& spec, const exit_reason& 
            spec, &why);
 }
 
-void child_control::report_budget(const child_data& spec, const restart_window& window) const {
+void child_control::report_budget(const child_data& spec, const exit_reason& why,
+                                  const restart_window& window) const {
     report(log_level::error, "budget_used_up", {},
            joined({*named_, ": ", name_of_child(spec, {}), " stays stopped: more than its own ",
-                   std::to_string(window.allowed()), " restarts in ", seconds(window.within())}),
-           spec, nullptr);
+                   std::to_string(window.allowed()), " restarts in ", seconds(window.within()),
+                   "; last: ", to_string(why)}),
+           spec, &why);
 }
 
 void child_control::report_progress(const child_data& spec, pid process) const {

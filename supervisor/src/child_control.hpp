@@ -28,6 +28,14 @@ struct child_start {
     std::any info;
 };
 
+/// What a child is started again for: the end of its last process, or starts since then that failed.
+struct restart_cause {
+    pid process;
+    exit_reason why;
+    bool reported = false;  // its end; a restart that waits is reported on its own
+    std::size_t failed_starts = 0;
+};
+
 class child_control {
 public:
     child_control(duration grace, bool report_progress);
@@ -68,14 +76,17 @@ public:
     /// Reports an end that was not what the shutdown asked for.
     void report_ended(const child_data& spec, const ending& e, const exit_reason& why) const;
 
-    void report_restart(const child_data& spec, pid old, const exit_reason& why,
+    /// Also the end that it follows, unless that has been reported: an end is told once.
+    void report_restart(const child_data& spec, const restart_cause& cause,
                         const restart_window& window) const;
+    void report_delay(const child_data& spec, restart_cause& cause, duration wait) const;
     void report_end(const child_data& spec, pid old, const exit_reason& why,
                     std::string_view what_now) const;
     void report_start_error(const child_data& spec, const exit_reason& why) const;
     void report_giving_up(const child_data& spec, const exit_reason& why,
                           const restart_window& window) const;
-    void report_budget(const child_data& spec, const restart_window& window) const;
+    void report_budget(const child_data& spec, const exit_reason& why,
+                       const restart_window& window) const;
 
 private:
     void report_progress(const child_data& spec, pid process) const;
@@ -103,5 +114,6 @@ exit_reason failed_to_start(const std::string& id, const exit_reason& why);
 std::string fault_of(const child_spec& spec, auto_shutdown_mode mode, bool one_of_many = false);
 std::string name_of_child(const child_data& spec, pid process);
 duration shutdown_limit(const child_data& spec) noexcept;
+bool kills_at_once(const child_data& spec) noexcept;
 
 }  // namespace heirloom::detail

@@ -89,8 +89,7 @@ void like_children::child_ended(pid process, const exit_reason& why) {
     if (found == running_.end()) return;  // a stranger, or one that we stopped
     restarting r;
     r.spec = std::move(found->second);
-    r.last_process = process;
-    r.last_reason = why;
+    r.last = {process, why};
     running_.erase(found);
     supervisors_ -= r.spec->type == child_type::supervisor;
     if (const auto past = history_.find(process.bits()); past != history_.end()) {
@@ -107,7 +106,7 @@ void like_children::child_ended(pid process, const exit_reason& why) {
         control_.outlive_orphans(*r.spec, process);
         const duration wait = next_wait(*r.spec, r.last_wait);
         if (wait == duration::zero()) return attempt(std::move(r));
-        control_.report_end(*r.spec, process, why, "to be restarted later");
+        control_.report_delay(*r.spec, r.last, wait);
         return put_off(std::move(r), wait);
     }
     if (!orderly) control_.report_end(*r.spec, process, why, "not restarted, it is temporary");
@@ -120,25 +119,26 @@ void like_children::ended_for_good(const child_data& spec) {
 
 void like_children::attempt(restarting r) {
     if (r.budget && !r.budget->count(runtime_clock::now())) {
-        control_.report_budget(*r.spec, *r.budget);
+        control_.report_budget(*r.spec, r.last.why, *r.budget);
         return ended_for_good(*r.spec);
     }
-    if (!may_restart(*r.spec, r.last_reason)) return;
+    if (!may_restart(*r.spec, r.last.why)) return;
     ++r.restarts;
     ++r.in_a_row;
-    control_.report_restart(*r.spec, r.last_process, r.last_reason, window_);
-    child_start s = control_.start(r.spec, {r.restarts, r.in_a_row, r.last_reason});
+    control_.report_restart(*r.spec, r.last, window_);
+    child_start s = control_.start(r.spec, {r.restarts, r.in_a_row, r.last.why});
     if (s.how == child_start::kind::ignored) return;  // not wanted any more
     if (s.how == child_start::kind::started) return running(s.process, r);
     control_.report_start_error(*r.spec, s.reason);
-    r.last_reason = std::move(s.reason);
+    r.last.why = std::move(s.reason);
+    ++r.last.failed_starts;
     const duration wait = next_wait(*r.spec, r.last_wait);
     if (!stopping()) put_off(std::move(r), wait);
 }
 
 void like_children::put_off(restarting r, duration wait) {
     const std::uint64_t serial = ++next_serial_;
-    pending_by_pid_.emplace(r.last_process.bits(), serial);
+    pending_by_pid_.emplace(r.last.process.bits(), serial);
     pending_.emplace(serial, std::move(r));
     if (wait > duration::zero())
         send_after(wait, self(), retry_child{serial});
@@ -151,7 +151,7 @@ void like_children::retry(std::uint64_t serial) {
     if (found == pending_.end()) return;
     restarting r = std::move(found->second);
     pending_.erase(found);
-    pending_by_pid_.erase(r.last_process.bits());
+    pending_by_pid_.erase(r.last.process.bits());
     attempt(std::move(r));
 }
 
@@ -224,8 +224,9 @@ void like_children::stop_all() {
     }
 }
 
-result<started_child, child_error> like_children::terminate(const std::string& id, pid process) {
-    if (!process) return refused_child(child_failure::simple_one_for_one, id);
+result<started_child, child_error> like_children::terminate(const child_key& which) {
+    if (which.index() == 0) return refused_key(child_failure::simple_one_for_one, which);
+    const pid process = std::get<pid>(which);
     if (const auto found = running_.find(process.bits()); found != running_.end()) {
         child_data_ptr spec = std::move(found->second);
         running_.erase(found);
@@ -241,17 +242,20 @@ result<started_child, child_error> like_children::terminate(const std::string& i
     }
     // OTP: a simple_one_for_one supervisor says ok of the dead; Elixir's dynamic one says not_found.
     if (spec_ && !is_alive(process)) return started_child{};
-    return refused_child(child_failure::not_found, id, process);
+    return refused_key(child_failure::not_found, which);
 }
 
 // --- Asking -------------------------------------------------------------------------------------------------
 
-result<child_spec, child_error> like_children::spec_of(const std::string& id, pid process) {
+result<child_spec, child_error> like_children::spec_of(const child_key& which) {
     child_data_ptr spec;
-    if (!process && spec_ && id == spec_->id) spec = spec_;
-    if (const auto found = running_.find(process.bits()); process && found != running_.end())
-        spec = found->second;
-    if (!spec) return refused_child(child_failure::not_found, id, process);
+    if (const pid* process = std::get_if<pid>(&which)) {
+        const auto found = running_.find(process->bits());
+        if (found != running_.end()) spec = found->second;
+    } else if (spec_ && spec_->id == std::get<std::string>(which)) {
+        spec = spec_;
+    }
+    if (!spec) return refused_key(child_failure::not_found, which);
     return child_spec(std::const_pointer_cast<child_data>(spec));
 }
 

@@ -24,8 +24,8 @@ public:
     void retry(std::uint64_t serial) override;
     result<started_child, child_error> start_child(child_spec spec) override;
     result<started_child, child_error> start_like(const std::any& extra) override;
-    result<started_child, child_error> terminate(const std::string& id, pid process) override;
-    result<child_spec, child_error> spec_of(const std::string& id, pid process) override;
+    result<started_child, child_error> terminate(const child_key& which) override;
+    result<child_spec, child_error> spec_of(const child_key& which) override;
     std::vector<child_info> which() override;
     child_counts count() override;
     pid find(const server_identity* identity) override;
@@ -34,8 +34,7 @@ private:
     // Being restarted: exactly one retry message or timer is under way, with its serial.
     struct restarting {
         child_data_ptr spec;
-        pid last_process;
-        exit_reason last_reason;
+        restart_cause last;
         duration last_wait{};
         std::unique_ptr<restart_window> budget;
         std::size_t restarts = 0;

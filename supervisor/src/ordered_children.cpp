@@ -26,6 +26,12 @@ ordered_children::child* ordered_children::find_child(const std::string& id) {
     return found == by_id_.end() ? nullptr : found->second;
 }
 
+// OTP: these supervisors know their children by id alone.
+ordered_children::child* ordered_children::find_child(const child_key& which) {
+    const std::string* id = std::get_if<std::string>(&which);
+    return id != nullptr ? find_child(*id) : nullptr;
+}
+
 ordered_children::child* ordered_children::append(child_data_ptr spec) {
     auto owner = std::make_unique<child>();
     owner->spec = std::move(spec);
@@ -57,6 +63,8 @@ void ordered_children::set_running(child& c, pid process) {
     c.process = process;
     c.status = child_status::running;
     c.started_at = runtime_clock::now();
+    c.last.reported = false;
+    c.last.failed_starts = 0;
     by_pid_.emplace(process.bits(), &c);
     ++active_;
     significant_ += c.spec->significant;
@@ -85,9 +93,7 @@ void ordered_children::set_stopped(child& c) {
 
 // By a message to ourselves, so that requests are served between two attempts.
 void ordered_children::set_restarting(child& c, duration wait) {
-    const pid old = c.process ? c.process : c.last_process;
     set_stopped(c);
-    c.last_process = old;
     c.status = child_status::restarting;
     significant_ += c.spec->significant;
     c.serial = ++next_serial_;
@@ -101,7 +107,7 @@ void ordered_children::set_restarting(child& c, duration wait) {
 // --- One child ----------------------------------------------------------------------------------------------
 
 child_start ordered_children::start_one(child& c) {
-    child_start s = control_.start(c.spec, {c.restarts, c.in_a_row, c.last_reason});
+    child_start s = control_.start(c.spec, {c.restarts, c.in_a_row, c.last.why});
     if (s.how == child_start::kind::started)
         set_running(c, s.process);
     else
@@ -167,11 +173,10 @@ void ordered_children::ended_for_good(child& c) {
 void ordered_children::restart_after(child& c, const exit_reason& why) {
     if (c.spec->more && runtime_clock::now() - c.started_at >= c.spec->more->delay.reset_after)
         c.last_wait = {};
-    c.last_process = c.process;
-    c.last_reason = why;
+    c.last = {c.process, why};
     const duration wait = next_wait(*c.spec, c.last_wait);
     if (wait == duration::zero()) return attempt(c);
-    control_.report_end(*c.spec, c.process, why, "to be restarted later");
+    control_.report_delay(*c.spec, c.last, wait);
     set_restarting(c, wait);
 }
 
@@ -185,13 +190,13 @@ void ordered_children::retry(std::uint64_t serial) {
 void ordered_children::attempt(child& c) {
     set_stopped(c);
     if (c.budget && !c.budget->count(runtime_clock::now())) {
-        control_.report_budget(*c.spec, *c.budget);
+        control_.report_budget(*c.spec, c.last.why, *c.budget);
         return ended_for_good(c);
     }
-    if (!may_restart(*c.spec, c.last_reason)) return;
+    if (!may_restart(*c.spec, c.last.why)) return;
     ++c.restarts;
     ++c.in_a_row;
-    control_.report_restart(*c.spec, c.last_process, c.last_reason, window_);
+    control_.report_restart(*c.spec, c.last, window_);
     if (strategy_ == one_for_one)
         start_again(c);
     else
@@ -203,7 +208,8 @@ bool ordered_children::start_again(child& c) {
     if (s.how == child_start::kind::started) return true;
     if (s.how == child_start::kind::ignored) return true;
     control_.report_start_error(*c.spec, s.reason);
-    c.last_reason = std::move(s.reason);
+    c.last.why = std::move(s.reason);
+    ++c.last.failed_starts;
     if (!stopping()) set_restarting(c, next_wait(*c.spec, c.last_wait));
     return false;
 }
@@ -251,9 +257,9 @@ result<started_child, child_error> ordered_children::start_child(child_spec spec
     return refused_child(child_failure::start_failed, spec.id(), s.process, std::move(s.reason));
 }
 
-result<started_child, child_error> ordered_children::terminate(const std::string& id, pid process) {
-    child* c = process ? nullptr : find_child(id);
-    if (c == nullptr) return refused_child(child_failure::not_found, id, process);
+result<started_child, child_error> ordered_children::terminate(const child_key& which) {
+    child* c = find_child(which);
+    if (c == nullptr) return refused_key(child_failure::not_found, which);
     end_one(*c);
     if (c->spec->restart == temporary) forget(*c);
     return started_child{};
@@ -288,9 +294,9 @@ result<started_child, child_error> ordered_children::remove(const std::string& i
     return started_child{};
 }
 
-result<child_spec, child_error> ordered_children::spec_of(const std::string& id, pid process) {
-    child* c = process ? nullptr : find_child(id);
-    if (c == nullptr) return refused_child(child_failure::not_found, id, process);
+result<child_spec, child_error> ordered_children::spec_of(const child_key& which) {
+    child* c = find_child(which);
+    if (c == nullptr) return refused_key(child_failure::not_found, which);
     return child_spec(
         std::const_pointer_cast<child_data>(c->spec));  // shared: the holder's changes are a copy
 }

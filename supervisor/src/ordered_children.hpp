@@ -23,10 +23,10 @@ public:
     void stop_all() override;
     void retry(std::uint64_t serial) override;
     result<started_child, child_error> start_child(child_spec spec) override;
-    result<started_child, child_error> terminate(const std::string& id, pid process) override;
+    result<started_child, child_error> terminate(const child_key& which) override;
     result<started_child, child_error> restart(const std::string& id) override;
     result<started_child, child_error> remove(const std::string& id) override;
-    result<child_spec, child_error> spec_of(const std::string& id, pid process) override;
+    result<child_spec, child_error> spec_of(const child_key& which) override;
     std::vector<child_info> which() override;
     child_counts count() override;
     pid find(const server_identity* identity) override;
@@ -39,8 +39,7 @@ private:
     struct child {
         child_data_ptr spec;
         pid process;
-        pid last_process;  // of a child being restarted, for the reports
-        exit_reason last_reason;
+        restart_cause last;  // of its last restart
         child_status status = child_status::stopped;
         std::uint64_t serial = 0;
         std::size_t restarts = 0;
@@ -55,6 +54,7 @@ private:
     void child_ended(pid process, const exit_reason& why) override;
     std::vector<pid> running_now() const override;
     child* find_child(const std::string& id);
+    child* find_child(const child_key& which);
     child* append(child_data_ptr spec);
     void forget(child& c);
     void set_running(child& c, pid process);

@@ -215,14 +215,16 @@ exit_reason server_core::on_exit(const exit_reason& given) {
         terminate(why);
     }
     if (!why.is_orderly()) {
+        const message_type* last = starting_ ? nullptr : last_;
+        const pid client = last != nullptr ? client_of_open_call(last) : pid();
         log_event event{.level = log_level::error,
                         .event = "server_terminated",
                         .about = heirloom::self(),
                         .text = "server " + std::string(identity_->name) + " " +
                                 to_string(heirloom::self()) + " ends: " + to_string(why) +
                                 "; last message: " +
-                                (!starting_ && last_ != nullptr ? std::string(last_->name)
-                                                                : std::string("none"))};
+                                (last != nullptr ? std::string(last->name) : std::string("none"))};
+        if (client) event.text += " from " + to_string(client);
         if (!state.empty()) event.text += "; state: " + state;
         event.stack = why.stack();
         log(std::move(event));

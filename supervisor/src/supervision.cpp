@@ -50,6 +50,13 @@ failure<child_error> refused_child(child_failure kind, std::string_view id, pid 
     return refused(kind, process, std::move(why), std::move(text));
 }
 
+failure<child_error> refused_key(child_failure kind, const child_key& which) {
+    const std::string* id = std::get_if<std::string>(&which);
+    const pid* process = std::get_if<pid>(&which);
+    return refused_child(kind, id != nullptr ? *id : std::string(),
+                         process != nullptr ? *process : pid());
+}
+
 result<started_child, child_error> supervision::start_like(const std::any&) {
     return refused(child_failure::bad_spec, {}, {},
                    "this supervisor's children have a specification each");

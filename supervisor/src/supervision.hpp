@@ -16,11 +16,14 @@
 namespace heirloom::detail {
 
 /// `text` names the child, and the field where one is wrong.
+/// Never with `normal`, which would end whoever raises it in order: the kind is the reason then.
 failure<child_error> refused(child_failure kind, pid process = {}, exit_reason why = {},
                              std::string text = {});
 /// The same of the child with this id, in words that go with the kind.
 failure<child_error> refused_child(child_failure kind, std::string_view id, pid process = {},
                                    exit_reason why = {});
+/// The same of a child known by either.
+failure<child_error> refused_key(child_failure kind, const child_key& which);
 
 class supervision {
 public:
@@ -48,10 +51,10 @@ public:
 
     virtual result<started_child, child_error> start_child(child_spec spec) = 0;
     virtual result<started_child, child_error> start_like(const std::any& extra);
-    virtual result<started_child, child_error> terminate(const std::string& id, pid process) = 0;
+    virtual result<started_child, child_error> terminate(const child_key& which) = 0;
     virtual result<started_child, child_error> restart(const std::string& id);
     virtual result<started_child, child_error> remove(const std::string& id);
-    virtual result<child_spec, child_error> spec_of(const std::string& id, pid process) = 0;
+    virtual result<child_spec, child_error> spec_of(const child_key& which) = 0;
     virtual std::vector<child_info> which() = 0;
     virtual child_counts count() = 0;
     virtual pid find(const server_identity* identity) = 0;

@@ -123,23 +123,18 @@ detail::start_child_request::reply supervisor::handle_call(detail::start_child_r
 detail::start_like_request::reply supervisor::handle_call(detail::start_like_request r) {
     return impl_->start_like(r.extra);
 }
+detail::terminate_child_request::reply supervisor::handle_call(detail::terminate_child_request r) {
+    return impl_->terminate(r.which);
+}
 detail::child_verb_request::reply supervisor::handle_call(detail::child_verb_request r) {
-    switch (r.what) {
-    case verb::terminate:
-        return impl_->terminate(r.id, r.process);
-    case verb::restart:
-        return impl_->restart(r.id);
-    case verb::remove:
-        break;
-    }
-    return impl_->remove(r.id);
+    return r.what == verb::restart ? impl_->restart(r.id) : impl_->remove(r.id);
 }
 std::vector<child_info> supervisor::handle_call(detail::which_children_request) {
     return impl_->which();
 }
 child_counts supervisor::handle_call(detail::count_children_request) { return impl_->count(); }
 detail::get_childspec_request::reply supervisor::handle_call(detail::get_childspec_request r) {
-    return impl_->spec_of(r.id, r.process);
+    return impl_->spec_of(r.which);
 }
 pid supervisor::handle_call(detail::find_child_request r) { return impl_->find(r.identity); }
 void supervisor::handle_info(exit_signal e) { impl_->child_gone(e.from, e.reason); }
@@ -153,16 +148,16 @@ result<started_child, child_error> start_child(supervisor_ref sup, child_spec sp
     return ask(sup, detail::start_child_request{std::move(spec)});
 }
 result<void, child_error> terminate_child(supervisor_ref sup, std::string id) {
-    return without_value(ask(sup, detail::child_verb_request{verb::terminate, std::move(id), {}}));
+    return without_value(ask(sup, detail::terminate_child_request{std::move(id)}));
 }
 result<void, child_error> terminate_child(supervisor_ref sup, pid child) {
-    return without_value(ask(sup, detail::child_verb_request{verb::terminate, {}, child}));
+    return without_value(ask(sup, detail::terminate_child_request{child}));
 }
 result<started_child, child_error> restart_child(supervisor_ref sup, std::string id) {
-    return ask(sup, detail::child_verb_request{verb::restart, std::move(id), {}});
+    return ask(sup, detail::child_verb_request{verb::restart, std::move(id)});
 }
 result<void, child_error> delete_child(supervisor_ref sup, std::string id) {
-    return without_value(ask(sup, detail::child_verb_request{verb::remove, std::move(id), {}}));
+    return without_value(ask(sup, detail::child_verb_request{verb::remove, std::move(id)}));
 }
 std::vector<child_info> which_children(supervisor_ref sup) {
     return ask(sup, detail::which_children_request{});
@@ -171,10 +166,10 @@ child_counts count_children(supervisor_ref sup) {
     return ask(sup, detail::count_children_request{});
 }
 result<child_spec, child_error> get_childspec(supervisor_ref sup, std::string id) {
-    return ask(sup, detail::get_childspec_request{std::move(id), {}});
+    return ask(sup, detail::get_childspec_request{std::move(id)});
 }
 result<child_spec, child_error> get_childspec(supervisor_ref sup, pid child) {
-    return ask(sup, detail::get_childspec_request{{}, child});
+    return ask(sup, detail::get_childspec_request{child});
 }
 result<void, child_error> check_childspecs(const std::vector<child_spec>& specs,
                                            auto_shutdown_mode mode) {

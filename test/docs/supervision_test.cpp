@@ -121,6 +121,69 @@ std::string in_the_hall() {
 }
 // [example end]
 
+// [example durable]
+using bookings = ets::set<std::string, std::string>;  // who is to run: a name, a title
+inline constexpr supervisor_name the_inn{"docs.inn"};
+
+class desk {
+public:
+    struct open {
+        using reply = pid;
+        std::string name, title;
+    };
+    explicit desk(bookings table) : table_(table) {
+        continue_with([this] {  // the inn is empty: it has been started just before
+            const auto all = [](const std::string&, const std::string&) { return true; };
+            const auto name = [](const std::string& n, const std::string&) { return n; };
+            for (const auto& n : table_.select(all, name)) start(n);
+        });
+    }
+    pid handle_call(const open& o) {
+        table_.insert(o.name, o.title);  // first: what is in the table comes back
+        return start(o.name);
+    }
+
+private:
+    pid start(const std::string& name) {
+        return start_child(the_inn,
+                           child<room>(name, table_.at(name)).name(via<room>(the_rooms, name)))
+            .value();
+    }
+    bookings table_;
+};
+inline constexpr server_name<desk> the_desk{"docs.desk"};
+
+supervisor::init_result init_house() {
+    auto table = bookings::claim_or_create(
+        {.name = "docs.bookings", .access = ets::access::public_, .keep = true});
+    return {.strategy = one_for_all,  // a desk that comes back finds an empty inn
+            .intensity = {.restarts = 10},
+            .children = {child<rooms>(the_rooms), child<supervisor>(the_inn, dynamic_children{}),
+                         child<desk>(the_desk, table)}};
+}
+// [example end]
+
+TEST(docs_supervision, children_in_a_table_come_back_whoever_dies) {
+    const bool all = inside([] {
+        const auto sup = supervisor::start_link(init_house).value();
+        const via<room> hall(the_rooms, "hall");
+        call(the_desk, desk::open{"hall", "the hall"});
+        for (const atom who : {the_inn.name(), the_desk.name(), the_rooms.name()}) {
+            const pid old = whereis(hall);
+            exit(whereis(who), reason::kill);
+            for (;;) {  // until there is another one
+                const auto now = try_call(hall, room::title{}, 1s);
+                if (now && pid(whereis(hall)) != old) break;
+                yield();
+            }
+            if (call(hall, room::title{}) != "the hall") return false;
+        }
+        stop(sup);
+        return true;
+    });
+    EXPECT_TRUE(all);
+}
+
 // [example tasks]
 int sum_of_squares() {
     int sum = 0;

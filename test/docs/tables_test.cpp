@@ -13,6 +13,19 @@ using namespace heirloom;
 using namespace heirloom::test;
 using namespace std::chrono_literals;
 
+// [example point]
+struct point {
+    int x = 0, y = 0;
+    friend bool operator==(const point&, const point&) = default;
+};
+template <>
+struct heirloom::ets::hash<point> {
+    std::uint64_t operator()(const point& p, std::uint64_t seed) const noexcept {
+        return hash<int>()(p.y, hash<int>()(p.x, seed));  // both halves depend on the seed
+    }
+};
+// [example end]
+
 namespace {
 
 // [example sessions]
@@ -82,21 +95,6 @@ std::size_t in_pages(const ets::ordered_set<long, long>& table) {
     return pages;
 }
 // [example end]
-
-// [example point]
-struct point {
-    int x = 0, y = 0;
-    friend bool operator==(const point&, const point&) = default;
-};
-}  // namespace
-template <>
-struct heirloom::ets::hash<point> {
-    std::uint64_t operator()(const point& p, std::uint64_t seed) const noexcept {
-        return hash<int>()(p.y, hash<int>()(p.x, seed));  // both halves depend on the seed
-    }
-};
-// [example end]
-namespace {
 
 // [example callback]
 bool refused_in_a_callback(counts table, counts other) {

@@ -28,7 +28,8 @@ enum class what {
     answer_when_told,
     hand_on,
     die_silently,
-    tell_then_answer
+    tell_then_answer,
+    answer_then_kill
 };
 
 struct request {
@@ -87,6 +88,13 @@ private:
         case what::tell_then_answer:
             send(pid::from_bits(m->word), number{r.n});
             return detail::answer_call(m, detail::new_reply<int>(r.n + 1));
+        case what::answer_then_kill: {
+            // Both are there before the caller runs again.
+            const pid caller = pid::from_bits(m->word);
+            detail::answer_call(m, detail::new_reply<std::shared_ptr<const int>>(r.token));
+            exit(caller, reason::kill);
+            return;
+        }
         }
     }
     std::vector<detail::open_call> kept_;
@@ -235,6 +243,30 @@ TEST(call, is_interrupted_by_a_kill) {
         }
         w.equal(ask(server, {what::answer, 1}).n, 2);
         exit(server, reason::kill);
+    };
+    EXPECT_TRUE(holds_everywhere(body));
+}
+
+// An answer that nobody takes any more is destroyed: what it holds is not lost.
+TEST(call, of_a_caller_that_is_killed_with_its_answer_in_hand_leaves_nothing) {
+    const auto body = [](witness& w) {
+        const pid server = start_server();
+        for (int i = 0; i < w.times(50, 10); ++i) {
+            auto token = std::make_shared<const int>(i);
+            const std::weak_ptr<const int> watched = token;
+            auto asker = spawn_monitor([server, token = std::move(token)]() mutable {
+                (void)detail::message_ptr(detail::call_and_wait(
+                    server,
+                    detail::new_call<request>(request{what::answer_then_kill, 0, std::move(token)}),
+                    forever));
+                receive<go>();  // it may have the answer before it is killed
+            });
+            w.equal(reason_of(asker.ref), exit_reason(reason::killed));
+            w.equal(ask(server, {what::answer, i}).n,
+                    i + 1);  // it has let go of the request as well
+            w.that(watched.expired(), "the answer was not destroyed");
+        }
+        send(server, stop{});
     };
     EXPECT_TRUE(holds_everywhere(body));
 }

@@ -138,6 +138,33 @@ TEST(timer_queue, refs_name_one_arming) {
     EXPECT_FALSE(q.deadline(timer_ref{99, 3, 5000}));
 }
 
+TEST(timer_queue, has_as_many_slots_as_timers_were_armed_at_once) {
+    timer_queue q;
+    std::deque<timer_node> nodes(3);
+    const auto arm = [&](timer_node& node) {
+        node.ref = q.reserve(0);
+        q.attach(node.ref, &node);
+        q.arm(node, 10);
+        return node.ref;
+    };
+    for (int round = 0; round < 100; ++round) {
+        timer_ref refs[3];
+        for (std::size_t i = 0; i < 3; ++i) {
+            refs[i] = arm(nodes[i]);
+            ASSERT_LT(refs[i].slot, 3u) << "a slot was not given back, round " << round;
+        }
+        // However they end: cancelled, expired, never armed.
+        ASSERT_EQ(q.cancel(refs[1]), &nodes[1]);
+        expired_timer due[3];
+        ASSERT_EQ(q.expire(10, due, 3), 2u);
+        q.release(refs[0]);
+        q.release(refs[2]);
+        const timer_ref unused = q.reserve(0);
+        ASSERT_LT(unused.slot, 3u);
+        q.release(unused);
+    }
+}
+
 TEST(timer_queue, each_timer_is_taken_out_once_by_many_threads) {
     // Armers and cancellers against one expirer: every arming ends in exactly one cancel or one expiry.
     constexpr int threads_count = 3;

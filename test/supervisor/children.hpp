@@ -149,6 +149,13 @@ public:
         if (table.lookup(key).value_or(0) != 0) exit("moody"_a);
     }
 };
+/// Says that it is not wanted, when a table says so.
+class in_the_mood {
+public:
+    explicit in_the_mood(moody::storage table) {
+        if (table.lookup("ignore"_a).value_or(0) != 0) ignore_start();
+    }
+};
 inline moody::storage mood() {
     moody::storage t{{.access = ets::access::public_}};
     t.insert("fail"_a, 0);

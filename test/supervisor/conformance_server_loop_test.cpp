@@ -24,6 +24,19 @@ TEST(conformance_behaviours, gs_idle_timeout) {
         require_eq(call(s, dummy::seen{}), std::vector<std::string>{"idle"});
         sleep(50ms);
         require_eq(call(s, dummy::seen{}).size(), 1u);  // not asked for again
+        // Casts and messages cancel it as well; requests of sys.hpp do not.
+        call(s, dummy::idle{20ms});
+        cast(s, dummy::set{1});
+        sleep(100ms);
+        call(s, dummy::idle{20ms});
+        send(s, 1);
+        sleep(100ms);
+        require_eq(call(s, dummy::seen{}).size(), 1u);
+        call(s, dummy::idle{20ms});
+        sleep(10ms);
+        (void)sys::get_status(s);
+        sleep(15ms);
+        require_eq(call(s, dummy::seen{}).size(), 2u);
     };
     EXPECT_TRUE(holds_in_virtual_time(body));
 }
@@ -274,7 +287,8 @@ TEST(conformance_behaviours, gs_no_report_reasons) {
                 for (exit_reason why :
                      {reason::normal, reason::shutdown, exit_reason("shutdown"_a, "x"_a)})
                     call(start<dummy>().value(), dummy::quit{why});
-                call(start<dummy>().value(), dummy::quit{"bad"_a});
+                auto bad = start<dummy>().value();
+                (void)try_call(bad, dummy::quit_silently{"bad"_a});
             });
             EXPECT_TRUE(log.wait_for("crash", "bad"));
         }
@@ -305,6 +319,39 @@ TEST(conformance_behaviours, gs_crash_names_the_last_message) {
         }
         EXPECT_NE(last.find("quit"), std::string::npos) << last;
     }
+}
+
+// The server report says whose request it was.
+TEST(conformance_behaviours, gs_no_report_reasons_client) {
+    log_keeper log;
+    std::string client, answered;
+    {
+        runtime rt({.workers = 1, .deterministic = {.seed = 1}, .log = log.sink()});
+        const auto body = [&] {
+            client = to_string(self());
+            (void)try_call(start<dummy>().value(), dummy::crash{"mine"});
+            // Whoever waits for an answer of another kind is not who asked for this.
+            auto s = start<dummy>().value();
+            auto waiting = send_request(s, dummy::later{});
+            auto other = async_nolink([s] { return call(s, dummy::later{}); });
+            while (call(s, dummy::get{}),
+                   !heirloom::yield(other, 1ms) && process_info(s)->message_queue_len) {
+            }
+            answered = to_string(pid(s));
+            cast(s, dummy::cast_crash{});
+            (void)receive_response(waiting);
+            (void)heirloom::yield(other, 5s);
+        };
+        EXPECT_TRUE(holds_inside(rt, body));
+    }
+    for (const auto& e : log.events()) {
+        if (e.event != "server_terminated") continue;
+        const bool by_call = e.text.find(answered) == std::string::npos;
+        EXPECT_EQ(e.text.find("dummy::crash from " + client) != std::string::npos, by_call)
+            << e.text;
+        EXPECT_EQ(e.text.find(" from <") != std::string::npos, by_call) << e.text;
+    }
+    EXPECT_EQ(log.count("server_terminated"), 2u);
 }
 
 TEST(conformance_behaviours, gs_stop) {

@@ -2,6 +2,7 @@
 #include "servers.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -62,6 +63,7 @@ TEST(conformance_behaviours, pl_start_crash) {
             require(!thrown && thrown.error().kind == start_failure::failed);
             require(thrown.error().reason.is_crash());
             require_eq(thrown.error().reason.what(), "no good");
+            require(!thrown.error().reason.stack().empty(), "no stack");
             require(thrown.error().reason.exception_type() == "std::runtime_error");
             require_eq(start_it({how::exits}).error().reason, exit_reason("no_good"_a));
             require_eq(start_it({how::kills_itself}).error().reason, reason::killed);
@@ -79,8 +81,9 @@ TEST(conformance_behaviours, pl_uncaught) {
         const auto error = reason_of([] { throw std::out_of_range("far"); });
         require(error.is_crash() && error.what() == "far" &&
                 error.exception_type() == "std::out_of_range");
+        require(!error.stack().empty(), "no stack");
         const auto thrown = reason_of([] { throw 7; });
-        require(thrown.is_crash() && thrown.exception_type() == "int");
+        require(thrown.is_crash() && thrown.exception_type() == "int" && !thrown.stack().empty());
         require_eq(reason_of([] { exit("on_purpose"_a); }), exit_reason("on_purpose"_a));
     };
     EXPECT_TRUE(holds_on_all_workers(body));
@@ -214,13 +217,16 @@ TEST(conformance_behaviours, pl_start_monitor_timeout) {
 
 // --- gs: starting ----------------------------------------------------------------------------------------------
 
+std::atomic<int> constructed{0};
 class sees_its_name {
 public:
     struct knew {
         using reply = bool;
     };
     explicit sees_its_name(server_name<sees_its_name> name)
-        : knew_(whereis(name) == self<sees_its_name>()) {}
+        : knew_(whereis(name) == self<sees_its_name>()) {
+        ++constructed;
+    }
     bool handle_call(knew) { return knew_; }
 
 private:
@@ -230,6 +236,7 @@ private:
 TEST(conformance_behaviours, gs_start_name) {
     const auto body = [] {
         constexpr server_name<sees_its_name> name{"sees_its_name"};
+        const int before = constructed;
         auto s = start(name, name).value();
         require(call(name, sees_its_name::knew{}), "the name was not there in the constructor");
         for (bool linked : {false, true}) {
@@ -238,6 +245,7 @@ TEST(conformance_behaviours, gs_start_name) {
             require_eq(second.error().process, pid(s));
         }
         require(call(s, sees_its_name::knew{}));
+        require_eq(constructed - before, 1);  // init of the second did not run
         stop(s);
     };
     EXPECT_TRUE(holds_on_all_workers(body));

@@ -288,22 +288,19 @@ TEST(conformance_behaviours, sv_intensity_all_children) {
 TEST(conformance_behaviours, sv_intensity_escalates) {
     const auto body = [] {
         auto table = mood();
-        for (restart_strategy s : {one_for_one, one_for_all, rest_for_one}) {
+        for (restart_strategy s : {one_for_one, one_for_all, rest_for_one, simple_one_for_one}) {
             for (restart_type when : {permanent, transient}) {
                 table.insert("fail"_a, 0);
-                auto top =
-                    supervisor::start_link(
-                        {.intensity = {.restarts = 100},
-                         .children =
-                             {child<supervisor>("inner",
-                                                supervisor::init_result{
-                                                    .strategy = s,
-                                                    .intensity = {.restarts = 4},
-                                                    .children = {child<worker>("a", self(), "a"),
-                                                                 child<moody>("m", table)}})
-                                  .restart(when)}})
-                        .value();
+                supervisor::init_result what{.strategy = s, .intensity = {.restarts = 4}};
+                if (s != simple_one_for_one)
+                    what.children.push_back(child<worker>("a", self(), "a"));
+                what.children.push_back(child<moody>("m", table));
+                auto top = supervisor::start_link(
+                               {.intensity = {.restarts = 100},
+                                .children = {child<supervisor>("inner", what).restart(when)}})
+                               .value();
                 server<supervisor> inner(pid_of(top, "inner"));
+                if (s == simple_one_for_one) start_child(inner).value();
                 const auto ref = monitor(inner);
                 const pid m = pid_of(inner, "m");
                 table.insert("fail"_a, 1);
@@ -404,10 +401,20 @@ TEST(conformance_behaviours, sv_retry_terminate) {
 TEST(conformance_behaviours, sv_retry_shutdown) {
     const auto body = [] {
         trap_exit(true);
-        for (restart_strategy s : {one_for_one, rest_for_one, one_for_all}) {
-            restarting_tree t(s);
-            exit(t.sup, reason::shutdown);
+        constexpr supervisor_name name{"retrying"};
+        for (restart_strategy s : {one_for_one, rest_for_one, one_for_all, simple_one_for_one}) {
+            auto table = mood();
+            supervisor::init_result what{.strategy = s, .intensity = {.restarts = 1'000'000'000}};
+            if (s != simple_one_for_one) what.children.push_back(child<worker>("a", self(), "a"));
+            what.children.push_back(child<moody>("m", table));
+            auto sup = supervisor::start_link(name, std::move(what)).value();
+            if (s == simple_one_for_one) start_child(sup).value();
+            table.insert("fail"_a, 1);
+            end_process(pid_of(sup, "m"));
+            while (status_of(sup, "m") != child_status::restarting) yield();
+            exit(sup, reason::shutdown);
             require_eq(receive<exit_signal>().reason, reason::shutdown);
+            require(!whereis(name), "its name is not free");
         }
     };
     EXPECT_TRUE(holds_on_all_workers(body));

@@ -259,6 +259,9 @@ TEST(conformance_behaviours, sv_spec_bad) {
         auto sup = supervisor::start_link({}).value();
         const auto nameless = start_child(sup, child<worker>("", boss, "a"));
         require(!nameless && nameless.error().kind == child_failure::bad_spec);
+        require(!check_childspecs({child<worker>("", boss, "a")}));
+        const auto unnamed = supervisor::start_link({.children = {child<worker>("", boss, "a")}});
+        require(!unnamed && unnamed.error().reason.is("start_spec"_a));
         auto refused = [&](child_spec bad, std::string field) {
             auto direct = start_child(sup, bad);
             require(!direct && direct.error().kind == child_failure::bad_spec);
@@ -430,6 +433,13 @@ TEST(conformance_behaviours, sv_count_children) {
         for (pid p : all) end_process(p);
         require_same(count_children(simple_sup), 1, 0, 0, 0);
         stop(simple_sup);
+        auto sups = supervisor::start_link(
+                        {.strategy = simple_one_for_one,
+                         .children = {child<supervisor>("s", supervisor::init_result{})}})
+                        .value();
+        for (std::size_t i = 0; i < many; ++i) start_child(sups).value();
+        require_same(count_children(sups), 1, many, many, 0);
+        stop(sups);
     };
     EXPECT_TRUE(holds_on_all_workers(body));
 }

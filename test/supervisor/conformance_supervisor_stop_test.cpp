@@ -1,8 +1,13 @@
-// The catalogue's rows about stopping, significant children, reports and scale (sv-, el-), by their ids.
+// The catalogue's rows about stopping, significant children, reports and scale (sv-), by their ids.
 #include "children.hpp"
 
+#include <algorithm>
 #include <ctime>
+#include <map>
+#include <mutex>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace heirloom::test {
@@ -96,6 +101,56 @@ public:
     }
     bool handle_call(linked) { return !process_info(self())->links.empty(); }
 };
+
+class self_ending {  // ends by itself at the first stop of a sibling
+public:
+    explicit self_ending(exit_reason why) : why_(std::move(why)) { trap_exit(true); }
+    void terminate(const exit_reason&) {
+        if (why_ != reason::shutdown) exit(why_);
+    }
+
+private:
+    exit_reason why_;
+};
+
+// src: any reason but shutdown of a permanent child, abnormal ones of others.
+TEST(conformance_behaviours, sv_stop_odd_reasons_reported) {
+    for (bool dynamic : {false, true}) {
+        log_keeper log;
+        {
+            runtime rt({.workers = 1, .deterministic = {.seed = 1}, .log = log.sink()});
+            const auto body = [dynamic] {
+                auto sup = dynamic ? dynamic_supervisor::start_link().value()
+                                   : supervisor::start_link({}).value();
+                const std::pair<const char*, restart_type> types[] = {
+                    {"p", permanent}, {"t", transient}, {"x", temporary}};
+                for (const auto& [id, when] : types) {
+                    const auto add = [&](const char* name, exit_reason why) {
+                        start_child(
+                            sup,
+                            child<self_ending>(std::string(id) + "_" + name, why).restart(when))
+                            .value();
+                    };
+                    add("shutdown", reason::shutdown);
+                    add("normal", reason::normal);
+                    add("because", exit_reason("shutdown"_a, "x"_a));
+                    add("odd", exit_reason("odd"_a));
+                }
+                stop(sup);
+            };
+            EXPECT_TRUE(holds_inside(rt, body));
+        }
+        std::vector<std::string> told;
+        for (const auto& e : log.events())
+            if (e.event == "shutdown_error") {
+                const auto from = e.text.find("child ") + 6;
+                told.push_back(e.text.substr(from, e.text.find(' ', from) - from));
+            }
+        std::sort(told.begin(), told.end());
+        EXPECT_EQ(told,
+                  (std::vector<std::string>{"p_because", "p_normal", "p_odd", "t_odd", "x_odd"}));
+    }
+}
 
 TEST(conformance_behaviours, sv_stop_unlinked_child) {
     const auto body = [] {
@@ -215,11 +270,16 @@ TEST(conformance_behaviours, sv_sig_none) {
     const auto body = [] {
         for (auto mode : {any_significant, all_significant})
             for (restart_type when : {transient, temporary}) {
-                auto init = significant(self(), mode, when);
-                auto sup = supervisor::start_link(init).value();
-                end_child_by(pid_of(sup, "plain"), {reason::normal, false});
-                require_eq(count_children(sup).active, 2u);
-                stop(sup);
+                for (const ending& how : endings()) {
+                    auto sup = supervisor::start_link(significant(self(), mode, when)).value();
+                    const pid plain = pid_of(sup, "plain");
+                    end_child_by(plain, how);
+                    if (when == transient && !how.why.is_orderly())
+                        wait_for_new(sup, "plain", plain);
+                    else
+                        require_eq(count_children(sup).active, 2u);
+                    stop(sup);
+                }
             }
     };
     EXPECT_TRUE(holds_on_all_workers(body));
@@ -263,13 +323,30 @@ TEST(conformance_behaviours, sv_sig_any_transient) {
 TEST(conformance_behaviours, sv_sig_all) {
     const auto body = [] {
         trap_exit(true);
-        for (restart_type when : {transient, temporary}) {
-            auto sup = supervisor::start_link(significant(self(), all_significant, when)).value();
-            end_child_by(pid_of(sup, "s1"), {reason::normal, false});
-            require_eq(count_children(sup).active, 2u);
-            end_child_by(pid_of(sup, "s2"), {reason::normal, false});
-            require_eq(receive<exit_signal>().reason, reason::shutdown);
-        }
+        for (restart_type when : {transient, temporary})
+            for (const ending& how : endings()) {
+                if (when == transient && !how.why.is_orderly()) continue;  // comes back
+                auto sup =
+                    supervisor::start_link(significant(self(), all_significant, when)).value();
+                end_child_by(pid_of(sup, "s1"), how);
+                require_eq(count_children(sup).active, 2u);
+                end_child_by(pid_of(sup, "s2"), how);
+                require_eq(receive<exit_signal>().reason, reason::shutdown);
+            }
+        // One that comes back is alive, also while it waits for that.
+        auto init = significant(self(), all_significant, transient);
+        init.intensity.restarts = 1'000'000'000;
+        auto table = mood();
+        init.children.push_back(child<moody>("s3", table).restart(transient).significant());
+        auto sup = supervisor::start_link(init).value();
+        table.insert("fail"_a, 1);
+        end_process(pid_of(sup, "s3"));
+        while (status_of(sup, "s3") != child_status::restarting) yield();
+        for (const char* id : {"s1", "s2"}) end_child_by(pid_of(sup, id), {reason::normal, false});
+        require_eq(count_children(sup).active, 1u);
+        table.insert("fail"_a, 0);
+        stop(sup);
+        require_eq(receive<exit_signal>().reason, reason::normal);
     };
     EXPECT_TRUE(holds_on_all_workers(body));
 }
@@ -351,6 +428,43 @@ TEST(conformance_behaviours, sv_reports) {
         EXPECT_EQ(e.text.find('\n'), std::string::npos) << "not one line: " << e.text;
 }
 
+// Each report names supervisor, child and reason in fields of its own.
+TEST(conformance_behaviours, sv_reports_fields) {
+    std::mutex lock;
+    std::map<std::string, std::map<std::string, std::string>> fields;  // by event
+    {
+        runtime rt({.workers = 1, .deterministic = {.seed = 1}, .log = [&](const log_event& e) {
+                        const std::lock_guard guard(lock);
+                        for (const auto& [name, value] : e.fields)
+                            fields[std::string(e.event)][std::string(name)] = value;
+                    }});
+        const auto body = [] {
+            trap_exit(true);
+            constexpr supervisor_name name{"fields"};
+            auto table = mood();
+            auto sup = supervisor::start_link(
+                           name, {.intensity = {.restarts = 2, .within = 5s},
+                                  .children = {child<odd_end>("odd", exit_reason("odd"_a)),
+                                               child<moody>("m", table)},
+                                  .report_progress = true})
+                           .value();
+            table.insert("fail"_a, 1);
+            end_process(pid_of(sup, "m"));
+            require_eq(receive<exit_signal>().reason, reason::shutdown);
+        };
+        EXPECT_TRUE(holds_inside(rt, body));
+    }
+    const std::tuple<const char*, const char*, const char*> wanted[] = {
+        {"child_terminated", "m", "killed"}, {"child_restart", "m", "moody"},
+        {"start_error", "m", "moody"},       {"shutdown", "m", "moody"},
+        {"shutdown_error", "odd", "odd"},    {"progress", "m", ""}};
+    for (const auto& [event, child, why] : wanted) {
+        EXPECT_EQ(fields[event]["supervisor"], "fields") << event;
+        EXPECT_EQ(fields[event]["child"], child) << event;
+        EXPECT_EQ(fields[event]["reason"], why) << event;
+    }
+}
+
 TEST(conformance_behaviours, sv_scale) {
     const auto body = [] {
         // In time of the processor: on a busy machine a millisecond passes undisturbed, and ten take a hundred.
@@ -416,111 +530,6 @@ TEST(conformance_behaviours, sv_callback_module) {
         auto sup = supervisor::start_link({}).value();
         require(process_info(sup)->entry.find("supervisor") != std::string::npos);
         stop(sup);
-    };
-    EXPECT_TRUE(holds_on_all_workers(body));
-}
-
-// --- Elixir's -----------------------------------------------------------------------------------------------------
-
-TEST(conformance_behaviours, el_child_spec) {
-    const auto body = [] {
-        const child_spec plain = child<worker>("w", self(), "w");
-        require(plain.id() == "w" && plain.restart() == permanent && plain.shutdown() == 5s);
-        constexpr server_name<worker> name{"named"};
-        child_spec changed =
-            child<worker>(name, self(), "w").restart(transient).shutdown(1s).id("other");
-        require(changed.id() == "other" && changed.restart() == transient &&
-                changed.shutdown() == 1s);
-        child_spec copy = changed;
-        copy.shutdown(2s);
-        require(changed.shutdown() == 1s, "a change to a copy reached the original");
-    };
-    EXPECT_TRUE(holds_on_all_workers(body));
-}
-
-TEST(conformance_behaviours, el_dyn_start) {
-    const auto body = [] {
-        auto sup = dynamic_supervisor::start_link().value();
-        require_same(count_children(sup), 0, 0, 0, 0);
-        const child_spec same = child<worker>("same", self(), "x");
-        const pid one = start_child(sup, same).value(), two = start_child(sup, same).value();
-        require(one != two);
-        require_same(count_children(sup), 2, 2, 0, 2);
-        auto ignored = start_child(sup, child<never_starts>("i", "ignores"));
-        require(ignored && !ignored->pid);
-        require(start_child(sup, child<never_starts>("f", "odd")).error().kind ==
-                child_failure::start_failed);
-        require_same(count_children(sup), 2, 2, 0, 2);
-        stop(sup);
-    };
-    EXPECT_TRUE(holds_on_all_workers(body));
-}
-
-TEST(conformance_behaviours, el_dyn_max) {
-    const auto body = [] {
-        auto sup = dynamic_supervisor::start_link({.max_children = 2}).value();
-        const child_spec w = child<worker>("w", self(), "w").restart(temporary);
-        const pid one = start_child(sup, w).value();
-        require(start_child(sup, child<never_starts>("f", "odd")).error().kind ==
-                child_failure::start_failed);
-        (void)start_child(sup, w).value();
-        require(start_child(sup, w).error().kind == child_failure::max_children);
-        end_process(one);
-        require(bool(start_child(sup, w)));
-        stop(sup);
-    };
-    EXPECT_TRUE(holds_on_all_workers(body));
-}
-
-TEST(conformance_behaviours, el_dyn_terminate) {
-    const auto body = [] {
-        auto sup = dynamic_supervisor::start_link().value();
-        const pid one = start_child(sup, child<worker>("w", self(), "w")).value();
-        require(bool(terminate_child(sup, one)));
-        require(!is_alive(one));
-        require(terminate_child(sup, one).error().kind == child_failure::not_found);
-        require(terminate_child(sup, self()).error().kind == child_failure::not_found);
-        stop(sup);
-    };
-    EXPECT_TRUE(holds_on_all_workers(body));
-}
-
-TEST(conformance_behaviours, el_dyn_restart) {
-    const auto body = [] {
-        trap_exit(true);
-        auto table = mood();
-        auto sup = dynamic_supervisor::start_link({.intensity = {.restarts = 3}}).value();
-        const pid one = start_child(sup, child<moody>("m", table)).value();
-        const pid other =
-            start_child(sup, child<worker>("w", self(), "w").restart(transient)).value();
-        end_process(one);
-        while (count_children(sup).active < 2) yield();
-        require(is_alive(other));
-        end_child_by(other, {reason::normal, false});
-        require_same(count_children(sup), 1, 1, 0, 1);
-        table.insert("fail"_a, 1);
-        end_process(which_children(sup)[0].pid);
-        require_eq(receive<exit_signal>().reason, reason::shutdown);
-    };
-    EXPECT_TRUE(holds_on_all_workers(body));
-}
-
-TEST(conformance_behaviours, el_dyn_shutdown) {
-    const auto body = [] {
-        trap_exit(true);
-        auto sup = dynamic_supervisor::start_link().value();
-        // One after the other they would take 20 times as long.
-        const int count = 20;
-        std::vector<monitor_ref> refs;
-        for (int i = 0; i < count; ++i)
-            refs.push_back(
-                monitor(start_child(sup, child<stubborn>("s", self()).shutdown(100ms)).value()));
-        for (int i = 0; i < count; ++i) require_eq(next_said(), "stubborn up");
-        const auto before = std::chrono::steady_clock::now();
-        exit(sup, reason::shutdown);
-        for (auto& ref : refs) require_eq(down_of(ref), reason::killed);
-        require(std::chrono::steady_clock::now() - before < 1900ms, "one after the other");
-        require_eq(receive<exit_signal>().reason, reason::shutdown);
     };
     EXPECT_TRUE(holds_on_all_workers(body));
 }

@@ -139,6 +139,34 @@ TEST(event_manager, tells_the_owners_of_its_handlers_when_it_ends) {
     EXPECT_TRUE(holds_on_all_workers(body));
 }
 
+class says_goodbye {
+public:
+    explicit says_goodbye(pid boss) : boss_(boss) {}
+    void handle_event(int) {}
+    void terminate(const exit_reason& why) { try_send(boss_, "goodbye " + to_string(why)); }
+
+private:
+    pid boss_;
+};
+
+// OTP: it traps exits, so that whoever stops it, its parent too, lets the handlers terminate.
+TEST(event_manager, lets_its_handlers_go_when_its_parent_ends_it_and_does_not_mind_strangers) {
+    const auto body = [] {
+        auto sup =
+            supervisor::start_link({.children = {child<event_manager<int>>("events")}}).value();
+        const auto m = find_child<event_manager<int>>(sup);
+        require(add_linked_handler<says_goodbye>(m, "one"_a, self()));
+        auto [stranger, ref] = spawn_monitor([m] { exit(m, "stranger"_a); });
+        down_of(ref);
+        require_eq(which_handlers(m).size(), 1u);
+        stop(sup);
+        require_eq(receive<std::string>(), "goodbye shutdown");
+        require_eq(receive<handler_gone>().reason, reason::shutdown);
+        require_clean();
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
+}
+
 TEST(event_manager, takes_out_a_handler_that_throws_and_goes_on) {
     const auto body = [] {
         auto m = start<event_manager<int>>().value();

@@ -102,6 +102,21 @@ TEST(statem, answers_a_postponed_call_later) {
     EXPECT_TRUE(holds_on_all_workers(body));
 }
 
+// Handles nothing in the state it is in.
+class picky {
+public:
+    struct any {};
+    using states = one_of<any, machine::on>;
+    struct ask {
+        using reply = int;
+    };
+    struct ask_later {
+        using reply = int;
+    };
+    int handle_event(machine::on, ask) { return 1; }
+    void handle_event(machine::on, ask_later, reply_to<int> client) { reply(std::move(client), 1); }
+};
+
 TEST(statem, ends_by_an_event_that_its_state_does_not_handle) {
     const auto body = [] {
         auto m = start<machine>().value();
@@ -109,6 +124,18 @@ TEST(statem, ends_by_an_event_that_its_state_does_not_handle) {
         cast(m, machine::fix{});
         const auto why = down_of(ref);
         require(why.is_crash() && why.exception_type() == "heirloom::unhandled_event");
+        // Whoever asked for it hears that, however it was asked.
+        const auto unhandled = [](const exit_reason& r) {
+            require(r.exception_type() == "heirloom::unhandled_event", to_string(r));
+        };
+        unhandled(call_failure([] { call(start<picky>().value(), picky::ask{}); }));
+        unhandled(call_failure([] { call(start<picky>().value(), picky::ask_later{}); }));
+        unhandled(
+            receive_response(send_request(start<picky>().value(), picky::ask{})).error().reason);
+        unhandled(receive_response(send_request(start<picky>().value(), picky::ask_later{}))
+                      .error()
+                      .reason);
+        require_clean();
     };
     EXPECT_TRUE(holds_on_all_workers(body));
 }

@@ -238,6 +238,11 @@ void fail_call(call_message* request, exit_reason why) noexcept {
     bounce_call(request, why);
 }
 
+pid client_of_open_call(const message_type* type) noexcept {
+    const call_message* latest = this_thread().current->open_calls;
+    return latest != nullptr && latest->type == type ? pid::from_bits(latest->word) : pid();
+}
+
 void settle_dropped_calls(process& p) noexcept {
     p.dropped_calls = false;
     for (call_message* m = p.open_calls; m;) {

@@ -82,12 +82,15 @@ public:
         std::optional<restart_intensity> budget;
         std::shared_ptr<const name_keeper> name;
     };
-    static constexpr duration shutdown_default = duration::min();
-    static constexpr duration shutdown_brutal = duration::min() + duration(1);
+    /// How it is made to end. No duration stands for anything but itself.
+    struct ending {
+        enum class way : std::uint8_t { by_type, in_time, brutal } how = way::by_type;
+        duration limit{};  // of in_time
+    };
 
     std::string id;
     const server_identity* identity;  // null: not known
-    duration shutdown = shutdown_default;
+    ending shutdown;
     restart_type restart = permanent;
     child_type type = child_type::worker;
     bool significant = false;
@@ -233,9 +236,11 @@ public:
     child_spec& restart(restart_type when) { return own().restart = when, *this; }
     /// How long it may take to end after it was told to, before it is killed; `forever` waits.
     /// Default: 5 s for a worker, `forever` for a supervisor.
-    child_spec& shutdown(duration limit) { return own().shutdown = limit, *this; }
+    child_spec& shutdown(duration limit) {
+        return own().shutdown = {detail::child_data::ending::way::in_time, limit}, *this;
+    }
     child_spec& shutdown(brutal_kill_t) {
-        return own().shutdown = detail::child_data::shutdown_brutal, *this;
+        return own().shutdown = {detail::child_data::ending::way::brutal, {}}, *this;
     }
     /// Its end can end the supervisor: see supervisor::init_result::auto_shutdown.
     child_spec& significant(bool on = true) { return own().significant = on, *this; }
@@ -259,7 +264,7 @@ public:
     child_type type() const noexcept { return data_->type; }
     bool significant() const noexcept { return data_->significant; }
     bool kills_at_once() const noexcept {
-        return data_->shutdown == detail::child_data::shutdown_brutal;
+        return data_->shutdown.how == detail::child_data::ending::way::brutal;
     }
     /// The limit in force; 0 for brutal_kill.
     duration shutdown() const noexcept;

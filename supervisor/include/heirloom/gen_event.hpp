@@ -109,8 +109,11 @@ struct event_sync {
 template <class Event>
 class event_manager {
 public:
-    using info = handles<down>;
+    using info = handles<down, exit_signal>;
     using handler = detail::event_handler<Event>;
+
+    /// Traps exits, as OTP's: a supervisor that stops it lets its handlers say goodbye.
+    event_manager() { trap_exit(true); }
 
     result<bool, call_error> handle_call(detail::add_handler_request<Event> r) {
         const auto old =
@@ -174,6 +177,8 @@ public:
             return true;
         });
     }
+    /// Of a stranger: its parent's ends it, and handlers go by their owner's monitor.
+    void handle_info(const exit_signal&) {}
     void terminate(const exit_reason& why) {
         for (const auto& h : handlers_) farewell(*h, why);
     }
@@ -261,7 +266,8 @@ template <class H, class Event, class... A>
 bool add_handler(server<event_manager<Event>> to, atom id, A&&... args) {
     return detail::place_handler<H>(to, {}, id, std::forward<A>(args)...);
 }
-/// The same, for as long as the caller lives; when the handler goes before, the caller gets a handler_gone.
+/// The same, for as long as the caller lives; when the handler goes before, the caller gets a handler_gone. A manager that is
+/// killed tells nobody: monitor it.
 template <class H, class Event, class... A>
 bool add_linked_handler(server<event_manager<Event>> to, atom id, A&&... args) {
     return detail::place_handler<H>(to, {.owner = self()}, id, std::forward<A>(args)...);

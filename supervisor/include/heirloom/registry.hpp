@@ -224,7 +224,8 @@ private:
         if (one != mine->second.end()) mine->second.erase(one);
         if (!mine->second.empty()) return;
         by_process_.erase(mine);
-        unlink(who);
+        // Whoever started it stays linked, registered or not.
+        if (who != detail::running_server("registry").parent()) unlink(who);
     }
     void tell(bool registered, const Key& key, heirloom::pid who, const Value& value) {
         for (atom listener : listeners_)

@@ -10,6 +10,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <heirloom/child_spec.hpp>
@@ -119,11 +120,16 @@ struct start_like_request {
     using reply = result<started_child, child_error>;
     std::any extra;  // a tuple; empty for no arguments
 };
+/// A child by its id, or by its process.
+using child_key = std::variant<std::string, pid>;
+struct terminate_child_request {
+    using reply = result<started_child, child_error>;
+    child_key which;
+};
 struct child_verb_request {
     using reply = result<started_child, child_error>;
-    enum class verb : std::uint8_t { terminate, restart, remove } what;
+    enum class verb : std::uint8_t { restart, remove } what;
     std::string id;
-    pid process;  // instead of an id
 };
 struct which_children_request {
     using reply = std::vector<child_info>;
@@ -133,8 +139,7 @@ struct count_children_request {
 };
 struct get_childspec_request {
     using reply = result<child_spec, child_error>;
-    std::string id;
-    pid process;
+    child_key which;
 };
 struct find_child_request {
     using reply = pid;
@@ -198,6 +203,7 @@ public:
     using info = handles<exit_signal, detail::retry_child, detail::orphans>;
     detail::start_child_request::reply handle_call(detail::start_child_request r);
     detail::start_like_request::reply handle_call(detail::start_like_request r);
+    detail::terminate_child_request::reply handle_call(detail::terminate_child_request r);
     detail::child_verb_request::reply handle_call(detail::child_verb_request r);
     std::vector<child_info> handle_call(detail::which_children_request);
     child_counts handle_call(detail::count_children_request);

@@ -240,6 +240,8 @@ private:
 /// Answers an open call from the process that took it, and frees it: the fast path of open_call.
 void answer_call(call_message* request, reply_message* answer) noexcept;
 void fail_call(call_message* request, exit_reason why) noexcept;
+/// Whose call the running process took last and has not answered, if that is of this type; for reports.
+pid client_of_open_call(const message_type* type) noexcept;
 
 // --- Estates -------------------------------------------------------------------------------------
 

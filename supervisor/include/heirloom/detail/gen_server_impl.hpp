@@ -487,6 +487,7 @@ start_end start_any(start_how how, const start_options& options, const start_nam
     static_assert(std::is_constructible_v<T, stored_t<A>&&...>,
                   "heirloom: the server has no constructor for these start arguments");
     (check_sendable<stored_t<A>>(), ...);
+    if (options.limit < duration::zero()) throw bad_argument("start", "a negative limit");
     if constexpr (std::is_constructible_v<T, stored_t<A>&&...>) {
         using given = given_args<stored_t<A>...>;
         using request = start_request<given>;

@@ -225,10 +225,10 @@ public:
         event_came();
         visit(m->type->name, [&](auto& state) {
             using S = std::remove_reference_t<decltype(state)>;
-            reply_to<reply_of<R>> client(m->payload.answer);
             if constexpr (handles_event_later<T, S, R>) {
-                invoke<S, R>(state, m->payload.request, std::move(client));
+                invoke<S, R>(state, m->payload.request, reply_to<reply_of<R>>(m->payload.answer));
             } else if constexpr (handles_event<T, S, R>) {
+                reply_to<reply_of<R>> client(m->payload.answer);
                 if constexpr (std::is_void_v<reply_of<R>>) {
                     invoke<S, R>(state, m->payload.request);
                     if (!postponing_) reply(std::move(client));
@@ -238,6 +238,7 @@ public:
                 }
                 if (postponing_) (void)std::move(client).release();
             } else {
+                // Not even a reply_to to drop: the machine ends, and its asker hears why by its monitor.
                 return false;
             }
             if (postponing_) keep(owner.release(), {});

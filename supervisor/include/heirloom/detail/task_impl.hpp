@@ -220,6 +220,8 @@ public:
           at_(std::ranges::begin(*range_)),
           f_(std::move(f)),
           options_(options) {
+        if (options_.limit < duration::zero())
+            throw bad_argument("async_stream", "a negative limit");
         if (options_.max_concurrency == 0)
             options_.max_concurrency = std::max(1u, std::thread::hardware_concurrency());
     }
