@@ -282,7 +282,7 @@ private:
         at_ = stage::mark;
     }
     void mark(const chain& c) const noexcept {
-        // release; pairs with the acquire of who reads the head: whoever sees the mark sees the record (B1).
+        // release; pairs with read(): whoever sees this head sees the words it speaks of, and the record (B1).
         c.first->head.store(c.head | head::pending | (shared_ ? head::locked : 0),
                             std::memory_order_release);
     }
