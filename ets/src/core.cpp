@@ -343,6 +343,8 @@ void table_core::rename(atom name) {
     if (!directory_->rename(*this, name)) throw name_taken(verb, label(), name);
 }
 
+bool table_core::announce() { return directory_->announce(*this); }
+
 void table_core::set_options(const table_changes& changes) {
     constexpr const char* verb = "setopts";
     heirloom::detail::refuse_in_callback(verb);
@@ -506,6 +508,14 @@ bool directory::rename(table_core& table, atom name) {
     }
     table.name_ = name;
     return true;
+}
+
+bool directory::announce(table_core& table) {
+    std::lock_guard guard(lock_);
+    std::lock_guard meta(table.meta_);
+    if (!(table.gate_.load(std::memory_order_relaxed) & gate::alive)) return false;  // under meta_
+    if (!table.named_) table.named_ = names_.try_emplace(table.name_, &table).second;
+    return table.named_;
 }
 
 table_ref directory::find(atom name) {

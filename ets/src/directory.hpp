@@ -25,6 +25,8 @@ public:
     void remove(table_core& table) noexcept;
     /// False if the name is taken. Requires: the table is listed.
     bool rename(table_core& table, atom name);
+    /// From now on the table is found by the name it bears. False if that is taken, or the table is gone.
+    bool announce(table_core& table);
     table_ref find(atom name);
     std::vector<table_ref> all();
     /// A number no table of this runtime has had: the same in every run of one seed.

@@ -223,6 +223,54 @@ TEST(conformance_ets, file_bad) {
     EXPECT_TRUE(holds_on_all_workers(body));
 }
 
+TEST(files, name_their_table_when_all_rows_are_in) {
+    const auto body = [] {
+        file f("named_last");
+        constexpr long rows = 30'000;
+        const atom name = "loaded"_a;
+        auto t = filled<numbers>(rows, {.name = name, .access = ets::access::public_});
+        require(bool(ets::tab2file(t, f.path)));
+        // Taken: nothing is made.
+        const auto tables = ets::all().size();
+        const auto refused = ets::file2tab<numbers>(f.path);
+        require(!refused && refused.error().why == ets::file_error::cause::name_taken);
+        require_eq(ets::all().size(), tables);
+        t.delete_table();
+        std::atomic<bool> looking{false};
+        worker other;
+        other.begin([&] {
+            for (;;) {
+                if (auto found = ets::whereis<numbers>(name)) {
+                    require_eq(found.size(), static_cast<std::size_t>(rows));
+                    found.insert(-1, 1);
+                    return;
+                }
+                looking = true;
+                yield();
+            }
+        });
+        while (!looking) yield();
+        const auto loaded = ets::file2tab<numbers>(f.path).value();
+        other.finish();
+        require(loaded.info()->named && loaded.info()->access == ets::access::public_);
+        require_eq(loaded.at(-1), 1);
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
+}
+TEST(files, of_a_protected_table_are_written_by_whoever_may_read_it) {
+    const auto body = [] {
+        file f("protected");
+        auto t = filled<numbers>(10, {});
+        worker other;
+        other.run([&] { require(bool(ets::tab2file(t, f.path))); });
+        t.delete_table();
+        const auto loaded = ets::file2tab<numbers>(f.path, {.verify = true}).value();
+        require_eq(loaded.size(), 10u);
+        require(loaded.info()->access == ets::access::protected_);
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
+}
+
 TEST(conformance_ets, init_table) {
     const auto body = [](auto t) {
         t.insert(77, 1);

@@ -396,33 +396,32 @@ private:
             }
         }
         rows_type::arrange(fresh);
-        for (bool ready = false; !ready;) {
+        in_steps([&] {
             writing scope(*core_, verb);
-            ready = rows().provide_for(fresh.size(), scope.shared());
-        }
-        const auto keys = static_cast<std::int64_t>(fresh.size());
-        std::int64_t joined = 0;
-        writing scope(*core_, verb);
-        auto& t = rows();
-        const bool inserted =
-            t.insert_many(fresh, only_new, scope.shared(), scope.self(),
-                          [&](typename rows_type::ready& r, const row& there) {
-                              values all = there.value();
-                              std::int64_t dropped = 0;
-                              r.get().value().each([&](const V& v) {
-                                  if (Duplicates || !all.contains(v))
-                                      all = all.with(v);
-                                  else
-                                      ++dropped;
-                                  return true;
-                              });
-                              r.held = rows_type::make(r.hash, there.key(), std::move(all));
-                              objects -= dropped;
-                              ++joined;
-                          });
+            return rows().provide_for(fresh.size(), scope.shared());
+        });
         // Keys that are new are counted as rows; all else beyond them here.
-        if (inserted) t.note_extra(objects - (keys - joined), scope.shared());
-        return inserted;
+        const auto beyond = objects - static_cast<std::int64_t>(fresh.size());
+        typename rows_type::bulk_insert bulk(std::move(fresh), only_new);
+        bulk.expect_extra(beyond);
+        const auto join = [&bulk](typename rows_type::ready& r, const row& there) {
+            values all = there.value();
+            std::int64_t dropped = 0;
+            r.get().value().each([&](const V& v) {
+                if (Duplicates || !all.contains(v))
+                    all = all.with(v);
+                else
+                    ++dropped;
+                return true;
+            });
+            r.held = rows_type::make(r.hash, there.key(), std::move(all));
+            bulk.expect_extra(1 - dropped);
+        };
+        in_steps([&] {
+            writing scope(*core_, verb);
+            return bulk.step(rows(), scope.shared(), scope.self(), join);
+        });
+        return bulk.inserted();
     }
 
     // --- For traversal ---

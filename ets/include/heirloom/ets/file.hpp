@@ -190,7 +190,7 @@ heirloom::result<void, file_error> tab2file(const Table& table, const std::strin
     return detail::write_file(path, image);
 }
 /// Makes a table of what a file holds, owned by the running process (OTP: file2tab). Its name, type and access are those
-/// of the table that was written.
+/// of the table that was written; it has its name when all its rows are in.
 template <class Table>
 heirloom::result<Table, file_error> file2tab(const std::string& path, load_options options = {}) {
     auto image = detail::read_file(path);
@@ -214,13 +214,20 @@ heirloom::result<Table, file_error> file2tab(const std::string& path, load_optio
         if (detail::hash_bytes(image->objects.data(), image->objects.size(), 0) != info.checksum)
             return failure(file_error{file_error::cause::checksum_error, path});
     }
+    // Nobody else finds it by its name, or reads it, before all its rows are in.
+    Table table({.name = info.name, .access = access::private_, .named = false});
     try {
-        Table table({.name = info.name, .access = info.access, .named = info.named});
         table.insert(objects);
-        return table;
-    } catch (const name_taken&) {
+    } catch (...) {
+        table.delete_table();
+        throw;
+    }
+    table.setopts({.access = info.access});
+    if (info.named && !table.core()->announce()) {
+        table.delete_table();
         return failure(file_error{file_error::cause::name_taken, path});
     }
+    return table;
 }
 
 }  // namespace heirloom::ets

@@ -31,9 +31,10 @@ namespace heirloom::ets::detail {
 
 struct alignas(64) bucket {
     static constexpr unsigned room = 6;
-    // bit 0        locked by a writer of a shared table     (these three in the first bucket of a chain only)
+    // bit 0        locked by a writer of a shared table     (these four in the first bucket of a chain only)
     // bit 1        changing: readers wait or look again
-    // bits 2..31   sequence
+    // bit 2        pending: readers ask the table's record first (hash_bulk.hpp)
+    // bits 3..31   sequence
     // bits 32..37  which slots hold a row
     // bits 40..63  an 8-bit tag for each of the first three slots
     std::atomic<std::uint64_t> head;
@@ -45,15 +46,16 @@ static_assert(sizeof(bucket) == 64);
 namespace head {
 inline constexpr std::uint64_t locked = 1;
 inline constexpr std::uint64_t changing = 2;
-inline constexpr std::uint64_t sequence = 0xffff'ffff;  // with the two bits below it
+inline constexpr std::uint64_t pending = 4;
+inline constexpr std::uint64_t sequence = 0xffff'ffff;  // with the three bits below it
 inline constexpr unsigned occupancy_at = 32;
 inline constexpr unsigned tags_at = 40;
 constexpr std::uint32_t occupancy(std::uint64_t h) noexcept {
     return static_cast<std::uint32_t>(h >> occupancy_at) & 0x3f;
 }
-/// The next sequence number, neither locked nor changing.
+/// The next sequence number, neither locked nor changing nor pending.
 constexpr std::uint64_t bumped(std::uint64_t h) noexcept {
-    return (h & ~sequence) | static_cast<std::uint32_t>((h & ~(locked | changing)) + 4);
+    return (h & ~sequence) | static_cast<std::uint32_t>((h & ~(locked | changing | pending)) + 8);
 }
 }  // namespace head
 

@@ -147,6 +147,9 @@ public:
     void delete_all(const char* verb, contents_ptr empty);
     heirloom::result<void, give_away_error> give_away(pid to, gift data);
     void rename(atom name);
+    /// Makes a table whose name is a mere label be found by it: for who fills one before others may find it. False if the
+    /// name is taken. Requires: it has one.
+    bool announce();
     void set_options(const table_changes& changes);
     /// Nothing if the table is gone.
     std::optional<table_info> info() const;

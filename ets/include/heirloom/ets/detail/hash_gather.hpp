@@ -25,6 +25,12 @@ auto hash_rows<K, V, Hash, Equal>::gather_bucket_at(hash_position pos, unsigned 
         const bucket* first = array_.at(index);
         const std::uint64_t before = first->head.load(std::memory_order_acquire);  // as in read()
         if (before & head::changing) continue;
+        const bulk_record* record = nullptr;
+        if (before & head::pending) [[unlikely]] {
+            record = record_.load(std::memory_order_acquire);  // both as in read_pending()
+            if (!record) continue;
+            if (!record->committed.load(std::memory_order_acquire)) record = nullptr;
+        }
         bool again = false;
         std::uint64_t h = before;
         for (const bucket* c = first;;) {
@@ -52,9 +58,28 @@ auto hash_rows<K, V, Hash, Equal>::gather_bucket_at(hash_position pos, unsigned 
             const shape later = shape::unpack(shape_now);
             if (later.index(hash) != index || later.level(index) != level) continue;
         }
+        if (record) [[unlikely]]
+            lay_over(*record, now, index, out);
         const unsigned depth = std::max(level, j);
         const std::uint64_t mask = ~std::uint64_t{0} >> depth;
         return {pos.at | mask, depth == level && (pos.at & mask) == 0};
+    }
+}
+
+template <class K, class V, class Hash, class Equal>
+void hash_rows<K, V, Hash, Equal>::lay_over(const bulk_record& record, shape now,
+                                            std::uint32_t index, seen_rows& out) const {
+    [[maybe_unused]] const key_code_scope<users_equality> inside;
+    // Those of one bucket are together, and begin where its stretch of hash order does.
+    auto r = std::lower_bound(
+        record.rows.begin(), record.rows.end(), reverse_bits(index),
+        [](const auto& entry, std::uint64_t order) { return reverse_bits(entry.hash) < order; });
+    for (; r != record.rows.end() && now.index(r->hash) == index; ++r) {
+        seen* there = std::find_if(out.begin(), out.end(), [&](const seen& s) {
+            return Equal()(s.get().key(), r->get().key());
+        });
+        if (there == out.end()) there = &out.add();
+        there->held = r->held;
     }
 }
 

@@ -94,7 +94,7 @@ public:
         const std::uint64_t shape_word = array_.packed_shape();
         const bucket* first = array_.of(hash, shape_word);
         const std::uint64_t before = first->head.load(std::memory_order_acquire);  // see below
-        if (before & head::changing) [[unlikely]]
+        if (before & (head::changing | head::pending)) [[unlikely]]
             return sight::unclear;
         const bucket* c = first;
         std::uint64_t h = before;
@@ -125,6 +125,11 @@ public:
             const std::uint64_t before = first->head.load(std::memory_order_acquire);
             if (before & head::changing) [[unlikely]]
                 continue;
+            if (before & head::pending) [[unlikely]] {
+                const sight in_record = read_pending(key, hash, first, before, f);
+                if (in_record == sight::present) return true;
+                if (in_record == sight::unclear) continue;
+            }
             const bucket* c = first;
             std::uint64_t h = before;
             bool again = false;
@@ -413,14 +418,8 @@ public:
         if (shared) array_.unlock_structure();
         return done;
     }
-    /// Inserts all rows at one moment: every chain concerned is locked before the first is changed. Requires: arranged. With `only_new`, false and nothing changed if any key is there. May throw bad_alloc, with nothing changed.
-    bool insert_many(std::vector<ready>& rows, bool only_new, bool shared, std::uint64_t who) {
-        return insert_many(rows, only_new, shared, who, [](ready&, const row&) {});
-    }
-    /// `join(fresh, there)` may make the row that goes in of the fresh one and the one that is there. It may throw.
-    template <class Join>
-    bool insert_many(std::vector<ready>& rows, bool only_new, bool shared, std::uint64_t who,
-                     Join&& join);
+    /// Inserts all rows at one moment; see hash_bulk.hpp.
+    class bulk_insert;
 
     /// Bags count their objects beyond one a key here.
     void note_extra(std::int64_t change, bool shared) noexcept {
@@ -436,6 +435,7 @@ private:
     friend class place;
     class spares;
     class rebuild;
+    struct bulk_record;
     using layout::all_slots;
     using layout::box_in;
     using layout::box_tag;
@@ -452,6 +452,12 @@ private:
     using layout::without_slot;
     using layout::word_of;
     using layout::write_slot;
+
+    template <class Q, class F>
+    [[gnu::noinline]] sight read_pending(const Q& key, std::uint64_t hash, const bucket* first,
+                                         std::uint64_t before, F&& f) const;
+    /// What the record has for the chain of bucket `index`, over what the chain has.
+    void lay_over(const bulk_record& record, shape now, std::uint32_t index, seen_rows& out) const;
 
     static constexpr unsigned stripes = 8;
     struct alignas(64) stripe {
@@ -514,13 +520,14 @@ private:
     alignas(64) std::atomic<std::int64_t> rows_{0};  // by the one writer of an unshared table
     std::atomic<stripe*> stripes_{nullptr};
     std::atomic<std::int64_t> extra_{0};
+    std::atomic<bulk_record*> record_{nullptr};  // by the one bulk insert that is under way
     std::uint32_t shredded_ = 0;
 };
 
 }  // namespace heirloom::ets::detail
 
 // The parts of hash_rows that have a file of their own.
-#include <heirloom/ets/detail/hash_bulk.hpp>    // insert_many
+#include <heirloom/ets/detail/hash_bulk.hpp>    // bulk_insert
 #include <heirloom/ets/detail/hash_gather.hpp>  // gather: what a walk meets
 #include <heirloom/ets/detail/hash_place.hpp>   // place: one key, to be changed
 #include <heirloom/ets/detail/hash_resize.hpp>  // split and merge

@@ -448,12 +448,16 @@ private:
             rest_after(fresh.size());
         }
         Rows::arrange(fresh);
-        for (bool ready = false; !ready;) {
+        in_steps([&] {
             writing scope(*this->core_, verb);
-            ready = rows().provide_for(fresh.size(), scope.shared());
-        }
-        writing scope(*this->core_, verb);
-        return rows().insert_many(fresh, only_new, scope.shared(), scope.self());
+            return rows().provide_for(fresh.size(), scope.shared());
+        });
+        typename Rows::bulk_insert bulk(std::move(fresh), only_new);
+        in_steps([&] {
+            writing scope(*this->core_, verb);
+            return bulk.step(rows(), scope.shared(), scope.self());
+        });
+        return bulk.inserted();
     }
     static auto make(std::uint64_t hash, K key, V value) {
         return Rows::make(hash, std::move(key), std::move(value));

@@ -12,9 +12,17 @@ namespace heirloom::ets::detail {
 
 inline constexpr std::size_t rows_a_rest = 1024;
 
+/// To be called between steps of about so many rows.
+inline void rest() { heirloom::detail::safe_point(rows_a_rest / 4); }
 /// To be called after each of many rows, with how many there have been.
 inline void rest_after(std::size_t rows) {
-    if (rows % rows_a_rest == 0) heirloom::detail::safe_point(rows_a_rest / 4);
+    if (rows % rows_a_rest == 0) rest();
+}
+
+/// Calls `step`, which does about so many rows, until it says that it was the last.
+template <class F>
+void in_steps(F step) {
+    while (!step()) rest();
 }
 
 /// As std::stable_sort.

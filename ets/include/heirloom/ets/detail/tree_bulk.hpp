@@ -97,8 +97,7 @@ private:
 };
 
 template <class K, class V, class Compare>
-bool tree_rows<K, V, Compare>::insert_many(std::vector<ready>& rows, bool only_new, bool shared,
-                                           std::uint64_t) {
+bool tree_rows<K, V, Compare>::insert_many(std::vector<ready>& rows, bool only_new, bool shared) {
     [[maybe_unused]] const key_code_scope<users_order> inside;
     if (shared) lock();
     struct unlock_at_end {
@@ -135,6 +134,23 @@ bool tree_rows<K, V, Compare>::insert_many(std::vector<ready>& rows, bool only_n
     for (const box* b : dead) discard(b);
     return true;
 }
+
+template <class K, class V, class Compare>
+class tree_rows<K, V, Compare>::bulk_insert {
+public:
+    bulk_insert(std::vector<ready> rows, bool only_new)
+        : rows_(std::move(rows)), only_new_(only_new) {}
+    bool step(tree_rows& table, bool shared, std::uint64_t) {
+        inserted_ = table.insert_many(rows_, only_new_, shared);
+        return true;
+    }
+    bool inserted() const noexcept { return inserted_; }
+
+private:
+    std::vector<ready> rows_;
+    bool only_new_;
+    bool inserted_ = false;
+};
 
 template <class K, class V, class Compare>
 void tree_rows<K, V, Compare>::put_all(std::vector<ready>& rows, std::vector<const box*>& dead,

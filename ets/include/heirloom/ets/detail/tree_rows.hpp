@@ -214,8 +214,8 @@ public:
         });
     }
     bool provide_for(std::size_t, bool) noexcept { return true; }
-    /// Requires: arranged. Inserts all rows at one moment: readers wait while it lasts. If it throws, nothing has changed.
-    bool insert_many(std::vector<ready>& rows, bool only_new, bool shared, std::uint64_t);
+    /// As in hash_rows, but in one step, while which readers wait. If it throws, nothing has changed.
+    class bulk_insert;
 
     // --- The whole table ---
 
@@ -361,6 +361,8 @@ private:
             ++reserved_;
         }
     }
+    /// Requires: arranged.
+    bool insert_many(std::vector<ready>& rows, bool only_new, bool shared);
     class bulk_undo;
     /// How many nodes inserting all of `sorted` can take.
     std::size_t nodes_for(const std::vector<ready>& sorted);
