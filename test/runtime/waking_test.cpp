@@ -49,7 +49,7 @@ bool computes_until(F holds) {
 TEST(waking, a_spawn_from_outside_is_run_however_deep_the_workers_sleep) {
     for (unsigned workers : {1u, 2u, 4u}) {
         runtime rt(unwatched(workers));
-        for (int i = 0; i < static_cast<int>(test::scaled(5000)); ++i) {
+        for (int i = 0; i < static_cast<int>(test::scaled(2000)); ++i) {
             auto done = std::make_shared<std::promise<void>>();
             auto ran = done->get_future();
             rt.spawn([done] { done->set_value(); });
@@ -67,7 +67,7 @@ TEST(waking, a_message_from_outside_wakes_who_waits) {
         const pid waiting = rt.spawn([got] {
             for (;;) *got = receive<int>();
         });
-        for (int i = 1; i < static_cast<int>(test::scaled(5000)); ++i) {
+        for (int i = 1; i < static_cast<int>(test::scaled(2000)); ++i) {
             rt.send(waiting, i);
             ASSERT_TRUE(computes_until([&] { return *got == i; }))
                 << "message " << i << " with " << workers << " workers";
