@@ -83,8 +83,9 @@ struct not_now {};
 template <int Messages>
 bool call_with_backlog(std::int64_t n, stopwatch& watch) {
     const pid me = self();
-    const pid server =
-        detail::spawn_activity({}, new answering_server, {.entry = "answering_server"}).process;
+    const pid server = detail::spawn_activity({}, new answering_server,
+                                              {.entry = &detail::label_of<answering_server>})
+                           .process;
     for (int i = 0; i < Messages; ++i) send(me, not_now{});
     const auto call = [&](std::int64_t number) {
         detail::reply_message* reply = detail::call_and_wait(

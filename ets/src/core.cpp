@@ -405,8 +405,8 @@ std::optional<table_info> table_core::info() const {
     info.heir = heir_;
     info.kind = type_->kind;
     info.access = access_;
-    info.key_type = type_->key;
-    info.value_type = type_->value;
+    info.key_type = type_->key.text();
+    info.value_type = type_->value.text();
     info.ownership_epoch = epoch_;
     const contents* rows = contents_.load(std::memory_order_relaxed);
     info.size = rows->size();

@@ -83,9 +83,11 @@ public:
 
 }  // namespace
 
+constexpr heirloom::detail::type_label reaper_label{"ets::reaper"};
+
 pid start_reaper() {
     return heirloom::detail::spawn_system(heirloom::detail::current_runtime_index(),
-                                          new reaper_activity(), "ets::reaper");
+                                          new reaper_activity(), reaper_label);
 }
 
 void contents_deleter::operator()(contents* c) const noexcept {

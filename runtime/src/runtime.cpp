@@ -100,11 +100,11 @@ runtime::~runtime() {
 
 unsigned runtime::workers() const noexcept { return static_cast<unsigned>(core_->workers.size()); }
 
-exit_reason runtime::run_to_end(std::function<void()> body, std::string_view entry, bool is_main) {
+exit_reason runtime::run_to_end(std::function<void()> body, const type_label& entry, bool is_main) {
     refuse_in_process(*core_, is_main ? "runtime::run" : "runtime::invoke");
     runtime_scope scope(*core_);
     ending end;
-    spawn_request request{.entry = entry};
+    spawn_request request{.entry = &entry};
     const pid main = give_birth(*core_, {&plain_options, new body_activity(std::move(body)),
                                          request, nullptr, nullptr, &ending::report, &end, is_main})
                          .process;
@@ -132,11 +132,12 @@ exit_reason runtime::run_to_end(std::function<void()> body, std::string_view ent
     return end.why;
 }
 
-pid runtime::spawn_activity(const spawn_options& opts, activity* what, std::string_view entry) {
+pid runtime::spawn_activity(const spawn_options& opts, activity* what, const type_label& entry) {
     std::unique_ptr<activity> owner(what);
     runtime_scope scope(*core_);
     if (this_thread().current) refuse_in_process(*core_, "runtime::spawn");
-    return give_birth(*core_, {&opts, owner.release(), {.entry = entry}, nullptr, nullptr}).process;
+    return give_birth(*core_, {&opts, owner.release(), {.entry = &entry}, nullptr, nullptr})
+        .process;
 }
 
 void runtime::deliver(pid to, message* m) {

@@ -62,10 +62,11 @@ std::string seconds(duration d) {
 }  // namespace
 
 std::string name_of_child(const child_data& spec, pid process) {
-    const bool typed = spec.identity != nullptr && spec.identity->name != spec.id;
+    const bool typed = spec.identity != nullptr && spec.identity->name.text() != spec.id;
     const std::string who = process ? to_string(process) : std::string();
     return joined({"child", spec.id.empty() ? "" : " ", spec.id, typed ? " (" : "",
-                   typed ? spec.identity->name : "", typed ? ")" : "", process ? " " : "", who});
+                   typed ? spec.identity->name.text() : "", typed ? ")" : "", process ? " " : "",
+                   who});
 }
 
 exit_reason failed_to_start(const std::string& id, const exit_reason& why) {

@@ -14,11 +14,11 @@ child_spec& child_spec::budget(const restart_intensity& limit) {
 child_spec& child_spec::named(std::shared_ptr<const name_keeper> keeper,
                               const detail::server_identity& of) {
     if (data_->identity != &of)
-        throw bad_argument(
-            "child_spec::name",
-            "child \"" + data_->id + "\" runs " +
-                std::string(data_->identity ? data_->identity->name : "what a function starts") +
-                ", the name is one of " + std::string(of.name));
+        throw bad_argument("child_spec::name",
+                           "child \"" + data_->id + "\" runs " +
+                               std::string(data_->identity ? data_->identity->name.text()
+                                                           : "what a function starts") +
+                               ", the name is one of " + std::string(of.name));
     return own_extras().name = std::move(keeper), *this;
 }
 duration child_spec::shutdown() const noexcept { return detail::shutdown_limit(*data_); }

@@ -138,7 +138,7 @@ void server_core::handle_info(message* m) {
 }
 
 void server_core::handle_observed(message* m) {
-    const std::string_view name = m->type->name;
+    const std::string_view name = m->type->name.text();
     const pid client = m->type->kind == message_kind::call ? pid::from_bits(m->word) : pid();
     sys().event(sys_event_kind::in, name, client);
     const bool call = m->type->kind == message_kind::call;
@@ -336,7 +336,7 @@ start_end start_core(server_core* core, call_message* first, const start_how& ho
                               .monitor = how.monitor,
                               .first = first,
                               .system = false,
-                              .entry = core->identity().name});
+                              .entry = &core->identity().name});
     } catch (const limit_reached&) {
         end_call();
         return {kind::failed, {}, {}, reason::system_limit};

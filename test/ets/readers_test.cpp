@@ -3,6 +3,7 @@
 #include "support/effort.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <random>
 
 namespace heirloom::test {
@@ -198,6 +199,36 @@ TEST(writers, of_a_public_table_that_narrows_lose_nothing) {
             for (; mine < 2'000; ++mine) t.update_counter(1, 1);
             for (auto& s : strangers) s.finish();
             require_eq(t.at(1), added + mine);
+        }
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
+}
+
+TEST(writers, of_a_table_that_narrows_wait_for_a_stranger_who_is_inside) {
+    const auto body = [] {
+        for (int i = 0; i < 3; ++i) {
+            ets::set<long, long> t{{.access = ets::access::public_}};
+            t.insert(1, 0);
+            std::atomic<bool> inside{false};
+            std::atomic<bool> written{false};
+            worker stranger;
+            stranger.begin([t, &inside, &written]() mutable {
+                t.update(1, [&](long& v) {
+                    inside = true;
+                    // The owner's write has to wait for this one; were it to come in between, it would be lost.
+                    const auto end =
+                        std::chrono::steady_clock::now() + std::chrono::milliseconds(30);
+                    while (!written && std::chrono::steady_clock::now() < end) {
+                    }
+                    ++v;
+                });
+            });
+            while (!inside) yield();
+            t.setopts({.access = ets::access::protected_});
+            t.update_counter(1, 1);
+            written = true;
+            stranger.finish();
+            require_eq(t.at(1), 2);
         }
     };
     EXPECT_TRUE(holds_on_all_workers(body));

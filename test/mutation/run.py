@@ -23,6 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 COPY = ROOT / "build" / "mutation"
 BUILD = COPY / "build" / "dev"
 MEMORY = COPY / "build" / "caught.txt"
+TIMES = COPY / "build" / "healthy.txt"
 LIST = pathlib.Path(__file__).with_name("mutants.txt")
 # Who is asked if those whom a mutant names do not catch it, the quickest first. Programs of a layer above are not asked: a
 # fault that only they notice lacks a test. Storms are not meant to find what a test should.
@@ -51,9 +52,11 @@ class Catcher:
         try:
             output, _ = child.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.communicate()
             return f"{self.program} (hangs)"
+        finally:  # also when we are told to stop: a mutant may compute for ever
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.communicate()
         lines = output.decode(errors="replace").splitlines()
         if child.returncode != 0:
             failed = [line for line in lines if line.startswith("[  FAILED  ]")]
@@ -108,7 +111,9 @@ def mutants():
 
 
 def copy_sources():
-    """The working tree's files; one that is the same stays untouched, so that only what changed is built again."""
+    """The working tree's files; one that is the same stays untouched, so that only what changed is built again. Returns a
+    digest of all that a test program is made of."""
+    tree = hashlib.sha256()
     names = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, check=True, text=True,
@@ -117,10 +122,13 @@ def copy_sources():
         source, target = ROOT / name, COPY / name
         if not source.is_file():
             continue
+        if pathlib.Path(name).suffix in (".hpp", ".cpp", ".txt", ".cmake", ".json") and source.parent != LIST.parent:
+            tree.update(f"{name}\0".encode() + source.read_bytes())
         if target.exists() and target.read_bytes() == source.read_bytes():
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target)
+    return tree.hexdigest()
 
 
 def build(jobs, targets):
@@ -133,14 +141,19 @@ def build(jobs, targets):
 
 
 class Healthy:
-    """How long each catcher takes without a fault; one that fails then can catch nothing."""
+    """How long each catcher takes without a fault; one that fails then can catch nothing. Known from an earlier run of the
+    same sources."""
 
-    def __init__(self):
-        self.seconds = {}
+    def __init__(self, tree):
+        self.tree, self.seconds = tree, {}
+        for line in TIMES.read_text().splitlines() if TIMES.exists() else []:
+            tree, seconds, program, cases = line.split(" ", 3)
+            if tree == self.tree:
+                self.seconds[program, cases] = float(seconds)
 
     def limit(self, catcher):
-        """For a program that may hang: no machine is ten times slower from one minute to the next."""
-        return 10 + 10 * self.seconds[catcher.program, catcher.cases]
+        """For a program that may hang: no machine is five times slower from one minute to the next."""
+        return 20 + 5 * self.seconds[catcher.program, catcher.cases]
 
     def measure(self, catcher, jobs):
         key = catcher.program, catcher.cases
@@ -152,6 +165,8 @@ class Healthy:
         if wrong := catcher.run(600):
             sys.exit(f"fails without a fault: {wrong}")
         self.seconds[key] = time.monotonic() - start
+        with TIMES.open("a") as times:
+            times.write(f"{self.tree} {self.seconds[key]:.2f} {catcher.program} {catcher.cases}\n")
 
 
 def caught(mutant, healthy, args):
@@ -193,8 +208,8 @@ def main():
     if args.check:
         print(f"{len(chosen) - len(stale)} passed, {len(stale)} failed")
         return 1 if stale else 0
-    copy_sources()
-    start, healthy, known = time.monotonic(), Healthy(), remembered()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))
+    start, healthy, known = time.monotonic(), Healthy(copy_sources()), remembered()
     passed, failed, left = 0, len(stale), 0
     for mutant in chosen:
         if mutant.problem():

@@ -100,8 +100,9 @@ private:
     std::vector<detail::open_call> kept_;
 };
 
+constexpr detail::type_label answering_label{"answering"};
 pid start_server() {
-    return detail::spawn_activity({}, new answering, {.entry = "answering"}).process;
+    return detail::spawn_activity({}, new answering, {.entry = &answering_label}).process;
 }
 
 struct outcome {
@@ -325,7 +326,7 @@ TEST(call, in_a_chain_and_in_a_circle_that_times_out) {
         std::vector<pid> chain;
         for (int i = 0; i < 10; ++i)
             chain.push_back(detail::spawn_activity({}, new link_of_chain(i ? chain.back() : pid()),
-                                                   {.entry = "link"})
+                                                   {.entry = &detail::label_of<link_of_chain>})
                                 .process);
         for (int i = 0; i < 20; ++i) w.equal(ask(chain.back(), {what::answer, i}).n, i + 10);
         for (pid p : chain) send(p, number{5});

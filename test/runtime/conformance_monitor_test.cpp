@@ -236,6 +236,51 @@ TEST(conformance_processes, mo_demonitor_while_the_target_ends) {
     EXPECT_TRUE(holds_everywhere(body));
 }
 
+namespace {
+/// A message that nobody takes: it is destroyed when the mailbox of a process that ends has been closed, and before anybody
+/// is told. There it stands still until it may go on.
+struct gate {
+    struct state {
+        std::atomic<bool> reached{false};
+        std::atomic<bool> open{false};
+    };
+    explicit gate(std::shared_ptr<state> s) : at(std::move(s)) {}
+    gate(gate&&) noexcept = default;
+    gate& operator=(gate&&) noexcept = default;
+    ~gate() {
+        if (!at) return;
+        at->reached = true;
+        const auto end = std::chrono::steady_clock::now() + 20s;
+        while (!at->open && std::chrono::steady_clock::now() < end) {
+        }
+    }
+    std::shared_ptr<state> at;
+};
+}  // namespace
+template <>
+struct heirloom::owns_what_it_holds<gate> : std::true_type {};
+
+TEST(conformance_processes, mo_demonitor_between_the_end_and_its_report) {
+    const auto body = [](witness& w) {
+        for (int i = 0; i < 5; ++i) {
+            const auto at = std::make_shared<gate::state>();
+            const pid target = spawn([] { receive([](stop) {}); });
+            const monitor_ref ref = monitor(target);
+            send(target, gate(at));
+            send(target, stop{});
+            while (!at->reached) yield();  // the target stands still on another worker
+            w.that(demonitor(ref), "nobody has been told yet");
+            at->open = true;
+            await_gone(target);
+            w.that(!receive_for<down>(0s), "none arrives later");
+        }
+        w.that(!receive_for<down>(w.a_while()), "none arrives much later");
+    };
+    effort how = threads_only();
+    how.workers = {2, 4};
+    EXPECT_TRUE(holds_everywhere(body, how));
+}
+
 TEST(conformance_processes, mo_demonitor_keeps_queued) {
     const auto body = [](witness& w) {
         const pid target = spawn(end_as_told);

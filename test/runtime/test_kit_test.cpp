@@ -52,6 +52,24 @@ TEST(stepper, runs_one_process_a_step) {
     }
 }
 
+TEST(stepper, sees_no_deadline_of_a_wait_that_is_over) {
+    runtime rt(seeded(4));
+    stepper steps(rt);
+    const pid waiting = rt.spawn([] {
+        receive([](int) {}, after(1h));
+        receive<int>();
+    });
+    const auto start = steps.now();
+    steps.settle();
+    EXPECT_EQ(steps.next_deadline(), start + 1h);
+    rt.send(waiting, 1);
+    steps.settle();
+    EXPECT_EQ(steps.next_deadline(), std::nullopt);
+    rt.send(waiting, 2);
+    steps.settle();
+    EXPECT_FALSE(rt.is_alive(waiting));
+}
+
 // [example stepper]
 TEST(stepper, moves_the_clock_only_by_hand) {
     runtime rt(seeded(3));

@@ -66,7 +66,8 @@ struct exploration {
                                   const explore_options& options = {});
 
 /// Runs `body` once and returns every line of its trace, whatever it ends with; the last line says
-/// that. Equal seeds give equal lines, on every run of one build.
+/// that. Equal seeds give equal lines, on every run, whatever
+/// compiler built it.
 [[nodiscard]] std::vector<std::string> trace_of(const std::function<void()>& body,
                                                 std::uint64_t seed, const options& opts = {});
 

@@ -27,6 +27,7 @@
 #include <heirloom/atom.hpp>
 #include <heirloom/detail/blocks.hpp>
 #include <heirloom/detail/fields.hpp>
+#include <heirloom/detail/type_label.hpp>
 #include <heirloom/pid.hpp>
 
 namespace heirloom {
@@ -153,8 +154,7 @@ struct message_type {
     message_kind kind;
     /// Destroys the payload and gives the block back.
     void (*destroy)(message*) noexcept;
-    /// The payload's type as the source spells it.
-    std::string_view name;
+    type_label name;  // of the payload's type
     /// Writes the payload if it can be printed; may be null.
     void (*print)(std::ostream&, const message*);
     /// Of calls: destroys the payload and leaves the block, of this many bytes, for the bad news.
@@ -180,14 +180,6 @@ struct typed_message : message {
 };
 
 template <class T>
-consteval std::string_view type_name() {
-    std::string_view text = __PRETTY_FUNCTION__;
-    auto begin = text.find("T = ") + 4;
-    auto end = text.find_first_of(";]", begin);
-    return text.substr(begin, end - begin);
-}
-
-template <class T>
 concept printable = requires(std::ostream& out, const T& value) { out << value; };
 
 template <class Message>
@@ -210,7 +202,7 @@ void print_payload(std::ostream& out, const message* m) {
 /// One object a type: its address is the type's identity in the mailbox.
 template <class T>
 inline constexpr message_type user_type{message_kind::user, &destroy_message<typed_message<T>>,
-                                        type_name<T>(), printable<T> ? &print_payload<T> : nullptr};
+                                        label_of<T>, printable<T> ? &print_payload<T> : nullptr};
 
 /// Owns a message that is in no mailbox.
 struct message_deleter {

@@ -22,7 +22,7 @@ namespace detail {
 
 /// The types a receive takes, for who asks why a process waits.
 struct wanted_messages {
-    const std::string_view* names;
+    const type_label* names;
     std::size_t count;
 };
 
@@ -372,14 +372,14 @@ duration limit_of(const C&... clauses) {
 }
 
 template <class C>
-consteval std::string_view wanted_name() {
+consteval type_label wanted_name() {
     if constexpr (is_after<C>::value)
         return {};
     else
-        return type_name<typename C::message_payload>();
+        return label_of<typename C::message_payload>;
 }
 template <class... C>
-inline constexpr std::string_view wanted_names[] = {wanted_name<C>()...};
+inline constexpr type_label wanted_names[] = {wanted_name<C>()...};
 /// `after` stands last and names nothing.
 template <class... C>
 inline constexpr wanted_messages wanted_by{wanted_names<C...>,

@@ -61,6 +61,10 @@ struct options {
     duration shutdown_limit = std::chrono::seconds(10);
     /// After that: leave them (true) or end the program (false).
     bool leak_on_shutdown = true;
+    /// Whether a thread looks after the workers every millisecond: it takes work away from behind a process that computes or
+    /// blocks for long, and gives unused stacks back. Nothing else rests on it: without one nobody waits for ever (tests take
+    /// it away so that a wake which is missing shows).
+    bool watchdog = true;
     /// A message queue this long without a match is worth a warning; 0: never.
     std::size_t queue_warning = 100'000;
     deterministic_options deterministic = {};
@@ -108,7 +112,7 @@ public:
         (detail::check_sendable<detail::stored_t<A>>(), ...);
         using body = detail::function_activity<std::decay_t<F>, detail::stored_t<A>...>;
         return spawn_activity(opts, new body(std::forward<F>(f), std::forward<A>(args)...),
-                              detail::type_name<std::decay_t<F>>());
+                              detail::label_of<std::decay_t<F>>);
     }
     /// As the free function, but it never waits and is not counted by a mailbox's bound.
     template <class T>
@@ -147,11 +151,13 @@ private:
         return call_from_thread(
             std::forward<A>(args)...);  // found with the server's type, in the layer above
     }
-    pid spawn_activity(const spawn_options& opts, detail::activity* what, std::string_view entry);
+    pid spawn_activity(const spawn_options& opts, detail::activity* what,
+                       const detail::type_label& entry);
     void deliver(pid to, detail::message* m);
     void deliver(atom name, detail::message* m);
     /// Runs `body` as a process and waits for its end.
-    exit_reason run_to_end(std::function<void()> body, std::string_view entry, bool is_main);
+    exit_reason run_to_end(std::function<void()> body, const detail::type_label& entry,
+                           bool is_main);
 
     std::unique_ptr<detail::runtime_core> core_;
 };
@@ -159,7 +165,7 @@ private:
 template <class F>
 auto runtime::run(F&& f) {
     using R = std::invoke_result_t<F&>;
-    constexpr auto entry = detail::type_name<std::decay_t<F>>();
+    constexpr const detail::type_label& entry = detail::label_of<std::decay_t<F>>;
     if constexpr (std::is_void_v<R>) {
         return run_to_end([&] { f(); }, entry, true) == reason::normal ? 0 : 1;
     } else if constexpr (std::is_same_v<R, int>) {
@@ -177,7 +183,7 @@ auto runtime::run(F&& f) {
 template <class F>
 auto runtime::invoke(F&& f) -> std::invoke_result_t<F&> {
     using R = std::invoke_result_t<F&>;
-    constexpr auto entry = detail::type_name<std::decay_t<F>>();
+    constexpr const detail::type_label& entry = detail::label_of<std::decay_t<F>>;
     std::exception_ptr thrown;
     auto guarded = [&](auto&& action) {
         return [&, action] {

@@ -45,7 +45,8 @@ std::string own_command() {
     std::string command, argument;
     while (std::getline(in, argument, '\0')) {
         if (!command.empty()) command += ' ';
-        if (argument.find_first_of(" \t\n\"'\\$*?[](){}<>|&;~#!`") == std::string::npos) {
+        if (!argument.empty() &&
+            argument.find_first_of(" \t\n\"'\\$*?[](){}<>|&;~#!`") == std::string::npos) {
             command += argument;
             continue;
         }

@@ -32,7 +32,7 @@ std::string who(pid id) {
 
 /// What a message carries, if it can be printed and what it prints is no address.
 std::string payload(const message& m) {
-    if (!m.type->print || m.type->name.find("_ptr<") != std::string_view::npos) return {};
+    if (!m.type->print || m.type->name.spelled.find("_ptr<") != std::string_view::npos) return {};
     std::ostringstream out;
     m.type->print(out, &m);
     std::string text = std::move(out).str();

@@ -98,6 +98,9 @@ stack_region::~stack_region() {
     for (std::size_t i = 0; i < made_; ++i) drop_fake_stack(records_[i]);
     __asan_unpoison_memory_region(base_, made_ * pitch_);
 #endif
+#if HEIRLOOM_VALGRIND
+    for (std::size_t i = 0; i < made_; ++i) forgotten_stack(records_[i].valgrind_id);
+#endif
     munmap(base_, pitch_ * capacity_);
     munmap(records_, sizeof(stack) * capacity_);
     guards_by_mprotect.fetch_sub(guards_, std::memory_order_relaxed);
@@ -122,6 +125,9 @@ stack* stack_region::make(std::size_t index) noexcept {
     // Colour: equal strides would put everybody's hot frames into the same cache sets.
     s->top = slice + pitch_ - (index * 7 % 32) * 64;
     s->guarded = install_guard(*s);
+#if HEIRLOOM_VALGRIND
+    s->valgrind_id = known_stack(s->bottom, s->top);
+#endif
     return s;
 }
 
@@ -178,6 +184,7 @@ std::size_t stack_region::trim(std::size_t keep, std::size_t at_most) noexcept {
         madvise(slice + page_bytes, stride_, MADV_DONTNEED);
         s->context = nullptr;
         s->trimmed = true;
+        fresh_memory(slice + page_bytes, stride_);
 #if HEIRLOOM_TSAN
         if (s->fiber) __tsan_destroy_fiber(s->fiber);
         s->fiber = nullptr;

@@ -23,6 +23,9 @@ struct stack {
 #if HEIRLOOM_TSAN
     void* fiber = nullptr;
 #endif
+#if HEIRLOOM_VALGRIND
+    unsigned valgrind_id = 0;
+#endif
     stack* next = nullptr;          // in a free list
     stack* prev = nullptr;          // in the list of free stacks
     sigjmp_buf* landing = nullptr;  // where an overflow of it goes on; see fatal.hpp

@@ -13,7 +13,7 @@ namespace detail {
 namespace {
 
 struct nothing {};
-constexpr message_type signal_call_type(message_kind kind, std::string_view name) {
+constexpr message_type signal_call_type(message_kind kind, const type_label& name) {
     return {kind,    &destroy_message<typed_call<nothing>>, name,
             nullptr, &gut_message<typed_call<nothing>>,     sizeof(typed_call<nothing>)};
 }

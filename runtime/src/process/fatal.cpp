@@ -80,7 +80,7 @@ struct process_words {
     std::string_view name, entry;
 };
 process_words words_of(const process& p) noexcept {
-    return {p.id.runtime_index(), p.id.slot(), p.id.generation(), p.name.text(), p.entry()};
+    return {p.id.runtime_index(), p.id.slot(), p.id.generation(), p.name.text(), p.entry().spelled};
 }
 
 bool may_end_alone(const thread_context& t, const stack& s, const void* context) noexcept {

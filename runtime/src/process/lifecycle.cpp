@@ -280,8 +280,7 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
     p->system.store(b.request.system, std::memory_order_relaxed);
     p->parent = b.spawner ? b.spawner->id : pid();
     p->next_ref = 0;
-    p->entry_text = b.request.entry.data();
-    p->entry_length = static_cast<std::uint32_t>(b.request.entry.size());
+    p->runs = b.request.entry ? b.request.entry : &nameless;
     spawned_ids ids{p->id, {}};
     if (b.at_end) {
         p->more().at_end = b.at_end;

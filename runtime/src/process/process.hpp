@@ -41,6 +41,9 @@ struct wanted_messages;
 struct link_entry;
 struct monitor_entry;
 
+/// Of a process whose function has no type: what a runtime itself starts.
+inline constexpr type_label nameless{};
+
 /// The things a process owns that end or pass on with it (R9). Guarded by the process's side_lock.
 ///   I1  An item is in one estate at a time; adopt and disown hold that process's lock and no other.
 ///   I2  Closed is final for an incarnation: adopt after the closing is refused, so nothing is orphaned.
@@ -132,10 +135,9 @@ public:
     spin_lock side_lock;
     timer_node* timers = nullptr;  // aimed at this process; guarded by side_lock
     std::uint64_t mark_ref = 0;
-    const char* entry_text = nullptr;
+    const type_label* runs = &nameless;  // lives for ever
     const wanted_messages* wanted =
-        nullptr;  // what it last waited for; kept in deterministic mode only
-    std::uint32_t entry_length = 0;
+        nullptr;                      // what it last waited for; kept in deterministic mode only
     std::uint32_t reductions = 0;     // in thousands
     heirloom::detail::estate estate;  // guarded by side_lock
     // No more timers, name or estate. Set under side_lock; cleared at birth without it: who comes late with a stale pid reads
@@ -159,7 +161,7 @@ public:
         if (!extras) extras = new process_extras;
         return *extras;
     }
-    std::string_view entry() const noexcept { return {entry_text, entry_length}; }
+    const type_label& entry() const noexcept { return *runs; }
 
     // --- The queue, with its length and mark ---
     void append_queued(message* m) noexcept {

@@ -117,7 +117,7 @@ runtime_core::runtime_core(options o)
             throw limit_reached("stack memory", "heirloom: no memory for the workers' stacks");
     if (choices) return;
     for (auto& w : workers) start_thread(w.get());
-    watchdog_ = std::thread([this] { watch(); });
+    if (opts.watchdog) watchdog_ = std::thread([this] { watch(); });
 }
 
 namespace {
@@ -499,7 +499,7 @@ void* runtime_local(int runtime_index, const runtime_local_key& key) {
     }
 }
 
-pid spawn_system(int runtime_index, activity* what, std::string_view entry) noexcept {
+pid spawn_system(int runtime_index, activity* what, const type_label& entry) noexcept {
     runtime_core* core = runtime_index >= 0
                              ? runtime_core::find(static_cast<std::uint32_t>(runtime_index))
                              : nullptr;
@@ -511,7 +511,7 @@ pid spawn_system(int runtime_index, activity* what, std::string_view entry) noex
     worker* where = t.role && &t.role->core == core ? t.role : nullptr;
     static constexpr spawn_options plain{};
     try {
-        return give_birth(*core, {&plain, what, {.system = true, .entry = entry}, nullptr, where})
+        return give_birth(*core, {&plain, what, {.system = true, .entry = &entry}, nullptr, where})
             .process;
     } catch (const std::exception&) {
         return {};

@@ -25,11 +25,11 @@ class request_id {
 public:
     using reply_type = R;
     request_id() noexcept = default;
-    request_id(monitor_ref watch, heirloom::pid server, std::string_view request) noexcept
-        : watch_(watch), server_(server), request_(request) {}
+    request_id(monitor_ref watch, heirloom::pid server, const detail::type_label& request) noexcept
+        : watch_(watch), server_(server), request_(&request) {}
     explicit operator bool() const noexcept { return static_cast<bool>(watch_); }
     heirloom::pid server() const noexcept { return server_; }
-    std::string_view request() const noexcept { return request_; }
+    std::string_view request() const { return request_ ? request_->text() : std::string_view(); }
     const monitor_ref& watch() const noexcept { return watch_; }
     friend bool operator==(const request_id& a, const request_id& b) noexcept {
         return a.watch_ == b.watch_;
@@ -38,7 +38,7 @@ public:
 private:
     monitor_ref watch_;
     heirloom::pid server_;
-    std::string_view request_;
+    const detail::type_label* request_ = nullptr;
 };
 
 template <class R>
@@ -55,7 +55,7 @@ request_id<detail::reply_of<Request>> send_request(server<T> to, Request&& reque
     detail::deliver(to, detail::new_message<detail::typed_message<question>>(
                             detail::async_request_type<T, R>,
                             question{std::forward<Request>(request), alias_ref(watch)}));
-    return {watch, to, detail::type_name<R>()};
+    return {watch, to, detail::label_of<R>};
 }
 template <class T, class Request>
 auto send_request(server_name<T> to, Request&& request) {

@@ -488,8 +488,8 @@ class bag : public detail::bag_table<bag<K, V, Hash, Equal>, K, V, Hash, Equal, 
     friend base;
 
 public:
-    static constexpr detail::table_type table_type_of{kind::bag, heirloom::detail::type_name<K>(),
-                                                      heirloom::detail::type_name<V>()};
+    static constexpr detail::table_type table_type_of{kind::bag, heirloom::detail::label_of<K>,
+                                                      heirloom::detail::label_of<V>};
     /// Names no table.
     bag() = default;
     /// Makes a table that the running process owns. Throws name_taken, not_in_process.
@@ -513,7 +513,7 @@ class duplicate_bag
 
 public:
     static constexpr detail::table_type table_type_of{
-        kind::duplicate_bag, heirloom::detail::type_name<K>(), heirloom::detail::type_name<V>()};
+        kind::duplicate_bag, heirloom::detail::label_of<K>, heirloom::detail::label_of<V>};
     /// Names no table.
     duplicate_bag() = default;
     /// Makes a table that the running process owns. Throws name_taken, not_in_process.

@@ -197,7 +197,8 @@ heirloom::result<Table, file_error> file2tab(const std::string& path, load_optio
     if (!image) return failure(image.error());
     const auto& info = image->info;
     const auto& type = Table::table_type_of;
-    if (info.kind != type.kind || info.key_type != type.key || info.value_type != type.value)
+    if (info.kind != type.kind || info.key_type != type.key.text() ||
+        info.value_type != type.value.text())
         return failure(file_error{file_error::cause::wrong_type, path});
     std::vector<typename Table::value_type> objects;
     std::string_view rest = image->objects;

@@ -46,7 +46,7 @@ public:
     using typename base::value_type;
 
     static constexpr detail::table_type table_type_of{
-        kind::ordered_set, heirloom::detail::type_name<K>(), heirloom::detail::type_name<V>()};
+        kind::ordered_set, heirloom::detail::label_of<K>, heirloom::detail::label_of<V>};
 
     /// Names no table.
     ordered_set() = default;

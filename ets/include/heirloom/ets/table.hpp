@@ -38,8 +38,8 @@ public:
     using typename base::key_argument;
     using typename base::value_type;
 
-    static constexpr detail::table_type table_type_of{kind::set, heirloom::detail::type_name<K>(),
-                                                      heirloom::detail::type_name<V>()};
+    static constexpr detail::table_type table_type_of{kind::set, heirloom::detail::label_of<K>,
+                                                      heirloom::detail::label_of<V>};
 
     /// Names no table.
     set() = default;

@@ -85,7 +85,7 @@ struct spawn_request {
     message* first = nullptr;
     /// Runs as part of the runtime: not listed, not ended by an ordinary shutdown.
     bool system = false;
-    std::string_view entry = {};
+    const type_label* entry = nullptr;  // lives for ever
 };
 
 struct spawned_ids {
@@ -154,11 +154,11 @@ using failed_reply = typed_reply<exit_reason>;
 
 template <class T>
 inline constexpr message_type reply_type{message_kind::reply, &destroy_message<typed_reply<T>>,
-                                         type_name<T>(), nullptr};
+                                         label_of<T>, nullptr};
 template <class Request>
 inline constexpr message_type call_type{message_kind::call,
                                         &destroy_message<typed_call<Request>>,
-                                        type_name<Request>(),
+                                        label_of<Request>,
                                         nullptr,
                                         &gut_message<typed_call<Request>>,
                                         sizeof(typed_call<Request>)};
@@ -363,7 +363,7 @@ T& runtime_local(int runtime_index = current_runtime_index()) {
 }
 
 /// Starts a system process: not listed, not linked, ended last. Any thread; empty pid when the runtime is gone.
-pid spawn_system(int runtime_index, activity* what, std::string_view entry) noexcept;
+pid spawn_system(int runtime_index, activity* what, const type_label& entry) noexcept;
 
 /// The seeded random numbers of the runtime (R18: hash seeds, jitter). Any thread.
 std::uint64_t random_bits() noexcept;

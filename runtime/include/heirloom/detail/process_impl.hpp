@@ -40,9 +40,9 @@ spawned_ids spawn_function(const spawn_options& options, spawn_request request, 
     (check_sendable<stored_t<A>>(), ...);
     using body = function_activity<std::decay_t<F>, stored_t<A>...>;
     if constexpr (std::is_pointer_v<std::decay_t<F>>)
-        request.entry = type_name<std::remove_pointer_t<std::decay_t<F>>>();
+        request.entry = &label_of<std::remove_pointer_t<std::decay_t<F>>>;
     else
-        request.entry = type_name<std::decay_t<F>>();
+        request.entry = &label_of<std::decay_t<F>>;
     return spawn_activity(options, new body(std::forward<F>(f), std::forward<A>(args)...), request);
 }
 

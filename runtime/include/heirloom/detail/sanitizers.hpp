@@ -22,6 +22,9 @@
 #ifndef HEIRLOOM_TSAN
 #define HEIRLOOM_TSAN 0
 #endif
+#ifndef HEIRLOOM_VALGRIND
+#define HEIRLOOM_VALGRIND 0  // set by the build option of that name
+#endif
 
 namespace heirloom::detail {
 inline constexpr bool under_asan = HEIRLOOM_ASAN;

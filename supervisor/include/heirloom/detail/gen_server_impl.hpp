@@ -289,23 +289,23 @@ void handle_async_request(server_core& core, message* m) {
 }
 
 template <class R>
-constexpr message_type call_base(std::string_view name) {
+constexpr message_type call_base(const type_label& name) {
     return {message_kind::call, &destroy_message<typed_call<R>>, name,
             &print_request,     &gut_message<typed_call<R>>,     sizeof(typed_call<R>)};
 }
 template <class T, class R>
-inline constexpr request_type call_request{call_base<R>(type_name<R>()), &identity_of<T>,
+inline constexpr request_type call_request{call_base<R>(label_of<R>), &identity_of<T>,
                                            &handle_call_request<T, R>};
 template <class T, class M>
 inline constexpr request_type cast_request{
-    {message_kind::user, &destroy_message<typed_message<M>>, type_name<M>(), &print_request},
+    {message_kind::user, &destroy_message<typed_message<M>>, label_of<M>, &print_request},
     &identity_of<T>,
     &handle_cast_request<T, M>};
 
 template <class T, class R>
 inline constexpr request_type async_request_type{{message_kind::user,
                                                   &destroy_message<typed_message<async_request<R>>>,
-                                                  type_name<R>(), &print_request},
+                                                  label_of<R>, &print_request},
                                                  &identity_of<T>,
                                                  &handle_async_request<T, R>};
 

@@ -252,7 +252,7 @@ public:
         if (!this->made_) return {};
         try {
             std::string text("in state ");
-            text += variant_of<typename T::states>::identities[state_.index()]->name;
+            text += variant_of<typename T::states>::identities[state_.index()]->name.text();
             const std::string own = object_core<T>::describe();
             return own.empty() ? text : text + "; " + own;
         } catch (const std::bad_alloc&) {
@@ -338,15 +338,16 @@ private:
     }
 
     template <class F>
-    void visit(std::string_view event, F&& f) {
+    void visit(const type_label& event, F&& f) {
         postponing_ = state_timer_fresh_ = false;
         handling_ = true;
         const bool handled = std::visit(std::forward<F>(f), state_);
         handling_ = false;
         if (!handled)
-            throw unhandled_event(this->identity().name,
-                                  variant_of<typename T::states>::identities[state_.index()]->name,
-                                  event);
+            throw unhandled_event(
+                this->identity().name.text(),
+                variant_of<typename T::states>::identities[state_.index()]->name.text(),
+                event.text());
     }
     // A copy for the handler where there can be one: a postponed event is handled again.
     template <class S, class E, class... Client>
@@ -360,7 +361,7 @@ private:
     }
     // Returns whether it was postponed.
     template <class E>
-    bool run_event(std::string_view name, E& event) {
+    bool run_event(const type_label& name, E& event) {
         visit(name, [&](auto& state) {
             using S = std::remove_reference_t<decltype(state)>;
             if constexpr (handles_event<T, S, E>) {
@@ -375,7 +376,7 @@ private:
     }
     template <class E>
     void timeout_event(E event) {
-        if (run_event(type_name<E>(), event)) kept_.push_back({new_user_message<E>(event), {}});
+        if (run_event(label_of<E>, event)) kept_.push_back({new_user_message<E>(event), {}});
         settle();
     }
 

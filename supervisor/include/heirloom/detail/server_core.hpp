@@ -39,10 +39,10 @@ class server_core;
 
 /// What makes one server class different from another at run time: an address.
 struct server_identity {
-    std::string_view name;
+    type_label name;
 };
 template <class T>
-inline constexpr server_identity identity_of{type_name<T>()};
+inline constexpr server_identity identity_of{label_of<T>};
 
 /// The type of a message that knows how to handle itself: a call, a cast, or a request of the library's own.
 /// The sender, which knows both the server's class and the request's, makes it; so dispatch is one load and

@@ -36,8 +36,8 @@ namespace detail {
 /// One constant a table type: its address is the type's identity.
 struct table_type {
     ets::kind kind;
-    std::string_view key;
-    std::string_view value;
+    heirloom::detail::type_label key;
+    heirloom::detail::type_label value;
 };
 
 inline std::string describe_type(const table_type& type) {
