@@ -113,6 +113,32 @@ TEST(restart_reports, begin_anew_with_each_end) {
     EXPECT_NE(again[2].find("after its back-off"), std::string::npos) << again[2];
 }
 
+// Of a child that a group restart could not start: each time from the first attempt.
+TEST(restart_reports, count_the_attempts_of_each_group_restart_anew) {
+    log_keeper log;
+    logs_of(log, [] {
+        auto table = mood();
+        auto sup = supervisor::start_link(
+                       the_sup, {.strategy = rest_for_one,
+                                 .intensity = {.restarts = 100},
+                                 .children = {child<worker>("b", self(), "b"),
+                                              child<moody>("m", table).delay({.initial = 10ms})}})
+                       .value();
+        for (int round = 0; round < 2; ++round) {
+            table.insert("fail"_a, 1);
+            end_process(pid_of(sup, "b"));
+            while (status_of(sup, "m") != child_status::restarting) yield();
+            table.insert("fail"_a, 0);
+            while (status_of(sup, "m") != child_status::running) sleep(1ms);
+        }
+        stop(sup);
+    });
+    const auto again = told(log, "child_restart");
+    ASSERT_EQ(again.size(), 2u);
+    for (const auto& text : again)
+        EXPECT_NE(text.find("attempt 2; the last one failed: moody"), std::string::npos) << text;
+}
+
 TEST(restart_reports, say_why_when_a_budget_is_used_up) {
     for (const bool dynamic : {false, true}) {
         log_keeper log;
