@@ -64,7 +64,7 @@ void report_crash(runtime_core& core, process& p, const crash& c) noexcept {
         event.fields.emplace_back("message_queue_len", std::to_string(d.message_queue_len));
         if (!d.messages.empty()) event.fields.emplace_back("messages", unread(d));
         std::string last = last_message_of(p);
-        if (last.empty()) last = c.last_message;
+        if (last.empty() && c.last_message) last = c.last_message->text();
         if (!last.empty()) event.fields.emplace_back("last_message", std::move(last));
         std::string links;
         for (pid peer : d.links) links += (links.empty() ? "" : " ") + to_string(peer);

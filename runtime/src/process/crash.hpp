@@ -15,7 +15,7 @@ struct crash {
     /// A main process that a signal has ended: nobody supervises it, so nobody else tells.
     bool of_main_by_signal = false;
     /// By the type, if its server knows no more; see activity::last_message.
-    std::string_view last_message = {};
+    const type_label* last_message = nullptr;
 };
 /// Logs the end of a process that is somebody's fault: who, why, where it was thrown, what it handled last, what it had not
 /// read.

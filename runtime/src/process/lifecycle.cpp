@@ -154,8 +154,8 @@ disposition run_body(process& p, exit_reason& why) noexcept {
 
 /// Calls on_exit and destroys the body: the last user code of the process. Returns what the body says it handled last, if
 /// somebody may want to know.
-std::string_view end_body(process& p, exit_reason& why, bool by_signal) noexcept {
-    std::string_view last_message;
+const type_label* end_body(process& p, exit_reason& why, bool by_signal) noexcept {
+    const type_label* last_message = nullptr;
     p.in_exit = true;
     ++p.shields;
     if (!by_signal && p.body) {
@@ -176,7 +176,7 @@ std::string_view end_body(process& p, exit_reason& why, bool by_signal) noexcept
 /// The exit order of DESIGN.md, "How a process ends".
 void exit_process(process& p, exit_reason why, bool by_signal) noexcept {
     set_status(p, process_status::exiting);
-    const std::string_view last_message = end_body(p, why, by_signal);
+    const type_label* const last_message = end_body(p, why, by_signal);
     runtime_core& core = *runtime_core::current();
     if (!why.is_orderly() && !p.system.load(std::memory_order_relaxed)) {
         // As in OTP: who is ended by a signal has done nothing wrong; its supervisor reports it. A main process has none, and

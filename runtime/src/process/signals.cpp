@@ -377,7 +377,7 @@ std::string in_words(const message& m, bool with_value) {
     if (with_value && m.type->print) {
         std::ostringstream value;
         m.type->print(value, &m);
-        if (value.view() != m.type->name) text.append(" ").append(value.view());
+        if (value.view() != m.type->name.text()) text.append(" ").append(value.view());
     }
     return text;
 }

@@ -40,8 +40,8 @@ public:
     /// throwing. Not called when a non-trapping process is ended by a signal.
     virtual exit_reason on_exit(const exit_reason& why) { return why; }
 
-    /// The type of the message it handled last, for the report of its crash; empty if it does not know.
-    virtual std::string_view last_message() const noexcept { return {}; }
+    /// The type of the message it handled last, for the report of its crash; null if it does not know.
+    virtual const type_label* last_message() const noexcept { return nullptr; }
 
     /// Of a server that may be visited now (visit_server): what it is, an address; null otherwise.
     virtual const void* visited_as() noexcept { return nullptr; }

@@ -112,8 +112,8 @@ public:
 
     disposition run() final;
     exit_reason on_exit(const exit_reason& why) final;
-    std::string_view last_message() const noexcept final {
-        return !starting_ && last_ != nullptr ? last_->name : std::string_view();
+    const type_label* last_message() const noexcept final {
+        return !starting_ && last_ != nullptr ? &last_->name : nullptr;
     }
 
     const server_identity& identity() const noexcept { return *identity_; }
