@@ -1,7 +1,6 @@
 #pragma once
 
 #include <iosfwd>
-#include <string>
 #include <string_view>
 #include <typeinfo>
 
@@ -41,7 +40,7 @@ struct type_label {
     consteval type_label(std::string_view name, const std::type_info* t) : spelled(name), type(t) {}
 
     std::string_view text() const { return type ? words_of(*type) : spelled; }
-    explicit operator std::string() const { return std::string(text()); }
+    operator std::string_view() const { return text(); }  // NOLINT(google-explicit-constructor)
 };
 std::ostream& operator<<(std::ostream& out, const type_label& label);
 
