@@ -35,6 +35,7 @@ bool cold_slots::revive(process* base, std::uint32_t runtime_index, std::uint32_
     ::new (static_cast<void*>(&p.lethal)) exit_reason();
     p.slot = slot;
     p.id = pid::make(runtime_index, slot, kept[slot]);
+    p.runs = &nameless;
     p.level = priority::normal;
     p.closed.store(true, std::memory_order_relaxed);
     p.inbox.close();
