@@ -302,7 +302,10 @@ TEST(runtimes, end_their_processes) {
     for (unsigned workers : {1u, 2u, 4u}) {
         const auto token = std::make_shared<const int>(1);
         {
-            runtime rt(quiet(workers));
+            options opts = quiet(workers);
+            opts.shutdown_limit =
+                1s;  // half of it passes, for some do not heed that they are asked
+            runtime rt(std::move(opts));
             rt.run([&] {
                 for (int i = 0; i < 100; ++i) {
                     spawn([token] { receive<stop>(); });
@@ -337,6 +340,32 @@ TEST(runtimes, ask_those_that_trap_first) {
         ready.get_future().get();
     }
     EXPECT_EQ(told, 1);
+}
+
+// Whoever stands above them and does not trap is no reason to wait for them in vain, nor to kill them.
+TEST(runtimes, ask_those_that_trap_below_one_that_does_not) {
+    std::atomic<int> told{0};
+    options opts = quiet(2);
+    opts.shutdown_limit = 1h;
+    {
+        runtime rt(std::move(opts));
+        std::promise<void> ready;
+        rt.spawn([&] {
+            spawn([&] {
+                trap_exit(true);
+                // Outlives who has started it, and is asked when that one has gone.
+                spawn([&] {
+                    trap_exit(true);
+                    ready.set_value();
+                    told += receive<exit_signal>().reason == reason::shutdown ? 1 : 100;
+                });
+                told += receive<exit_signal>().reason == reason::shutdown ? 1 : 100;
+            });
+            receive<int>();
+        });
+        ready.get_future().get();
+    }
+    EXPECT_EQ(told, 2);
 }
 
 namespace {

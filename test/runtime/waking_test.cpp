@@ -116,23 +116,27 @@ TEST(waking, a_process_of_high_priority_is_run_by_others) {
 }
 
 TEST(waking, processes_that_take_turns_on_one_worker_come_to_share_two) {
-    runtime rt(unwatched(2));
-    EXPECT_TRUE(rt.invoke([] {
-        auto at_once = std::make_shared<std::atomic<int>>(0);
-        auto met = std::make_shared<std::atomic<bool>>(false);
-        sleep(3ms);  // the other worker sleeps
-        std::vector<monitor_ref> all;
-        for (int i = 0; i < 12; ++i)
-            all.push_back(spawn_monitor([at_once, met] {
-                              const auto end = std::chrono::steady_clock::now() + a_long_time;
-                              while (!*met && std::chrono::steady_clock::now() < end) {
-                                  if (++*at_once > 1) *met = true;
-                                  linger(50'000);  // so long that the others are worth moving
-                                  --*at_once;
-                                  yield();
-                              }
-                          }).ref);
-        for (const auto& ref : all) receive(when(ref, [](const down&) {}));
-        return met->load();
-    }));
+    // Few, too: a queue of one or three turns over before anybody looks at it twice.
+    for (int many : {2, 4, 12}) {
+        runtime rt(unwatched(2));
+        EXPECT_TRUE(rt.invoke([many] {
+            auto at_once = std::make_shared<std::atomic<int>>(0);
+            auto met = std::make_shared<std::atomic<bool>>(false);
+            sleep(3ms);  // the other worker sleeps
+            std::vector<monitor_ref> all;
+            for (int i = 0; i < many; ++i)
+                all.push_back(spawn_monitor([at_once, met] {
+                                  const auto end = std::chrono::steady_clock::now() + a_long_time;
+                                  while (!*met && std::chrono::steady_clock::now() < end) {
+                                      if (++*at_once > 1) *met = true;
+                                      linger(50'000);  // so long that the others are worth moving
+                                      --*at_once;
+                                      yield();
+                                  }
+                              }).ref);
+            for (const auto& ref : all) receive(when(ref, [](const down&) {}));
+            return met->load();
+        })) << many
+            << " processes";
+    }
 }

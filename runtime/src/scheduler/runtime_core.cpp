@@ -396,23 +396,38 @@ std::vector<pid> list_processes(const runtime_core& core, bool with_system) {
     return found;
 }
 
+namespace {
+
+/// Whether it traps exits and none of those alive does that it descends from.
+bool is_topmost_that_traps(pid p) noexcept {
+    const auto traps = [](pid q) {
+        return resolve(q)->trapping_hint.load(std::memory_order_relaxed);
+    };
+    if (!traps(p)) return false;
+    // With a limit: a slot may change hands while we look.
+    for (int generations = 0; generations < 1000; ++generations) {
+        p = resolve(p)->parent;
+        if (!is_alive(p)) return true;
+        if (traps(p)) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
 bool runtime_core::shut_down() noexcept {
     bool complete = true;
-    // In order: first what nobody alive has started, asked to stop as a parent would; it takes its children along. Then
-    // everybody who is left is killed, and last the system's own processes.
+    // In order: first who traps exits below nobody alive who does, asked to stop as a parent would; it takes its children along,
+    // and then who traps and was left behind. Then everybody who is left is killed, and last the system's own processes.
     thread_context& t = this_thread();
     runtime_core* outer = t.core;
     t.core = this;
     if (choices) choices->stop_at = ~0ull;
-    auto signal_all = [&](const std::vector<pid>& whom, const exit_reason& why, bool only_roots) {
+    auto signal_all = [&](const std::vector<pid>& whom, const exit_reason& why) {
         for (pid p : whom) {
-            process* block = resolve(p);
-            if (only_roots &&
-                (!block->trapping_hint.load(std::memory_order_relaxed) || is_alive(block->parent)))
-                continue;
             try {
                 deliver(p, new_message<typed_message<exit_signal>>(
-                               exit_type, exit_signal{block->parent, why}));
+                               exit_type, exit_signal{resolve(p)->parent, why}));
             } catch (const std::bad_alloc&) {
                 continue;
             }
@@ -439,21 +454,19 @@ bool runtime_core::shut_down() noexcept {
     };
     auto none_left = [&] { return list_processes(*this, false).empty(); };
     if (!none_left()) {
-        const auto everyone = list_processes(*this, false);
-        signal_all(everyone, reason::shutdown, true);
-        auto roots_gone = [&] {
-            for (pid p : everyone) {
-                process* block = resolve(p);
-                if (block->lives_as(p) && block->trapping_hint.load(std::memory_order_relaxed))
-                    return false;
-            }
-            return true;
-        };
-        wait_until(roots_gone, opts.shutdown_limit / 2);
+        for (bool in_time = true; in_time;) {
+            std::vector<pid> asked;
+            for (pid p : list_processes(*this, false))
+                if (is_topmost_that_traps(p)) asked.push_back(p);
+            if (asked.empty()) break;
+            signal_all(asked, reason::shutdown);
+            auto gone = [&] { return std::none_of(asked.begin(), asked.end(), is_alive); };
+            in_time = wait_until(gone, opts.shutdown_limit / 2);
+        }
         stopping_spawns.store(true, std::memory_order_relaxed);
         bool ended = false;
         for (int attempt = 0; attempt < 3 && !ended; ++attempt) {
-            signal_all(list_processes(*this, false), reason::kill, false);
+            signal_all(list_processes(*this, false), reason::kill);
             ended = wait_until(none_left, opts.shutdown_limit);
         }
         if (!ended) {
@@ -474,7 +487,7 @@ bool runtime_core::shut_down() noexcept {
     }
     stopping_spawns.store(true, std::memory_order_relaxed);
     auto nobody = [&] { return list_processes(*this, true).empty(); };
-    signal_all(list_processes(*this, true), reason::kill, false);
+    signal_all(list_processes(*this, true), reason::kill);
     if (!complete || !wait_until(nobody, opts.shutdown_limit)) complete = false;
     t.core = outer;
     return complete;

@@ -16,7 +16,7 @@ namespace {
 constexpr int look_interval =
     61;  // dispatches between looks at the ready list, injection and timers
 constexpr unsigned cached_stacks = 32;
-constexpr unsigned backlog_look = 4;  // dispatches that leave work behind between looks at its age
+constexpr int backlog_look = 4;  // dispatches that leave work behind between looks at its age
 constexpr std::int64_t worth_moving_after = 20'000;  // nanoseconds; see backlog_watch.hpp
 constexpr int spins_before_sleep = 2000;
 constexpr int spins_between_looks =
@@ -79,18 +79,30 @@ void worker::overflow(process* p) noexcept {
     }
 }
 
+void worker::forget_pace() noexcept {
+    if (looked_at_ == 0) return;
+    looked_at_ = 0;
+    slow_.store(false, std::memory_order_relaxed);
+}
+
 void worker::announce_backlog() noexcept {
     // Wake another worker only for work that has been waiting here while this one did something else: what was just
     // handed off runs sooner here than a sleeper wakes, and a burst of short ones is over before.
     if (core.idle.sleeping.load(std::memory_order_relaxed) == 0 ||
         core.idle.searching.load(std::memory_order_relaxed) != 0) {
         backlog_ = 0;
+        forget_pace();
         return;
     }
     if (++backlog_ < backlog_look) return;
     backlog_ = 0;
     const std::int64_t time = read_clock();
-    if ((ring_.size() > 0 && ring_.age(own_backlog_.woken, time) >= worth_moving_after) ||
+    // A short queue turns over between two looks, and then nothing in it has an age. What each of the dispatches between
+    // them took, the next in line waits at least.
+    const bool slow = looked_at_ != 0 && time - looked_at_ >= backlog_look * worth_moving_after;
+    looked_at_ = time;
+    slow_.store(slow, std::memory_order_relaxed);
+    if (slow || (ring_.size() > 0 && ring_.age(own_backlog_.woken, time) >= worth_moving_after) ||
         (nursery_.size() > 0 && nursery_.age(own_backlog_.fresh, time) >= worth_moving_after))
         core.wake_one();
 }
@@ -209,10 +221,13 @@ bool worker::look_at_others() noexcept {
         worker& victim = *core.workers[which];
         backlog& seen = backlogs_[which];
         if (&victim == this || victim.queued_work() == 0) continue;
+        const bool slow = victim.slow_.load(std::memory_order_relaxed);
         if (victim.nursery_.size() > 0 &&
-            victim.nursery_.age(seen.fresh, time) >= worth_moving_after && steal_fresh(victim))
+            (victim.nursery_.age(seen.fresh, time) >= worth_moving_after || slow) &&
+            steal_fresh(victim))
             return true;
-        if (victim.ring_.size() > 0 && victim.ring_.age(seen.woken, time) >= worth_moving_after &&
+        if (victim.ring_.size() > 0 &&
+            (victim.ring_.age(seen.woken, time) >= worth_moving_after || slow) &&
             steal_woken(victim))
             return true;
     }
@@ -331,6 +346,8 @@ void worker::finish_departure(const departure& d) noexcept {
     }
     case farewell::requeue:
         enqueue(p);
+        // When its successor was chosen it was not here yet; of two that take turns the queue was empty then.
+        if (ring_.size() == 1) announce_backlog();
         break;
     case farewell::orphan:
         core.inject(p);

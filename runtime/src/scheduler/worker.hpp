@@ -147,12 +147,16 @@ private:
     void complete_deferred() noexcept;
     void overflow(process* p) noexcept;
     void announce_backlog() noexcept;
+    void forget_pace() noexcept;
 
     ready_levels& levels_;
     process* next_ = nullptr;
     unsigned low_turn_ = 0;  // slow picks since a low process had its turn
     int countdown_ = 0;      // dispatches until the next look at ready list, injection and timers
-    unsigned backlog_ = 0;   // dispatches that left work behind since the last look at its age
+    int backlog_ = 0;        // dispatches that left work behind since the last look at its age
+    std::int64_t looked_at_ = 0;  // when that was; 0 if somebody else was awake
+    std::atomic<bool> slow_{
+        false};  // a dispatch takes longer than moving what waits meanwhile; for thieves
     backlog own_backlog_;
     unsigned ring_turn_ = 0;   // fresh processes chosen since the ready list had its turn
     run_queue<process> ring_;  // that were woken, or gave way
