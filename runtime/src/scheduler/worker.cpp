@@ -16,7 +16,7 @@ namespace {
 constexpr int look_interval =
     61;  // dispatches between looks at the ready list, injection and timers
 constexpr unsigned cached_stacks = 32;
-constexpr int backlog_look = 4;  // dispatches that leave work behind between looks at its age
+constexpr unsigned backlog_look = 4;  // dispatches that leave work behind between looks at its age
 constexpr std::int64_t worth_moving_after = 20'000;  // nanoseconds; see backlog_watch.hpp
 constexpr int spins_before_sleep = 2000;
 constexpr int spins_between_looks =
@@ -99,8 +99,11 @@ void worker::announce_backlog() noexcept {
     const std::int64_t time = read_clock();
     // A short queue turns over between two looks, and then nothing in it has an age. What each of the dispatches between
     // them took, the next in line waits at least.
-    const bool slow = looked_at_ != 0 && time - looked_at_ >= backlog_look * worth_moving_after;
+    const auto turns = static_cast<std::int64_t>(dispatches.load(std::memory_order_relaxed));
+    const bool slow =
+        looked_at_ != 0 && time - looked_at_ >= (turns - looked_at_turn_) * worth_moving_after;
     looked_at_ = time;
+    looked_at_turn_ = turns;
     slow_.store(slow, std::memory_order_relaxed);
     if (slow || (ring_.size() > 0 && ring_.age(own_backlog_.woken, time) >= worth_moving_after) ||
         (nursery_.size() > 0 && nursery_.age(own_backlog_.fresh, time) >= worth_moving_after))
@@ -252,6 +255,7 @@ process* worker::find_work() noexcept {
         if (next_ || queued_work() > 0) continue;
         if (process* p = look_elsewhere()) return p;
         if (process* p = levels_.pop_low()) return p;
+        forget_pace();  // what passes from here on is no dispatch
         // Search: first awake, then once more with the sleep announced.
         core.idle.searching.fetch_add(1, std::memory_order_seq_cst);
         bool found = false;

@@ -153,8 +153,9 @@ private:
     process* next_ = nullptr;
     unsigned low_turn_ = 0;  // slow picks since a low process had its turn
     int countdown_ = 0;      // dispatches until the next look at ready list, injection and timers
-    int backlog_ = 0;        // dispatches that left work behind since the last look at its age
-    std::int64_t looked_at_ = 0;  // when that was; 0 if somebody else was awake
+    unsigned backlog_ = 0;   // dispatches that left work behind since the last look at its age
+    std::int64_t looked_at_ = 0;  // when that was; 0 if others or this one had nothing to do since
+    std::int64_t looked_at_turn_ = 0;  // dispatches until then
     std::atomic<bool> slow_{
         false};  // a dispatch takes longer than moving what waits meanwhile; for thieves
     backlog own_backlog_;
