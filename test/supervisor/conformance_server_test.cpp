@@ -137,6 +137,37 @@ TEST(conformance_behaviours, gs_call_order) {
     EXPECT_TRUE(holds_on_all_workers(body));
 }
 
+// Answers to requests of its own, in the same places as dummy.
+class stranger {
+public:
+    struct get {
+        using reply = long;
+    };
+    struct set {
+        long n;
+    };
+    long handle_call(get) { return -1; }
+    void handle_cast(set) {}
+};
+
+// Whoever vouches for the wrong pid is told so, and the server is not harmed.
+TEST(conformance_behaviours, gs_call_wrong_class) {
+    log_keeper log;
+    {
+        runtime rt({.workers = 1, .deterministic = {.seed = 1}, .log = log.sink()});
+        const auto body = [] {
+            auto s = start<dummy>(3).value();
+            const server<stranger> mistaken{pid(s)};
+            require_eq(call_failure([&] { call(mistaken, stranger::get{}); }),
+                       exit_reason("wrong_server"_a));
+            cast(mistaken, stranger::set{5});
+            require_eq(call(s, dummy::get{}), 3);
+        };
+        EXPECT_TRUE(holds_inside(rt, body));
+    }
+    EXPECT_EQ(log.count("wrong_server"), 2u);
+}
+
 TEST(conformance_behaviours, gs_call_huge_queue) {
     const auto body = [] {
         auto s = start<dummy>().value();
