@@ -83,24 +83,6 @@ double longest_turn(std::uint64_t rows, ets::access access) {
     return right ? static_cast<double>(us) * 1e-6 : -1;
 }
 
-template <class F>
-void add_longest(const std::string& name, unsigned workers, F measure) {
-    benchmark::RegisterBenchmark(name.c_str(),
-                                 [=](benchmark::State& state) {
-                                     runtime rt(
-                                         {.workers = workers, .log = [](const log_event&) {}});
-                                     bool right = true;
-                                     for (auto _ : state) {
-                                         const double seconds = rt.invoke(measure);
-                                         right = right && seconds >= 0;
-                                         state.SetIterationTime(std::max(seconds, 1e-9));
-                                     }
-                                     if (!right) state.SkipWithError("wrong answer");
-                                 })
-        ->UseManualTime()
-        ->Iterations(1);
-}
-
 template <class Table>
 void scenarios(const char* kind) {
     for (const std::uint64_t rows : {1'000ull, 100'000ull, 1'000'000ull})

@@ -2,6 +2,7 @@
 
 #include "support/operations.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -106,5 +107,25 @@ void add(const std::string& name, F f) {
     if (name.find("/rows:10000000/") != std::string::npos) made->Iterations(runs_after_one_setup);
 }
 inline constexpr auto unchecked = [](const auto&, std::uint64_t) { return true; };
+
+/// A benchmark whose time is the longest of some waits: `measure`, run as a process, returns seconds, negative if what was to be
+/// done meanwhile is not done.
+template <class F>
+void add_longest(const std::string& name, unsigned workers, F measure) {
+    benchmark::RegisterBenchmark(name.c_str(),
+                                 [=](benchmark::State& state) {
+                                     runtime rt(
+                                         {.workers = workers, .log = [](const log_event&) {}});
+                                     bool right = true;
+                                     for (auto _ : state) {
+                                         const double seconds = rt.invoke(measure);
+                                         right = right && seconds >= 0;
+                                         state.SetIterationTime(std::max(seconds, 1e-9));
+                                     }
+                                     if (!right) state.SkipWithError("wrong answer");
+                                 })
+        ->UseManualTime()
+        ->Iterations(1);
+}
 
 }  // namespace heirloom::bench

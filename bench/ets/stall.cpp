@@ -65,20 +65,7 @@ void stall(unsigned workers, const std::string& kind, std::uint64_t rows, Value 
         const std::string name = std::string("ets/stall_") + what +
                                  "/rows:" + std::to_string(rows) +
                                  "/processes:" + std::to_string(workers) + "/" + kind;
-        benchmark::RegisterBenchmark(name.c_str(),
-                                     [=](benchmark::State& state) {
-                                         runtime rt(
-                                             {.workers = workers, .log = [](const log_event&) {}});
-                                         bool right = true;
-                                         for (auto _ : state) {
-                                             const double seconds = rt.invoke(body);
-                                             right = right && seconds >= 0;
-                                             state.SetIterationTime(std::max(seconds, 1e-9));
-                                         }
-                                         if (!right) state.SkipWithError("wrong answer");
-                                     })
-            ->UseManualTime()
-            ->Iterations(1);
+        add_longest(name, workers, body);
     };
     const auto fill = [=](Table& t) {
         for (std::uint64_t k = 0; k < rows; ++k) t.insert(static_cast<long>(k), value(k));

@@ -1,5 +1,7 @@
 #include "determinism/programs.hpp"
 
+#include "support/busy_body.hpp"
+
 #include <map>
 #include <stdexcept>
 #include <string>
@@ -14,13 +16,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-struct ping {
-    pid from;
-    int n;
-};
-struct pong {
-    int n;
-};
 template <class T>
 struct parcel {
     T inside;
@@ -28,29 +23,7 @@ struct parcel {
 
 /// Names, links, monitors, timers, limits and exits; types of every kind, also those that compilers spell differently.
 void talkers() {
-    trap_exit(true);
-    register_name("main"_a, self());
-    const pid echo = spawn_link({.name = "echo"}, [] {
-        for (int i = 0; i < 5; ++i) receive([](ping p) { send(p.from, pong{p.n}); });
-        exit("done"_a);
-    });
-    std::vector<monitor_ref> watched;
-    for (int i = 0; i < 3; ++i) {
-        auto [worker, ref] = spawn_monitor([i, boss = self()] {
-            sleep(std::chrono::microseconds(10 * i));
-            send_after(50us, boss, i);
-            if (i == 1) throw std::runtime_error("worker 1 fails");
-        });
-        watched.push_back(ref);
-    }
-    for (int i = 0; i < 5; ++i) {
-        send(echo, ping{self(), i});
-        receive([](pong) {}, after(1ms, [] {}));
-    }
-    for (const auto& ref : watched) receive(when(ref, [](const down&) {}));
-    receive([](const exit_signal&) {});
-    for (int i = 0; i < 3; ++i) receive([](int) {});
-
+    busy_body();
     struct local {
         std::string text;
     };

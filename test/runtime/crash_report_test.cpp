@@ -41,13 +41,17 @@ bool passes_through(const std::vector<void*>& stack, void (*function)(int)) {
     });
 }
 
-/// What `body` logs in a runtime of this kind.
-captured_log log_of(const setting& how, const std::function<void()>& body) {
-    captured_log log;
+options logged(const setting& how, captured_log& log) {
     options opts{.workers = how.workers};
     opts.deterministic.seed = how.seed;
     opts.log = log.sink();
-    runtime(std::move(opts)).run(body);
+    return opts;
+}
+
+/// What `body` logs in a runtime of this kind.
+captured_log log_of(const setting& how, const std::function<void()>& body) {
+    captured_log log;
+    runtime(logged(how, log)).run(body);
     return log;
 }
 
@@ -322,10 +326,7 @@ TEST(crash_report, comes_only_for_what_is_somebodys_fault) {
 TEST(crash_report, of_the_main_process_comes_before_run_returns) {
     for (const auto& how : settings) {
         captured_log log;
-        options opts{.workers = how.workers};
-        opts.deterministic.seed = how.seed;
-        opts.log = log.sink();
-        runtime rt(std::move(opts));
+        runtime rt(logged(how, log));
         EXPECT_EQ(rt.run([] { calls_what_throws(7); }), 1);
         EXPECT_EQ(log.events("crash").size(), 1u);
         try {
@@ -343,10 +344,7 @@ TEST(crash_report, tells_that_a_signal_ended_the_main_process) {
     // Nobody supervises it, and an int is all that its caller hears.
     for (const auto& how : settings) {
         captured_log log;
-        options opts{.workers = how.workers};
-        opts.deterministic.seed = how.seed;
-        opts.log = log.sink();
-        runtime rt(std::move(opts));
+        runtime rt(logged(how, log));
         const auto ended_by = [&](const exit_reason& why) {
             return rt.run([why] {
                 spawn([main = self(), why] { exit(main, why); });

@@ -6,6 +6,7 @@
 #include "heirloom/receive.hpp"
 #include "heirloom/runtime.hpp"
 #include "heirloom/test_kit.hpp"
+#include "support/busy_body.hpp"
 #include "support/effort.hpp"
 
 #include <set>
@@ -16,45 +17,12 @@
 #include <gtest/gtest.h>
 
 using namespace heirloom;
+using namespace heirloom::test;
 using namespace std::chrono_literals;
 
 namespace {
 
-struct ping {
-    pid from;
-    int n;
-};
-struct pong {
-    int n;
-};
 struct tick {};
-
-/// Everything a trace tells of: spawns, messages both ways, waits, limits, timers, links, monitors,
-/// exits.
-void busy_body() {
-    trap_exit(true);
-    register_name("main"_a, self());
-    const pid echo = spawn_link({.name = "echo"}, [] {
-        for (int i = 0; i < 5; ++i) receive([](ping p) { send(p.from, pong{p.n}); });
-        exit("done"_a);
-    });
-    std::vector<monitor_ref> watched;
-    for (int i = 0; i < 3; ++i) {
-        auto [worker, ref] = spawn_monitor([i, boss = self()] {
-            sleep(std::chrono::microseconds(10 * i));
-            send_after(50us, boss, i);
-            if (i == 1) throw std::runtime_error("worker 1 fails");
-        });
-        watched.push_back(ref);
-    }
-    for (int i = 0; i < 5; ++i) {
-        send(echo, ping{self(), i});
-        receive([](pong) {}, after(1ms, [] {}));
-    }
-    for (const auto& ref : watched) receive(when(ref, [](const down&) {}));
-    receive([](const exit_signal&) {});
-    for (int i = 0; i < 3; ++i) receive([](int) {});
-}
 
 std::vector<std::string> lines_with(const std::vector<std::string>& trace, std::string_view text) {
     std::vector<std::string> found;

@@ -111,8 +111,6 @@ TEST(thread_state, blocks_come_from_the_list_of_the_thread_at_hand) {
 TEST(thread_state, queues_take_what_comes_from_two_threads_in_one_function) {
     // The queue of the log, that of the blocking pool and that of free processes know a producer by its thread. Each process
     // here uses all of them before and after it has changed threads; nothing may be lost or come twice.
-    if (under_tsan)
-        GTEST_SKIP() << "moodycamel's queues reuse blocks behind fences, which it does not model";
     constexpr int processes = 4;
     for (const unsigned workers : {1u, 2u, 4u}) {
         captured_log log;

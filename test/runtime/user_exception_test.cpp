@@ -60,8 +60,6 @@ TEST(user_exception, from_the_move_of_a_message_is_the_senders) {
 }
 
 TEST(user_exception, from_the_move_of_a_message_gives_its_block_back) {
-    if (detail::under_asan || detail::under_tsan)
-        GTEST_SKIP() << "every block is an allocation of its own, and a sanitizer counts them";
     const auto body = [](witness& w) {
         constexpr std::size_t bytes = sizeof(detail::typed_message<fragile>);
         const auto token = std::make_shared<const int>(1);
@@ -77,7 +75,8 @@ TEST(user_exception, from_the_move_of_a_message_gives_its_block_back) {
         void* const now = detail::allocate_block(bytes);
         detail::free_block(now, bytes);
         w.that(thrown);
-        w.that(now == next, "the block is back");
+        // With a sanitizer every block is an allocation of its own, and a lost one is a leak that it reports.
+        if (!detail::under_asan && !detail::under_tsan) w.that(now == next, "the block is back");
     };
     EXPECT_TRUE(holds_everywhere(body));
 }

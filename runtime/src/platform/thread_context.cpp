@@ -52,7 +52,8 @@ thread_words* known_thread() noexcept {
 // moodycamel's queue orders its elements by atomic_thread_fence, which ThreadSanitizer does not model: it takes an element written
 // before a fence and read after one for a race. What is handed through our queues is announced with tsan_release and tsan_acquire,
 // so the reports that matter, about what the elements point to, stay.
-extern "C" __attribute__((weak, visibility("default"))) const char* __tsan_default_suppressions() {
+// Not weak: Clang's runtime brings a weak one that would come first.
+extern "C" __attribute__((visibility("default"))) const char* __tsan_default_suppressions() {
     return "race:moodycamel::\n";
 }
 #endif

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <heirloom/detail/platform/known_thread.hpp>
 #include <heirloom/detail/sanitizers.hpp>
 #include <heirloom/pid.hpp>
 
@@ -61,28 +62,6 @@ struct thread_words {
     thread_words(const thread_words&) = delete;
     thread_words& operator=(const thread_words&) = delete;
 };
-
-// The calling thread's context must not be kept across a switch: a process may resume on another thread, and compilers treat
-// a thread-local's address as constant within a function.
-#if defined(__x86_64__)
-extern "C" {
-extern constinit thread_local thread_words* heirloom_this_thread
-    __attribute__((tls_model("initial-exec")));
-}
-/// Null in a thread that has not called the library yet.
-[[gnu::always_inline]] inline thread_words* known_thread() noexcept {
-    // Two loads that the compiler can neither merge nor keep across a call, which a switch is.
-    thread_words* context;
-    asm volatile("movq heirloom_this_thread@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0"
-                 : "=r"(context)
-                 :
-                 : "memory");
-    return context;
-}
-#else
-/// Never inlined, for that reason.
-[[gnu::noinline]] thread_words* known_thread() noexcept;
-#endif
 
 /// The short way into a table verb: a safe point with nothing due, of a process on a worker that is in no other verb.
 /// Null, and nothing done, if it is not that. A verb entered so ends with leave_quickly() on the same thread, and
