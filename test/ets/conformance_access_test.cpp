@@ -1,5 +1,5 @@
 // The catalogue's rows about making tables, their names and who may do what with them, by their ids.
-#include "inside.hpp"
+#include "tables.hpp"
 
 #include <random>
 #include <thread>
@@ -8,7 +8,6 @@ namespace heirloom::test {
 namespace {
 
 using storage = ets::set<atom, long>;
-using numbers = ets::set<long, long>;
 
 TEST(conformance_ets, new_defaults) {
     const auto body = [] {
