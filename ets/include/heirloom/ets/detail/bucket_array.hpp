@@ -19,9 +19,9 @@
 //
 //   I1  `shape` says how many buckets are in use. Bucket i holds the rows whose hash ends in the bits of i.
 //   I2  A segment's memory is freed only after a grace period, and its pointer stays: who computed an index from an
-//       older shape still reads memory, finds nothing there, and sees by the shape that it must look again. Only the first
-//       segment ever moves, from a small block to a larger one: every bucket of the old block is marked `changing` before it
-//       is copied and stays so, so that whoever still looks there looks again.
+//       older shape still finds memory there. A bucket that goes out of use is marked `locked` and `changing` and stays so,
+//       so that whoever comes by an older shape looks again, also when the shape is what it was but the memory another. So
+//       are all buckets of the first block, the only one that ever moves, to a larger one.
 //   I3  Overflow buckets never leave the array before its end, so a reader on a stale chain reads a bucket, if of
 //       another chain, and the sequence number of the chain it came from tells it so.
 //   I4  A chain changes only while its first bucket is marked `changing`, or by one store that readers can tell (see

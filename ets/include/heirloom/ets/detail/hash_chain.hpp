@@ -157,6 +157,20 @@ struct hash_chain {
                 return h;
         }
     }
+    // The same of a bucket that comes into use: new memory, or one that was left closed. Its last users may be there for a
+    // moment still: a writer that went by an older shape, until it sees that.
+    static std::uint64_t lock_unused(bucket* b, bool shared) noexcept {
+        constexpr std::uint64_t closed = head::locked | head::changing;
+        // relaxed: what was done to a closed bucket is ordered by the lock of the structure.
+        const std::uint64_t h = b->head.load(std::memory_order_relaxed);
+        return (h & closed) == closed ? h : lock_chain(b, shared);
+    }
+    // Leaves a bucket that is in use no more, so that whoever comes by an older shape looks again, even if the shape is
+    // by then what it was.
+    static void close_unused(bucket* b, std::uint64_t h) noexcept {
+        // release: pairs with the acquire of who looks, so that it sees the new shape.
+        b->head.store(head::bumped(h) | head::locked | head::changing, std::memory_order_release);
+    }
     // Locks a chain against writers; readers pass. Alone there are none. Returns its head as it was.
     static std::uint64_t keep_writers_out(bucket* first, bool shared) noexcept {
         for (unsigned round = 0;; ++round) {

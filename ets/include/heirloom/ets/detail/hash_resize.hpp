@@ -119,7 +119,8 @@ bool hash_rows<K, V, Hash, Equal>::split(bool shared) noexcept {
     __builtin_prefetch(array_.at(from_index + 1));
     spares more(array_, shared);
     const std::uint64_t from_head = lock_chain(from, shared);
-    const std::uint64_t to_head = lock_chain(to, false);  // nobody but late readers can reach it
+    // Locked like any other: between the new shape and the unlock writers come here, and come too early.
+    const std::uint64_t to_head = lock_unused(to, shared);
     std::size_t movers = 0;
     std::size_t buckets = 0;
     std::uint64_t h = from_head;
@@ -133,7 +134,7 @@ bool hash_rows<K, V, Hash, Equal>::split(bool shared) noexcept {
         try {
             more.borrow((movers - 1) / slots);
         } catch (const std::bad_alloc&) {
-            unlock_chain(to, to_head);
+            close_unused(to, to_head);
             unlock_chain(from, from_head);
             return false;
         }
@@ -207,7 +208,7 @@ bool hash_rows<K, V, Hash, Equal>::merge(bool shared) noexcept {
     rebuild emptied(from, from_head);
     const std::uint64_t new_from = emptied.finish(more);
     array_.set_shape(last);  // before the unlocks, as in split()
-    unlock_chain(from, new_from);
+    close_unused(from, new_from);
     unlock_chain(into, new_into);
     array_.trim(last);
     return true;

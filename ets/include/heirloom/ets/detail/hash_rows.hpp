@@ -441,10 +441,12 @@ private:
     using layout::box_tag;
     using layout::candidates;
     using layout::changed;
+    using layout::close_unused;
     using layout::copy_words;
     using layout::discard;
     using layout::keep_writers_out;
     using layout::lock_chain;
+    using layout::lock_unused;
     using layout::tag_in;
     using layout::unlock_chain;
     using layout::with_slot;
