@@ -100,7 +100,7 @@ TEST(restarted, is_of_the_child_that_ended_not_of_those_restarted_with_it) {
                        .value();
         require_life("a", 0, 0, "normal");
         require_life("b", 0, 0, "normal");
-        for (std::size_t n : {1, 2}) {
+        for (std::size_t n : {std::size_t{1}, std::size_t{2}}) {
             exit(pid_of(sup, "b"), "bad"_a);
             require_life("a", 0, 0, "normal");
             require_life("b", n, n, "bad");
