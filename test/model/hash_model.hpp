@@ -10,46 +10,13 @@
 // clang-format on
 #include "model/weak_tables.hpp"
 
-#include <gtest/gtest.h>
-
 namespace heirloom::test::hash_model {
 
-namespace weak = heirloom::test::weak;
-namespace ets = heirloom_weak::ets::detail;
+using namespace heirloom::test::table_model;
 
-using key = std::uint64_t;
 struct as_it_is {
     std::uint64_t operator()(key k, std::uint64_t) const noexcept { return k; }
 };
-/// A value that must be seen whole.
-struct two_words {
-    std::uint64_t a, b;
-};
-/// Too large to lie in a bucket; what is in it must be there when it is seen.
-struct boxed {
-    weak::plain<int> content;
-    std::array<std::uint64_t, 8> more{};
-    explicit boxed(int n) { content.write(n); }
-    boxed(const boxed& other) { content.write(other.content.read()); }
-    boxed& operator=(const boxed&) = delete;
-};
-inline std::uint64_t number_of(std::uint64_t v) { return v; }
-inline std::uint64_t number_of(const two_words& v) {
-    weak::require(v.a == v.b, "half a value was seen");
-    return v.a;
-}
-inline std::uint64_t number_of(const boxed& v) {
-    return static_cast<std::uint64_t>(v.content.read());
-}
-template <class V>
-V value_of(std::uint64_t n) {
-    if constexpr (std::is_same_v<V, std::uint64_t>)
-        return n;
-    else if constexpr (std::is_same_v<V, two_words>)
-        return {n, n};
-    else
-        return V(static_cast<int>(n));
-}
 
 template <class V>
 struct table {
@@ -144,22 +111,5 @@ struct table {
         weak::require(found == expected, "a traversal missed a row, or saw one twice");
     }
 };
-
-constexpr weak::effort some{.preemptions = 2, .stale_loads = 1};
-constexpr weak::effort little{.preemptions = 1, .stale_loads = 1};
-
-// A bulk insert has many steps: for rows of a word they are explored as thoroughly as all else.
-template <class V>
-constexpr weak::effort for_many_steps = std::is_same_v<V, std::uint64_t> ? some : little;
-
-template <class V>
-void expect_right(void (*make)(weak::program&), const weak::effort& effort = some,
-                  std::source_location at = std::source_location::current()) {
-    const testing::ScopedTrace trace(at.file_name(), static_cast<int>(at.line()), "");
-    const auto got = weak::explore(make, effort);
-    EXPECT_EQ(got.wrong, "");
-    EXPECT_TRUE(got.complete) << got.runs;
-    EXPECT_GT(got.runs, 100u);
-}
 
 }  // namespace heirloom::test::hash_model
