@@ -1,137 +1,12 @@
 // A hash table that changes under its readers: rows in place of one and of two words, and boxed ones; buckets that split and
 // join; a traversal meanwhile; inserts of many rows, which are carried out or given up. Run on the text of hash_rows.hpp and what it includes.
-// The order of these matters.
-// clang-format off
-#include "model/weak_std.hpp"
-#include <heirloom/ets/detail/hash_rows.hpp>
-#include "model/end_of_weak_std.hpp"
-// clang-format on
+#include "model/hash_model.hpp"
 
 #include <gmock/gmock.h>
 
 namespace {
 
-namespace weak = heirloom::test::weak;
-namespace ets = heirloom_weak::ets::detail;
-
-using key = std::uint64_t;
-struct as_it_is {
-    std::uint64_t operator()(key k, std::uint64_t) const noexcept { return k; }
-};
-/// A value that must be seen whole.
-struct two_words {
-    std::uint64_t a, b;
-};
-/// Too large to lie in a bucket; what is in it must be there when it is seen.
-struct boxed {
-    weak::plain<int> content;
-    std::array<std::uint64_t, 8> more{};
-    explicit boxed(int n) { content.write(n); }
-    boxed(const boxed& other) { content.write(other.content.read()); }
-    boxed& operator=(const boxed&) = delete;
-};
-std::uint64_t number_of(std::uint64_t v) { return v; }
-std::uint64_t number_of(const two_words& v) {
-    weak::require(v.a == v.b, "half a value was seen");
-    return v.a;
-}
-std::uint64_t number_of(const boxed& v) { return static_cast<std::uint64_t>(v.content.read()); }
-template <class V>
-V value_of(std::uint64_t n) {
-    if constexpr (std::is_same_v<V, std::uint64_t>)
-        return n;
-    else if constexpr (std::is_same_v<V, two_words>)
-        return {n, n};
-    else
-        return V(static_cast<int>(n));
-}
-
-/// What was retired: freed when the run is over, since its grace period is longer than that.
-std::vector<std::pair<void*, void (*)(void*) noexcept>> retired;
-
-template <class V>
-struct table {
-    using rows = ets::hash_rows<key, V, as_it_is, std::equal_to<>>;
-    rows t{0};
-    std::size_t counted = 0;
-
-    /// Nine buckets; 1, 17, 33 and 49 share one with those that a tenth would get: 9, 25, 41.
-    explicit table(std::initializer_list<key> keys) {
-        count_to(rows::load * 8 / 4 + 1);
-        for (const key k : keys) put(k, k, false);
-    }
-    ~table() {
-        for (const auto& [what, destroy] : retired) destroy(what);
-        retired.clear();
-    }
-    void count_to(std::size_t n, bool shared = false) {
-        const auto more = static_cast<std::int64_t>(n) - static_cast<std::int64_t>(counted);
-        counted = n;
-        t.added(shared, 0, false, static_cast<std::size_t>(more));
-    }
-    /// A tenth bucket.
-    void grow(bool shared = false) { count_to(rows::load * 9 / 4 + 1, shared); }
-    /// Back to one bucket less than there are.
-    void join() {
-        counted = rows::load * 9 / 8 - 1;
-        const auto now = static_cast<std::int64_t>(t.size());
-        t.added(false, 0, false,
-                static_cast<std::size_t>(static_cast<std::int64_t>(counted) + 1 - now));
-        t.erased(false, 0);
-    }
-    /// The same of a shared table. A count of sixteen, and so of none, is when it looks.
-    void join_shared() {
-        const auto other = heirloom_weak::pid::make(0, 1, 1).bits();
-        count_to(rows::load * 9 / 8 - 1, true);
-        t.added(true, other, false);
-        t.erased(true, other);
-    }
-    void put(key k, std::uint64_t n, bool shared) {
-        typename rows::place p(t, k, k, shared);
-        auto row = rows::make(k, k, value_of<V>(n));
-        if (p.found())
-            p.replace(std::move(row));
-        else
-            p.add(std::move(row));
-    }
-    void erase(key k, bool shared) {
-        typename rows::place p(t, k, k, shared);
-        if (p.found()) p.erase();
-    }
-    /// As many steps of a bulk insert as are asked for; then it is given up, as by a kill.
-    void put_many(std::initializer_list<key> keys, std::uint64_t n, bool shared, int steps) {
-        std::vector<typename rows::ready> fresh;
-        for (const key k : keys) fresh.push_back({k, rows::make(k, k, value_of<V>(n))});
-        std::sort(fresh.begin(), fresh.end(), [](const auto& a, const auto& b) {
-            return ets::reverse_bits(a.hash) < ets::reverse_bits(b.hash);
-        });
-        typename rows::bulk_insert insert(std::move(fresh), false, 1);
-        while (steps-- > 0 && !insert.step(t, shared, 0)) {
-        }
-    }
-    std::optional<std::uint64_t> get(key k) {
-        std::optional<std::uint64_t> n;
-        t.read(k, [&](const V& v) { n = number_of(v); });
-        return n;
-    }
-    void expect(key k, std::uint64_t n) {
-        const auto got = get(k);
-        weak::require(got.has_value(), "a row was missed");
-        weak::require(!got || *got == n, "a value that nobody wrote");
-    }
-    /// As a select with the table fixed: in hash order, each row once.
-    void traverse(std::vector<key> expected) {
-        typename rows::seen_rows out;
-        const unsigned j = t.scan_bits();
-        std::vector<key> found;
-        for (ets::hash_position at{0, false}; !at.end;) {
-            at = t.gather(at, j, out);
-            for (const auto& row : out) found.push_back(row.get().key());
-        }
-        std::sort(found.begin(), found.end());
-        weak::require(found == expected, "a traversal missed a row, or saw one twice");
-    }
-};
+using namespace heirloom::test::hash_model;
 
 template <class V>
 void growth(weak::program& p) {
@@ -275,57 +150,12 @@ void walk_beside_bulk(weak::program& p) {
     });
 }
 
-constexpr weak::effort some{.preemptions = 2, .stale_loads = 1};
-constexpr weak::effort little{.preemptions = 1, .stale_loads = 1};
-
-// A bulk insert has many steps: for rows of a word they are explored as thoroughly as all else.
-template <class V>
-constexpr weak::effort for_many_steps = std::is_same_v<V, std::uint64_t> ? some : little;
-
-template <class V>
-void expect_right(void (*make)(weak::program&), const weak::effort& effort = some) {
-    const auto got = weak::explore(make, effort);
-    EXPECT_EQ(got.wrong, "");
-    EXPECT_TRUE(got.complete) << got.runs;
-    EXPECT_GT(got.runs, 100u);
-}
-
 template <class V>
 class growth_model : public testing::Test {};
 using values = testing::Types<std::uint64_t, two_words, boxed>;
 TYPED_TEST_SUITE(growth_model, values, );
 
 }  // namespace
-
-// What the headers declare and the library defines elsewhere.
-namespace heirloom_weak::detail {
-void retire(void* object, void (*destroy)(void*) noexcept) noexcept {
-    retired.emplace_back(object, destroy);
-}
-void retire_often(void* object, void (*destroy)(void*) noexcept) noexcept {
-    retire(object, destroy);
-}
-void* allocate_block_slowly(std::size_t bytes) { return ::operator new(bytes); }
-void free_block_slowly(void* block, std::size_t) noexcept { ::operator delete(block); }
-void release(const reason_node*) noexcept {}
-verb_entry enter_quietly(const char*) { return {0, nullptr}; }
-void leave_nested_or_foreign_verb() noexcept {}
-}  // namespace heirloom_weak::detail
-namespace heirloom_weak::ets::detail {
-std::shared_ptr<char> map_zeroed(std::size_t bytes) {
-    auto* p = static_cast<char*>(std::aligned_alloc(64, bytes));
-    std::memset(p, 0, bytes);
-    return {p, &std::free};
-}
-std::shared_ptr<char> reserve_zeroed() { return map_zeroed(huge_page); }
-void request_huge_page(pid, const std::shared_ptr<char>&, std::size_t) noexcept {}
-std::size_t memory_in_use(std::size_t written) noexcept { return written; }
-void forget_pages(void*, std::size_t) noexcept {}
-void pause_in_spin(unsigned) noexcept { weak::yield(); }
-}  // namespace heirloom_weak::ets::detail
-extern "C" {
-constinit thread_local heirloom_weak::detail::thread_words* heirloom_this_thread = nullptr;
-}
 
 TYPED_TEST(growth_model, readers_miss_nothing_while_a_bucket_splits) {
     expect_right<TypeParam>(&growth<TypeParam>);

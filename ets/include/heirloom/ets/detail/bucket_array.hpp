@@ -246,8 +246,13 @@ private:
         auto* block = next == first_segment ? new segment() : new segment(next * sizeof(bucket));
         auto* to = reinterpret_cast<bucket*>(block->memory.get());
         bucket* from = first();
+        // All without writers before readers are held up: whoever holds one may be reading another (R5).
+        if (shared)
+            for (std::uint32_t i = 0; i < room_; ++i) lock_for_good(from[i]);
         for (std::uint32_t i = 0; i < room_; ++i) {
-            const std::uint64_t h = lock_for_good(from[i], shared);
+            // relaxed, both: locked, or nobody else writes; who reads the old rows meanwhile reads what they are.
+            const auto h = from[i].head.load(std::memory_order_relaxed) & ~head::locked;
+            from[i].head.store(h | head::locked | head::changing, std::memory_order_relaxed);
             // relaxed: under the lock; nobody sees the new block yet.
             for (unsigned w = 0; w < bucket::room; ++w)
                 to[i].word[w].store(from[i].word[w].load(std::memory_order_relaxed),
@@ -261,22 +266,16 @@ private:
         room_ = next;
         retire_segment(std::exchange(present_[0], block));
     }
-    /// Keeps everybody out of a bucket that is being left. Returns its head as it was.
-    static std::uint64_t lock_for_good(bucket& b, bool shared) noexcept {
+    /// Keeps writers out of a bucket that is being left.
+    static void lock_for_good(bucket& b) noexcept {
         for (unsigned round = 0;; ++round) {
             if (round) pause_in_spin(round);
             std::uint64_t h = b.head.load(std::memory_order_relaxed);
-            const std::uint64_t left = h | head::locked | head::changing;
-            if (!shared) {
-                // relaxed: nobody else writes, and who reads the old rows meanwhile reads what they are.
-                b.head.store(left, std::memory_order_relaxed);
-                return h;
-            }
             // acquire; pairs with the release that unlocked it.
             if (!(h & head::locked) &&
-                b.head.compare_exchange_weak(h, left, std::memory_order_acquire,
+                b.head.compare_exchange_weak(h, h | head::locked, std::memory_order_acquire,
                                              std::memory_order_relaxed))
-                return h;
+                return;
         }
     }
 

@@ -165,6 +165,12 @@ struct hash_chain {
         const std::uint64_t h = b->head.load(std::memory_order_relaxed);
         return (h & closed) == closed ? h : lock_chain(b, shared);
     }
+    // Marks a chain changing whose writers are kept out. Nothing may be waited for until it is unlocked: readers wait.
+    static void begin_change(bucket* first, std::uint64_t h, bool shared) noexcept {
+        // relaxed: as in place::open()
+        first->head.store(h | head::changing | (shared ? head::locked : 0),
+                          std::memory_order_relaxed);
+    }
     // Leaves a bucket that is in use no more, so that whoever comes by an older shape looks again, even if the shape is
     // by then what it was.
     static void close_unused(bucket* b, std::uint64_t h) noexcept {

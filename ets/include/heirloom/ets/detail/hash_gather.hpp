@@ -34,10 +34,10 @@ auto hash_rows<K, V, Hash, Equal>::gather_bucket_at(hash_position pos, unsigned 
         bool again = false;
         std::uint64_t h = before;
         for (const bucket* c = first;;) {
-            for (auto m = head::occupancy(h); m != 0; m &= m - 1) {
+            // As in read(): a box is there with its word, which comes before the head that counts it.
+            for (auto m = boxed ? all_slots : head::occupancy(h); m != 0; m &= m - 1) {
                 const auto s = static_cast<unsigned>(std::countr_zero(m));
                 if constexpr (boxed) {
-                    // as in read()
                     const box* b = box_in(c->word[s].load(std::memory_order_acquire));
                     if (b) out.add().held = b;
                 } else {

@@ -170,8 +170,11 @@ bool hash_rows<K, V, Hash, Equal>::merge(bool shared) noexcept {
     bucket* into = array_.at(into_index);
     bucket* from = array_.at(last);
     spares more(array_, shared);
-    const std::uint64_t into_head = lock_chain(into, shared);
-    const std::uint64_t from_head = lock_chain(from, shared);
+    // Both without writers before readers are held up: whoever holds the second may be reading the first (R5).
+    const std::uint64_t into_head = keep_writers_out(into, shared);
+    const std::uint64_t from_head = keep_writers_out(from, shared);
+    begin_change(into, into_head, shared);
+    begin_change(from, from_head, shared);
     std::size_t movers = 0;
     std::uint64_t h = from_head;
     for (const bucket* c = from; c;) {

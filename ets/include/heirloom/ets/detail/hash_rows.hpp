@@ -437,6 +437,7 @@ private:
     class rebuild;
     struct bulk_record;
     using layout::all_slots;
+    using layout::begin_change;
     using layout::box_in;
     using layout::box_tag;
     using layout::candidates;

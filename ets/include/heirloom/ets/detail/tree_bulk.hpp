@@ -200,7 +200,10 @@ std::size_t tree_rows<K, V, Compare>::nodes_for(const std::vector<ready>& sorted
         ++here;
     }
     count_last();
-    return leaves + leaves / (fan_out / 2) + 2 * max_depth;
+    // Above n nodes that are new there are at most n / 7 that are, and one on each level that there was, and the root.
+    std::size_t inner = p.depth + 2;
+    for (std::size_t n = leaves / (fan_out / 2); n > 0; n /= fan_out / 2) inner += n + 1;
+    return leaves + inner;
 }
 
 }  // namespace heirloom::ets::detail

@@ -147,7 +147,10 @@ public:
 
     /// A row seen, its box the caller's until its verb ends.
     struct seen {
-        std::conditional_t<boxed, const box*, small_row> held;
+        seen() noexcept {}  // NOLINT: keys and values may have no default
+        union {
+            std::conditional_t<boxed, const box*, small_row> held;
+        };
         const row& get() const noexcept {
             if constexpr (boxed)
                 return *held;
@@ -311,7 +314,7 @@ private:
             if constexpr (boxed)
                 out.add().held = leaf->box_at(i);
             else
-                out.add().held = leaf->row_at(i);
+                std::construct_at(&out.add().held, leaf->row_at(i));
         }
     }
 
