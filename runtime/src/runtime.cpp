@@ -164,7 +164,10 @@ void runtime::exit(pid target, exit_reason why) {
                                 exit_type, exit_signal{{}, std::move(why)}));
 }
 
-pid runtime::whereis(atom name) const noexcept { return core_->names.find(name); }
+pid runtime::whereis(atom name) const noexcept {
+    const reader_scope online;
+    return core_->names.find(name);
+}
 bool runtime::is_alive(pid p) const noexcept { return heirloom::is_alive(p); }
 std::vector<pid> runtime::processes() const { return list_processes(*core_, false); }
 

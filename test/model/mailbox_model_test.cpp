@@ -142,8 +142,8 @@ void another_incarnation(weak::program& p) {
     auto& r = p.make<receiver>();
     p.thread([&r] {
         r.end();
-        r.generation.store(2, std::memory_order_relaxed);
         r.inbox.open(2);
+        r.generation.store(2, std::memory_order_relaxed);
         weak::require(r.inbox.take_all() == nullptr, "a message for the one before it");
         weak::require(r.inbox.park(false), "a message for the one before it, when it waits");
     });
@@ -151,6 +151,22 @@ void another_incarnation(weak::program& p) {
         r.letters[0].content.write(7);
         const push_outcome outcome = r.inbox.push(r.generation, r.id, &r.letters[0], true);
         weak::require(outcome.what != push_outcome::claimed, "claimed another process");
+    });
+}
+
+/// Who has seen the generation of a process that is being born has its pid, and reaches it (runtime_core::shut_down).
+void a_birth(weak::program& p) {
+    auto& r = p.make<receiver>();
+    p.thread([&r] {
+        r.end();
+        r.inbox.open(2);
+        r.generation.store(2, std::memory_order_release);
+    });
+    p.thread([&r] {
+        if (r.generation.load(std::memory_order_acquire) != 2) return;
+        r.letters[0].content.write(7);
+        const auto outcome = r.inbox.push(r.generation, pid::make(0, 1, 2), &r.letters[0], true);
+        weak::require(outcome.what != push_outcome::refused, "refused while the process lives");
     });
 }
 
@@ -170,6 +186,9 @@ TEST(mailbox_model, is_claimed_by_one_of_sender_and_timer) { expect_right(&a_sen
 TEST(mailbox_model, wakes_a_quiet_wait_by_what_wakes) { expect_right(&a_quiet_wait); }
 TEST(mailbox_model, takes_or_refuses_at_the_end) { expect_right(&an_end); }
 TEST(mailbox_model, keeps_incarnations_apart) { expect_right(&another_incarnation); }
+TEST(mailbox_model, is_open_when_its_pid_is_known) {
+    EXPECT_EQ(weak::explore(&a_birth, some).wrong, "");
+}
 
 // What push() and claim() load first only prepares their exchange, which fails if it was stale; and who has a pid got it after
 // the mailbox was opened.

@@ -318,6 +318,7 @@ TEST(runtimes, end_their_processes) {
                         receive<stop>();
                     });
                     send_after(1h, self(), token);
+                    send_after(1h, "nobody"_a, token);
                     send(spawn([] { receive<stop>(); }), token);
                 }
             });

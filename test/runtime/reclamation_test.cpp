@@ -1,10 +1,14 @@
 #include "heirloom/detail/activity.hpp"
 #include "heirloom/process.hpp"
+#include "heirloom/receive.hpp"
 #include "heirloom/runtime.hpp"
+#include "heirloom/send.hpp"
+#include "platform/thread_context.hpp"
 #include "scheduler/reclamation.hpp"
 #include "support/effort.hpp"
 
 #include <atomic>
+#include <functional>
 #include <thread>
 #include <vector>
 
@@ -141,4 +145,56 @@ TEST(reclamation, gets_on_while_processes_come_and_go) {
         });
         for (auto& c : all) EXPECT_EQ(c.state, 0u);
     }
+}
+
+// A stale pid could mislead a sender that is slow, and a table of names go from under who looks into it.
+TEST(reclamation, counts_plain_threads_that_send_or_look_up) {
+    runtime rt({.workers = 1});
+    const pid target = rt.spawn([] {
+        for (;;) receive<int>();
+    });
+    const pid bounded =
+        rt.spawn_with({.mailbox_bound = 4, .when_full = mailbox_policy::drop_oldest}, [] {
+            for (;;) receive<int>();
+        });
+    const std::function<void()> verbs[] = {
+        [&] { rt.send(target, 1); },       [&] { try_send(target, 1); },
+        [&] { rt.exit(target, "odd"_a); }, [&] { rt.send(bounded, 1); },
+        [&] { (void)rt.whereis("x"_a); },
+    };
+    for (const auto& verb : verbs)
+        std::thread([&] {
+            EXPECT_EQ(this_thread().reader_slot, nullptr);
+            verb();
+            EXPECT_NE(this_thread().reader_slot, nullptr);
+        }).join();
+}
+
+// The slot of a thread is another's as soon as the thread's context is gone; what it destroys later must not use it.
+TEST(reclamation, gives_a_thread_that_is_leaving_a_slot_of_its_own) {
+    static std::function<void()> at_the_end;
+    static std::atomic<int> ended;
+    ended = 0;
+    canary c;
+    at_the_end = [&c] {
+        const reader_scope mine;
+        std::thread([&c] {
+            { const reader_scope short_one; }
+            retire(&c, &canary::reclaim);
+            for (int i = 0; i < 100; ++i) collect();
+        }).join();
+        EXPECT_EQ(c.state, canary::alive) << "a reader of then is still there";
+        ++ended;
+    };
+    std::thread([] {
+        // Made before the thread's context is, and so destroyed after it.
+        struct late {
+            ~late() { at_the_end(); }
+        };
+        static thread_local late last;
+        const reader_scope scope;
+    }).join();
+    EXPECT_EQ(ended, 1);
+    collect_all();
+    EXPECT_EQ(c.state, 0u);
 }

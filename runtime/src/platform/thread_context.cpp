@@ -3,6 +3,8 @@
 #include "process/blocks.hpp"
 #include "scheduler/reclamation.hpp"
 
+#include <utility>
+
 #include <cxxabi.h>
 
 namespace heirloom::detail {
@@ -16,7 +18,9 @@ struct owned_context {
     }
     ~owned_context() {
         return_blocks(context);
-        release_reader_slot(context.reader_slot);
+        // Another thread's from here on. What is destroyed after this, of the user's thread-locals, may still call us: then
+        // it takes another.
+        release_reader_slot(std::exchange(context.reader_slot, nullptr));
     }
 };
 

@@ -14,6 +14,7 @@
 #include "process/lifecycle.hpp"
 #include "process/mailbox_gate.hpp"
 #include "process/signals.hpp"
+#include "scheduler/outside.hpp"
 #include "scheduler/runtime_core.hpp"
 
 #include <exception>
@@ -38,7 +39,9 @@ void send_answer(pid caller, std::uint64_t ref, reply_message* answer) noexcept 
     if (!answer->done && answer_deferred(caller, ref, answer)) return;
     message* done = answer->done;
     const pid server = answer->server;
-    if (thread_context& t = this_thread(); !t.role || t.role->seeded) [[unlikely]]
+    thread_context& t = this_thread();
+    const outside_scope online(t);
+    if (!t.role || t.role->seeded) [[unlikely]]
         trace_send(t, caller, *answer);
     process* p = resolve(caller);
     const auto outcome = p ? p->inbox.push(p->generation, caller, answer, true)

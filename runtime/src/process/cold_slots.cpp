@@ -92,6 +92,11 @@ bool cold_slots::give_back(std::uint32_t g) noexcept {
     for (; idle && locked < group; ++locked) {
         idle = (first[locked].id.generation() & 0xffff) != 0 && first[locked].side_lock.try_lock();
         if (!idle) break;
+        if (first[locked].timers) {  // one that expired is still to be taken off its list
+            first[locked].side_lock.unlock();
+            idle = false;
+            break;
+        }
         kept[g * group + locked] = first[locked].id.generation();
     }
     // Zeroed, the locks are free.

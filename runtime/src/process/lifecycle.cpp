@@ -294,10 +294,12 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
     if (b.options->mailbox_bound != 0)
         undo.gate = std::make_unique<mailbox_gate>(b.options->mailbox_bound, b.options->when_full);
     if (b.request.monitor) undo.watch = new_monitor_entry(*b.spawner, p->id, b.options->alias);
-    if (b.options->name && core.names.insert(b.options->name, p->id) == name_table::outcome::taken)
+    if (b.options->name && core.names.reserve(b.options->name) == name_table::outcome::taken) {
+        const reader_scope online;
         throw bad_argument("spawn", "the name \"" + std::string(b.options->name.text()) +
                                         "\" is taken by " +
                                         to_string(core.names.find(b.options->name)));
+    }
     // From here on nothing fails.
     p->name = b.options->name;
     {
@@ -324,8 +326,11 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
         p->pending.append(first);
     }
     p->closed.store(false, std::memory_order_relaxed);
-    p->generation.store(p->id.generation(), std::memory_order_release);
+    // In this order: who sees the generation (list_processes) can send to it.
     p->inbox.open(p->id.generation());
+    p->generation.store(p->id.generation(), std::memory_order_release);
+    // Who finds it can reach it, and it cannot end yet.
+    if (b.options->name) core.names.hand_to(b.options->name, p->id);
     if (core.choices) trace_spawn(core, *p, b.spawner);
     if (b.where) {
         b.where->live_published.store(++b.where->live, std::memory_order_release);

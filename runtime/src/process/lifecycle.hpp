@@ -81,5 +81,7 @@ std::uint64_t start_monitor(process& p, pid target, alias_mode alias);
 void settle_dropped_calls(process& p) noexcept;
 
 void fire_timer(worker& w, const expired_timer& e) noexcept;
+/// What is left when all processes have ended: timers aimed at names.
+void drop_timers(worker& w) noexcept;
 
 }  // namespace heirloom::detail

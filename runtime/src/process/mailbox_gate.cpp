@@ -7,6 +7,7 @@
 #include "process/lifecycle.hpp"
 #include "process/safe_point.hpp"
 #include "process/signals.hpp"
+#include "scheduler/outside.hpp"
 #include "scheduler/runtime_core.hpp"
 
 #include <memory>
@@ -159,6 +160,7 @@ placement place(process& target, pid to, message_ptr& m, bell_ptr& fresh, rung& 
 
 /// For a mailbox that drops its oldest. False if the process has ended. Throws std::bad_alloc with nothing sent.
 bool ring(process& target, pid to, message_ptr m) {
+    const outside_scope online(this_thread());
     rung result;  // its victim is destroyed without the lock: it is the user's
     bell_ptr fresh;
     for (;;) {

@@ -36,10 +36,10 @@ pid name_table::find(atom name) const noexcept {
     if (!name) return {};
     // acquire; pairs with the release in grow().
     const slot* s = locate(*table_.load(std::memory_order_acquire), name);
-    return s ? pid::from_bits(s->holder.load(std::memory_order_acquire)) : pid{};
+    return s ? holder_of(*s) : pid{};
 }
 
-name_table::outcome name_table::insert(atom name, pid who) {
+name_table::outcome name_table::occupy(atom name, std::uint64_t holder) {
     std::lock_guard lock(mutex_);
     table* t = table_.load(std::memory_order_relaxed);
     slot* s = locate(*t, name);
@@ -52,16 +52,22 @@ name_table::outcome name_table::insert(atom name, pid who) {
     } else if (s->holder.load(std::memory_order_relaxed) != 0) {
         return outcome::taken;
     }
-    s->holder.store(who.bits(), std::memory_order_release);
+    s->holder.store(holder, std::memory_order_release);
     return outcome::done;
+}
+
+void name_table::hand_to(atom name, pid who) noexcept {
+    std::lock_guard lock(mutex_);
+    locate(*table_.load(std::memory_order_relaxed), name)
+        ->holder.store(who.bits(), std::memory_order_release);
 }
 
 pid name_table::erase(atom name, pid only) noexcept {
     std::lock_guard lock(mutex_);
     slot* s = name ? locate(*table_.load(std::memory_order_relaxed), name) : nullptr;
     if (!s) return {};
-    const pid holder = pid::from_bits(s->holder.load(std::memory_order_relaxed));
-    if (only && holder != only) return {};
+    const pid holder = holder_of(*s);
+    if (!holder || (only && holder != only)) return {};
     s->holder.store(0, std::memory_order_release);
     return holder;
 }
@@ -71,7 +77,7 @@ std::vector<atom> name_table::all() const {
     std::vector<atom> names;
     const table* t = table_.load(std::memory_order_relaxed);
     for (std::size_t i = 0; i <= t->mask; ++i)
-        if (t->slots[i].holder.load(std::memory_order_relaxed))
+        if (holder_of(t->slots[i]))
             names.push_back(atom::intern(t->slots[i].text.load(std::memory_order_relaxed)));
     return names;
 }

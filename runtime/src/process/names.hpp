@@ -12,7 +12,7 @@
 // names: the registry of one runtime. Open addressing; lookups take no lock and write nothing.
 //   Callers: anyone looks up; register, unregister and the exit of a process write under the mutex.
 //   I1  A slot's name never changes once set; freeing a name sets its pid to 0 and leaves the name.
-//   I2  A table is replaced, with the free names left out, when it is three quarters full; the old one is retired, so a
+//   I2  Who looks up is inside the library on a worker, or holds reclamation back. A table is replaced, with the free names left out, when it is three quarters full; the old one is retired, so a
 //       lookup in progress finishes in it.
 namespace heirloom::detail {
 
@@ -25,7 +25,10 @@ public:
 
     pid find(atom name) const noexcept;
     enum class outcome : std::uint8_t { done, taken };
-    outcome insert(atom name, pid who);
+    outcome insert(atom name, pid who) { return occupy(name, who.bits()); }
+    /// Takes a name for a process that nobody may find yet; no step but hand_to() may follow.
+    outcome reserve(atom name) { return occupy(name, reserved); }
+    void hand_to(atom name, pid who) noexcept;
     /// The holder before; empty if the name was free. With `only`: nothing happens unless that process holds it.
     pid erase(atom name, pid only = {}) noexcept;
     std::vector<atom> all() const;
@@ -42,6 +45,13 @@ private:
         std::size_t used = 0;  // slots with a name; guarded by mutex_
         std::unique_ptr<slot[]> slots;
     };
+    static constexpr std::uint64_t reserved = ~std::uint64_t{0};  // no pid
+    static pid holder_of(const slot& s) noexcept {
+        // acquire; pairs with the stores of a holder: who finds a process finds it alive.
+        const auto bits = s.holder.load(std::memory_order_acquire);
+        return bits == reserved ? pid{} : pid::from_bits(bits);
+    }
+    outcome occupy(atom name, std::uint64_t holder);
     static slot* locate(const table& t, atom name) noexcept;
     static slot& claim(table& t, atom name) noexcept;
     void grow();

@@ -3,6 +3,7 @@
 #include "platform/inside.hpp"
 #include "process/lifecycle.hpp"
 #include "process/signals.hpp"
+#include "scheduler/outside.hpp"
 #include "scheduler/runtime_core.hpp"
 
 namespace heirloom {
@@ -49,8 +50,11 @@ void unregister_name(atom name) {
 }
 
 pid whereis(atom name) noexcept {
-    runtime_core* core = runtime_core::current();
-    return core ? core->names.find(name) : pid{};
+    inside_scope scope;
+    thread_context& t = scope.thread();
+    if (!t.core) return {};
+    const outside_scope online(t);
+    return t.core->names.find(name);
 }
 
 std::vector<atom> registered() {

@@ -7,6 +7,7 @@
 #include "process/mailbox_gate.hpp"
 #include "process/safe_point.hpp"
 #include "process/signals.hpp"
+#include "scheduler/outside.hpp"
 #include "scheduler/runtime_core.hpp"
 
 namespace heirloom::detail {
@@ -45,22 +46,34 @@ inline void hand_over(thread_context& t, process* p, message* m, message* older)
         runtime_core::find(p->id.runtime_index())->inject(p);
 }
 
-inline bool post(thread_context& t, process* p, pid to, message* m) noexcept {
+/// Consumes the message unless it is refused.
+inline bool put(thread_context& t, process* p, pid to, message* m) noexcept {
     const message_kind kind = m->type->kind;
-    if (!t.role || t.role->seeded) [[unlikely]]
-        trace_send(t, to, *m);
     const auto outcome = p ? p->inbox.push(p->generation, to, m, wakes_quiet(kind))
                            : push_outcome{push_outcome::refused};
     if (outcome.what == push_outcome::claimed) {
         hand_over(t, p, m, outcome.older);
     } else if (outcome.what == push_outcome::refused) {
-        m->type->destroy(m);
         return false;
     } else if (is_urgent(kind)) {
         // release: after the push; see drain().
         p->urgent.store(true, std::memory_order_release);
     }
     return true;
+}
+
+/// Of a thread that drives no worker, or for one that is traced. Until it is done no slot comes round to the same number, and
+/// no runtime is destroyed that it wakes a process of.
+[[gnu::noinline]] bool put_and_tell(thread_context& t, process* p, pid to, message* m) noexcept {
+    const outside_scope online(t);
+    trace_send(t, to, *m);
+    return put(t, p, to, m);
+}
+
+inline bool post(thread_context& t, process* p, pid to, message* m) noexcept {
+    const bool there = !t.role || t.role->seeded ? put_and_tell(t, p, to, m) : put(t, p, to, m);
+    if (!there) m->type->destroy(m);
+    return there;
 }
 
 }  // namespace

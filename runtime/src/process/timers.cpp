@@ -21,18 +21,26 @@ void delete_node(timer_node* node) noexcept {
     free_block(node, sizeof(timer_node));
 }
 
-/// Puts a timer into its target's list; false if the target has ended.
-bool list_with_target(timer_node* node) noexcept {
+enum class arming : std::uint8_t { done, is_earliest, target_ended };
+
+/// Arms a timer, and puts it into its target's list if it has one. Both under one lock: a target that ends finds it armed, and
+/// cancels it, or has closed its list before. Throws std::bad_alloc with nothing changed.
+arming arm(timer_queue& queue, timer_node* node, std::int64_t when) {
+    const auto armed = [&] { return queue.arm(*node, when) ? arming::is_earliest : arming::done; };
+    if (node->kind != timer_kind::message_to_pid) return armed();
     process* p = resolve(node->target);
-    if (!p) return false;
+    if (!p) return arming::target_ended;
     std::lock_guard lock(p->side_lock);
-    if (p->closed.load(std::memory_order_relaxed) || !p->lives_as(node->target)) return false;
+    if (p->closed.load(std::memory_order_relaxed) || !p->lives_as(node->target))
+        return arming::target_ended;
+    const arming how = armed();
+    // Expired or cancelled by now, it is not gone: who disposes of it takes it off the list first.
     node->prev = nullptr;
     node->next = p->timers;
     if (p->timers) p->timers->prev = node;
     p->timers = node;
     node->listed = true;
-    return true;
+    return how;
 }
 
 void unlist_locked(process& p, timer_node* node) noexcept {
@@ -71,26 +79,22 @@ timer_ref start(timer_ref ref, time_point when, timer_node* node) {
     timer_queue* queue = queue_of(ref);
     node->ref = ref;
     queue->attach(ref, node);
-    if (node->kind == timer_kind::message_to_pid && !list_with_target(node)) {
-        queue->release(ref);
-        delete_node(node);
-        return ref;
-    }
-    bool earliest = false;
-    const pid node_target = node->kind == timer_kind::message_to_pid ? node->target : pid();
+    arming how;
     try {
-        earliest = queue->arm(*node, nanoseconds_of(when));
+        how = arm(*queue, node, nanoseconds_of(when));
     } catch (...) {
-        unlist(node);
         queue->release(ref);
         delete_node(node);
         throw;
     }
-    if (node_target && !is_alive(node_target))
-        heirloom::cancel(ref);  // it ended before it could see the timer armed
+    if (how == arming::target_ended) {
+        queue->release(ref);
+        delete_node(node);
+        return ref;
+    }
     // A sleeping worker must not sleep past it.
     thread_context& t = this_thread();
-    if (earliest && (!t.role || &t.role->timers != queue))
+    if (how == arming::is_earliest && (!t.role || &t.role->timers != queue))
         runtime_core::current()->workers[ref.worker]->spot.unpark();
     return ref;
 }
@@ -166,6 +170,13 @@ void fire_timer(worker& w, const expired_timer& e) noexcept {
         return;
     }
     }
+}
+
+void drop_timers(worker& w) noexcept {
+    expired_timer left[64];
+    while (const std::size_t n = w.timers.expire(timer_queue::never, left, 64))
+        for (std::size_t i = 0; i < n; ++i)
+            if (left[i].kind == timer_kind::message_to_name) delete_node(left[i].node);
 }
 
 void cancel_timers_of(process& p) noexcept {

@@ -86,7 +86,13 @@ visit_end visit_server(pid server, const void* kind, bool (*work)(activity&, voi
         return {.visited = true};
     }
     resume_process(this_thread(), visitor);
-    message_ptr owner(new_message<typed_call<obituary>>(obituary_type));
+    message_ptr owner;
+    try {
+        owner.reset(new_message<typed_call<obituary>>(obituary_type));
+    } catch (...) {
+        leave(*s, *visitor, true);  // it ends all the same, and its visitor is not told why
+        throw;
+    }
     auto* question = static_cast<call_message*>(owner.release());
     question->word = visitor->id.bits();
     question->server = visitor->waiting_for = s->id;

@@ -6,6 +6,7 @@
 #include "process/lifecycle.hpp"
 #include "process/relations.hpp"
 #include "process/signals.hpp"
+#include "scheduler/outside.hpp"
 #include "scheduler/runtime_core.hpp"
 
 namespace heirloom {
@@ -80,8 +81,9 @@ std::uint64_t start_monitor(process& p, pid target, alias_mode alias) {
     monitor_entry* e = new_monitor_entry(p, target, alias);
     const std::uint64_t id = e->payload.ref.id;
     add_monitor(p, e);
-    if (thread_context& thread = this_thread(); thread.role && thread.role->seeded)
-        trace_send(thread, target, *e);
+    thread_context& thread = this_thread();
+    const outside_scope online(thread);
+    if (thread.role && thread.role->seeded) trace_send(thread, target, *e);
     process* t = resolve(target);
     const auto outcome =
         t ? t->inbox.push(t->generation, target, e, true) : push_outcome{push_outcome::refused};

@@ -16,21 +16,25 @@ namespace heirloom::detail {
 blocking_pool::~blocking_pool() { stop(); }
 
 bool blocking_pool::submit(blocking_job* job) noexcept {
-    handed_over(job);
-    try {
-        if (!jobs_.enqueue(job)) return false;
-    } catch (...) {
-        return false;
-    }
     // idle_ counts threads that wait or are about to look; a job queued for a thread that is about to look is found.
-    if (idle_.fetch_sub(1, std::memory_order_acq_rel) > 0) return true;
+    const bool served = idle_.fetch_sub(1, std::memory_order_acq_rel) > 0 || start_thread();
+    handed_over(job);
+    // Last: once it is queued, it is run.
+    try {
+        if (served && jobs_.enqueue(job)) return true;
+    } catch (...) {  // NOLINT(bugprone-empty-catch): refused, as below
+    }
+    idle_.fetch_add(1, std::memory_order_acq_rel);
+    return false;
+}
+
+bool blocking_pool::start_thread() noexcept {
     std::lock_guard lock(mutex_);
     if (stopped_ || threads_.size() >= limit_) return true;  // a busy thread will come to it
     try {
         threads_.emplace_back([this] { thread_main(); });
     } catch (...) {
-        if (!threads_.empty()) return true;
-        return false;
+        return !threads_.empty();
     }
     return true;
 }

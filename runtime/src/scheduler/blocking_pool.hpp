@@ -32,6 +32,8 @@ public:
     void stop() noexcept;
 
 private:
+    /// Unless there are as many as there may be. False if nobody would come to a job.
+    bool start_thread() noexcept;
     void thread_main() noexcept;
 
     runtime_core& core_;

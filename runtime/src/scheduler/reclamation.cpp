@@ -103,6 +103,10 @@ bool reclamation_at_rest() noexcept {
            collecting.load(std::memory_order_acquire) == 0;
 }
 
+bool somebody_reclaims() noexcept {
+    return collecting.load(std::memory_order_acquire) != 0;  // as above
+}
+
 bool anything_retired() noexcept {
     return incoming.load(std::memory_order_relaxed) || some_waiting.load(std::memory_order_relaxed);
 }

@@ -56,5 +56,7 @@ void collect() noexcept;
 bool anything_retired() noexcept;
 /// Nothing is retired, and nobody is destroying what was. Waits for no one.
 bool reclamation_at_rest() noexcept;
+/// Somebody is destroying what was retired.
+bool somebody_reclaims() noexcept;
 
 }  // namespace heirloom::detail

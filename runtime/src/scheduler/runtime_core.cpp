@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <iterator>
 #include <random>
 
 #include <pthread.h>
@@ -121,13 +122,39 @@ runtime_core::runtime_core(options o)
 }
 
 namespace {
-// Not only until nothing is left to take: another runtime's thread may have taken what is ours, and still need us.
-void wait_for_reclamation() noexcept {
-    while (!reclamation_at_rest()) {
-        collect();
-        std::this_thread::yield();
+
+/// Waits until all that has been retired is destroyed, and until whoever was in the middle of something is out of it.
+void wait_for_grace() noexcept {
+    // Batches go in their order, what is in one in none: whatever came before the first is gone before the second.
+    for (int batch = 0; batch < 2; ++batch) {
+        std::atomic<bool> passed{false};
+        after_grace_period(
+            [](void* p) noexcept {
+                static_cast<std::atomic<bool>*>(p)->store(true, std::memory_order_release);
+            },
+            &passed);
+        while (!passed.load(std::memory_order_acquire) && !reclamation_at_rest()) {
+            {
+                // Who destroys this runtime in a process of another waits for all but itself.
+                const inside_scope scope;
+                if (worker* w = scope.thread().role) announce_quiescent(*w->quiescence);
+            }
+            collect();
+            std::this_thread::yield();
+        }
     }
+    // Another runtime's thread may have taken what is ours, and still need us.
+    while (somebody_reclaims()) std::this_thread::yield();
 }
+
+/// What is destroyed may retire what it held, some layers deep. Not until all is at rest: others retire without end.
+void wait_for_reclamation() noexcept {
+    constexpr int layers = 8;
+    int n = 0;
+    do wait_for_grace();
+    while (++n < layers && !reclamation_at_rest());
+}
+
 }  // namespace
 
 runtime_core::~runtime_core() {
@@ -146,6 +173,7 @@ runtime_core::~runtime_core() {
     for (auto& t : threads_) t.join();
     pool.stop();
     logs.flush();
+    for (auto& w : workers) drop_timers(*w);
     wait_for_reclamation();
     for (auto& [key, object] : locals) key->destroy(object);
     wait_for_reclamation();
@@ -288,8 +316,9 @@ bool is_blocked(const thread_context& t) noexcept {
 bool runtime_core::take_role(worker& w, std::string_view what_it_does) noexcept {
     thread_context* t = w.player.load(std::memory_order_acquire);
     if (!t) return false;
-    process* culprit = nullptr;
-    std::string name;
+    // Put in words before the role is given up: then the process may go on, end, and leave its control block to another.
+    pid culprit;
+    std::string who;
     {
         std::lock_guard lock(revocation_mutex);
         t->revoked.store(true, inside_order);
@@ -299,18 +328,19 @@ bool runtime_core::take_role(worker& w, std::string_view what_it_does) noexcept 
             t->revoked.store(false, inside_order);
             return false;
         }
-        culprit = t->current;
-        std::lock_guard name_lock(culprit->side_lock);
-        if (culprit->name) name = " \"" + std::string(culprit->name.text()) + '"';
+        process& p = *t->current;
+        culprit = p.id;
+        who = to_string(culprit);
+        if (const atom name = name_of(p)) who += " \"" + std::string(name.text()) + '"';
+        who += " (" + std::string(p.entry()) + ')';
         t->orphaned = w.running;
         t->role = nullptr;
         w.player.store(nullptr, std::memory_order_release);
     }
     logs.push({.level = log_level::warning,
                .event = "long_schedule",
-               .about = culprit->id,
-               .text = "process " + to_string(culprit->id) + name + " (" +
-                       std::string(culprit->entry()) + ") " + std::string(what_it_does) +
+               .about = culprit,
+               .text = "process " + who + ' ' + std::string(what_it_does) +
                        "; its worker goes on with another thread"});
     return true;
 }
@@ -452,8 +482,19 @@ bool runtime_core::shut_down() noexcept {
         }
         return true;
     };
-    auto none_left = [&] { return list_processes(*this, false).empty(); };
-    if (!none_left()) {
+    // Each once; but there may still come some whose birth had begun when that was forbidden, so it is asked again and again.
+    std::vector<pid> killed;
+    auto kill_those_left = [&](bool with_system) {
+        std::vector<pid> left = list_processes(*this, with_system);
+        std::sort(left.begin(), left.end());
+        std::vector<pid> late;
+        std::set_difference(left.begin(), left.end(), killed.begin(), killed.end(),
+                            std::back_inserter(late));
+        signal_all(late, reason::kill);
+        killed = std::move(left);
+        return killed.empty();
+    };
+    if (!list_processes(*this, false).empty()) {
         for (bool in_time = true; in_time;) {
             std::vector<pid> asked;
             for (pid p : list_processes(*this, false))
@@ -464,12 +505,7 @@ bool runtime_core::shut_down() noexcept {
             in_time = wait_until(gone, opts.shutdown_limit / 2);
         }
         stopping_spawns.store(true, std::memory_order_relaxed);
-        bool ended = false;
-        for (int attempt = 0; attempt < 3 && !ended; ++attempt) {
-            signal_all(list_processes(*this, false), reason::kill);
-            ended = wait_until(none_left, opts.shutdown_limit);
-        }
-        if (!ended) {
+        if (!wait_until([&] { return kill_those_left(false); }, opts.shutdown_limit)) {
             complete = false;
             std::string who;
             for (pid p : list_processes(*this, false)) {
@@ -486,8 +522,9 @@ bool runtime_core::shut_down() noexcept {
         }
     }
     stopping_spawns.store(true, std::memory_order_relaxed);
-    auto nobody = [&] { return list_processes(*this, true).empty(); };
-    signal_all(list_processes(*this, true), reason::kill);
+    // Also if those held up make that in vain.
+    auto nobody = [&] { return kill_those_left(true); };
+    if (!complete) (void)nobody();
     if (!complete || !wait_until(nobody, opts.shutdown_limit)) complete = false;
     t.core = outer;
     return complete;
