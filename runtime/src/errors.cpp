@@ -22,8 +22,16 @@ cannot_wait::cannot_wait(const char* function)
     : error(std::string("heirloom: ") + function +
             ": cannot wait here: the process is shielded, ending, or inside blocking()") {}
 
-call_failed::call_failed(exit_reason why, pid server, std::string request)
-    : std::runtime_error("heirloom: call " + request + " to " + to_string(server) +
+namespace {
+std::string called(pid server, std::string_view name) {
+    if (name.empty()) return to_string(server);
+    const std::string quoted = '"' + std::string(name) + '"';
+    return server ? to_string(server) + " " + quoted : quoted;
+}
+}  // namespace
+
+call_failed::call_failed(exit_reason why, pid server, std::string request, std::string_view name)
+    : std::runtime_error("heirloom: call " + request + " to " + called(server, name) +
                          " failed: " + to_string(why)),
       reason_(std::move(why)),
       server_(server),

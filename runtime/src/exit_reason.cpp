@@ -67,6 +67,8 @@ exit_reason::exit_reason(atom tag, exit_reason detail) {
 
 exit_reason exit_reason::make_value(std::any value, std::string text) {
     auto* node = make(reason_kind::value, "value");
+    if (const auto* itself = std::any_cast<std::string>(&value); itself && text.empty())
+        text = *itself;
     node->value = std::move(value);
     node->text = std::move(text);
     detail::hold(node);

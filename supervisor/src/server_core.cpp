@@ -210,7 +210,7 @@ exit_reason server_core::on_exit(const exit_reason& given) {
         (attention_ & stop_asked) != 0 && given == reason::normal ? why_ : given;
     // Before terminate, which may spoil it.
     const std::string state = why.is_orderly() ? std::string() : describe();
-    if (made_) {
+    if (made_ && !refused_) {
         if (fault_strikes(fault::crash_terminate)) throw injected_fault("crash_terminate");
         terminate(why);
     }
@@ -373,7 +373,12 @@ start_end start_core(server_core* core, call_message* first, const start_how& ho
         // It ends at once; whoever asked for a monitor finds it gone.
         if (how.monitor) receive(when(ids.monitor, [](const down&) {}));
         if (ack.word == start_word::ignored) return {kind::ignored, ids.process, {}, "ignore"_a};
-        return {kind::already_started, ack.holder, {}, "already_started"_a};
+        // OTP: {already_started, Pid}.
+        return {
+            kind::already_started,
+            ack.holder,
+            {},
+            exit_reason("already_started"_a, exit_reason::of(ack.holder, to_string(ack.holder)))};
     }
     }
     return {kind::failed, ids.process, {}, reason::abandoned};
@@ -419,8 +424,8 @@ reply_message* ask(pid server, call_message* request, duration limit, const char
     return got;
 }
 
-void raise_call_failed(exit_reason why, pid server, std::string_view request) {
-    throw call_failed(std::move(why), server, std::string(request));
+void raise_call_failed(exit_reason why, const callee& server, std::string_view request) {
+    throw call_failed(std::move(why), server.process, std::string(request), server.name.text());
 }
 
 // --- stop ---------------------------------------------------------------------------------------------------
@@ -436,15 +441,16 @@ void handle_stop(server_core& core, message* m) {
 constexpr request_type stop_type{call_base<stop_request>("stop"), nullptr, &handle_stop, true};
 }  // namespace
 
-void stop_process(pid whom, const exit_reason& why, duration limit) {
+void stop_process(const callee& who, const exit_reason& why, duration limit) {
+    const pid whom = who.process;
     if (whom && whom == self()) throw bad_argument("stop", "a server stops itself by stop(reason)");
     auto* request = new_message<typed_call<stop_request>>(stop_type, stop_request{why});
     message_ptr owner(ask(whom, request, limit, "stop"));
-    if (owner == nullptr) raise_call_failed(reason::timeout, whom, "stop");
+    if (owner == nullptr) raise_call_failed(reason::timeout, who, "stop");
     auto* reply = static_cast<reply_message*>(owner.get());
     const exit_reason& end = static_cast<failed_reply*>(reply)->payload;
     if (reply->failed && end == why && whom) return;
-    raise_call_failed(reply->failed ? end : reason::no_reply, whom, "stop");
+    raise_call_failed(reply->failed ? end : reason::no_reply, who, "stop");
 }
 
 // --- Responses through an alias -------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ exit_reason bad(atom what, std::string text) {
 
 template <class Request>
 auto ask(supervisor_ref sup, Request request) {
-    return call(sup.get(), std::move(request), forever);
+    return detail::call_server<supervisor>(sup.callee(), std::move(request), forever);
 }
 
 result<void, child_error> without_value(result<started_child, child_error> r) {
@@ -53,7 +53,7 @@ result<void, child_error> without_value(result<started_child, child_error> r) {
     return failure(r.error());
 }
 
-using verb = detail::child_verb_request::verb;
+using verb = detail::child_verb_request::action;
 
 }  // namespace
 

@@ -79,6 +79,7 @@ TEST(exit_reason, compares_by_structure) {
     EXPECT_NE(exit_reason::crash("crash", ""), exit_reason("crash"_a));
     EXPECT_EQ(exit_reason::of(1, "one"), exit_reason::of(1, "one"));
     EXPECT_NE(exit_reason::of(1, "one"), exit_reason::of(2, "two"));
+    EXPECT_EQ(to_string(exit_reason::of(std::string("why"))), "why");  // prints as it is
     const auto unprintable = exit_reason::of(1);
     EXPECT_EQ(unprintable, unprintable);
     EXPECT_NE(unprintable, exit_reason::of(1));

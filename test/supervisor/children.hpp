@@ -124,10 +124,10 @@ inline exit_reason crash_reason() { return exit_reason::crash("x", "y"); }
 
 class never_starts {
 public:
-    explicit never_starts(std::string how) {
-        if (how == "throws") throw std::runtime_error("never");
-        if (how == "ignores") ignore_start();
-        exit(atom::intern(how));
+    explicit never_starts(std::string what) {
+        if (what == "throws") throw std::runtime_error("never");
+        if (what == "ignores") ignore_start();
+        exit(atom::intern(what));
     }
 };
 
@@ -184,12 +184,12 @@ inline std::vector<ending> endings() {
             {crash_reason(), false},
             {reason::killed, true}};
 }
-inline void end_child_by(pid p, const ending& how) {
+inline void end_child_by(pid p, const ending& by) {
     const auto ref = monitor(p);
-    if (how.by_signal)
+    if (by.by_signal)
         exit(p, reason::kill);
     else
-        cast(server<worker>(p), worker::end{how.why});
+        cast(server<worker>(p), worker::end{by.why});
     down_of(ref);
 }
 

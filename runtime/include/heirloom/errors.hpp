@@ -66,7 +66,8 @@ public:
 /// A `call` that got no reply. Uncaught, the calling process ends with `reason()`.
 class call_failed : public std::runtime_error {
 public:
-    call_failed(exit_reason why, pid server, std::string request);
+    /// `name`: what the server was called by, if not by its pid.
+    call_failed(exit_reason why, pid server, std::string request, std::string_view name = {});
     const exit_reason& reason() const noexcept { return reason_; }
     pid server() const noexcept { return server_; }
     /// The request's type, as the source spells it.

@@ -49,7 +49,7 @@ public:
     /// `{tag, detail}`, Erlang's compound reason, such as `{shutdown, X}`.
     exit_reason(atom tag, exit_reason detail);
 
-    /// Any value of the user's own as a reason; `text` is how it prints.
+    /// Any value of the user's own as a reason; `text` is how it prints. A string prints as it is.
     template <class T>
     static exit_reason of(T value, std::string text = {}) {
         return make_value(std::any(std::move(value)), std::move(text));

@@ -327,6 +327,7 @@ child_of<T> make_child(std::string id, atom name, A&&... args) {
             std::is_constructible_v<T, const stored_t<A>&...>,
             "heirloom: the server has no constructor for these start arguments (passed as const&)");
         (check_sendable<stored_t<A>>(), ...);
+        check_destructor<T>();
         if constexpr (std::is_constructible_v<T, const stored_t<A>&...>) {
             child_of<T> spec(std::make_shared<server_child<T, stored_t<A>...>>(
                 std::move(id), name, std::forward<A>(args)...));

@@ -230,8 +230,8 @@ struct handler_place {
     atom instead_of_id = {};
 };
 /// An Old whose place it takes is given to its constructor, after the arguments, if there is one that takes it.
-template <class H, class Old = void, class Event, class... A>
-bool place_handler(server<event_manager<Event>> to, const handler_place& where, atom id,
+template <class H, class Old = void, template <class> class Ref, class Event, class... A>
+bool place_handler(const Ref<event_manager<Event>>& to, const handler_place& where, atom id,
                    A&&... args) {
     using kept = std::tuple<stored_t<A>...>;
     static_assert(std::is_constructible_v<H, stored_t<A>&&...>,
@@ -260,55 +260,59 @@ bool place_handler(server<event_manager<Event>> to, const handler_place& where, 
 }
 }  // namespace detail
 
+// In all of these the manager is a server<event_manager<E>>, the server_name of one, or a via.
+
 /// Adds a handler H made of the arguments, in the manager. False if one with this id is there already. Throws call_failed if
 /// its constructor does.
-template <class H, class Event, class... A>
-bool add_handler(server<event_manager<Event>> to, atom id, A&&... args) {
+template <class H, template <class> class Ref, class Event, class... A>
+bool add_handler(const Ref<event_manager<Event>>& to, atom id, A&&... args) {
     return detail::place_handler<H>(to, {}, id, std::forward<A>(args)...);
 }
 /// The same, for as long as the caller lives; when the handler goes before, the caller gets a handler_gone. A manager that is
 /// killed tells nobody: monitor it.
-template <class H, class Event, class... A>
-bool add_linked_handler(server<event_manager<Event>> to, atom id, A&&... args) {
+template <class H, template <class> class Ref, class Event, class... A>
+bool add_linked_handler(const Ref<event_manager<Event>>& to, atom id, A&&... args) {
     return detail::place_handler<H>(to, {.owner = self()}, id, std::forward<A>(args)...);
 }
 /// Adds a New in the place of an Old, no event between the two; at the end if there is no such Old. Its constructor is given
 /// the arguments and, if it has one that takes it, the Old as `Old&&`: what that knew is not lost.
-template <class Old, class New, class Event, class... A>
-bool swap_handler(server<event_manager<Event>> in, atom old_id, atom new_id, A&&... args) {
+template <class Old, class New, template <class> class Ref, class Event, class... A>
+bool swap_handler(const Ref<event_manager<Event>>& in, atom old_id, atom new_id, A&&... args) {
     return detail::place_handler<New, Old>(
         in, {.instead_of = &detail::identity_of<Old>, .instead_of_id = old_id}, new_id,
         std::forward<A>(args)...);
 }
 /// The same, for as long as the caller lives, as add_linked_handler.
-template <class Old, class New, class Event, class... A>
-bool swap_linked_handler(server<event_manager<Event>> in, atom old_id, atom new_id, A&&... args) {
+template <class Old, class New, template <class> class Ref, class Event, class... A>
+bool swap_linked_handler(const Ref<event_manager<Event>>& in, atom old_id, atom new_id,
+                         A&&... args) {
     return detail::place_handler<New, Old>(
         in, {.owner = self(), .instead_of = &detail::identity_of<Old>, .instead_of_id = old_id},
         new_id, std::forward<A>(args)...);
 }
 /// Takes a handler out. False if it is not there.
-template <class H, class Event>
-bool delete_handler(server<event_manager<Event>> from, atom id = {}) {
+template <class H, template <class> class Ref, class Event>
+bool delete_handler(const Ref<event_manager<Event>>& from, atom id = {}) {
     return call(from, detail::delete_handler_request{&detail::identity_of<H>, id});
 }
-template <class Event>
-std::vector<std::string> which_handlers(server<event_manager<Event>> of) {
+template <template <class> class Ref, class Event>
+std::vector<std::string> which_handlers(const Ref<event_manager<Event>>& of) {
     return call(of, detail::which_handlers_request{});
 }
-/// Hands the event to all handlers, without waiting.
-template <class Event, class E>
-void notify(server<event_manager<Event>> to, E&& event) {
+/// Hands the event to all handlers, without waiting; as any cast, to nobody if there is no such manager.
+template <template <class> class Ref, class Event, class E>
+void notify(const Ref<event_manager<Event>>& to, E&& event) {
     cast(to, detail::event_notice<Event>{Event(std::forward<E>(event))});
 }
 /// The same, and waits until all have had it.
-template <class Event, class E>
-void sync_notify(server<event_manager<Event>> to, E&& event, duration limit = default_call_limit) {
+template <template <class> class Ref, class Event, class E>
+void sync_notify(const Ref<event_manager<Event>>& to, E&& event,
+                 duration limit = default_call_limit) {
     call(to, detail::event_sync<Event>{Event(std::forward<E>(event))}, limit);
 }
 /// Asks one handler. `bad_handler` if it is not there.
-template <class H, class Event, class R>
-auto ask_handler(server<event_manager<Event>> at, atom id, R request,
+template <class H, template <class> class Ref, class Event, class R>
+auto ask_handler(const Ref<event_manager<Event>>& at, atom id, R request,
                  duration limit = default_call_limit) {
     return call(at, detail::ask_handler_request<Event, H, R>{id, std::move(request)}, limit);
 }

@@ -111,7 +111,8 @@ struct call_error {
     exit_reason reason;
     pid server;
     std::string_view request;
-    [[noreturn]] void raise() const { detail::raise_call_failed(reason, server, request); }
+    atom name = {};  // it was called by, if not by its pid
+    [[noreturn]] void raise() const { detail::raise_call_failed(reason, {server, name}, request); }
 };
 
 enum class start_failure : std::uint8_t {
@@ -225,7 +226,7 @@ detail::reply_of<Request> call(server<T> to, Request&& request,
 template <class T, class Request>
 detail::reply_of<Request> call(server_name<T> to, Request&& request,
                                duration limit = default_call_limit) {
-    return detail::call_server<T>(whereis(to), std::forward<Request>(request), limit);
+    return detail::call_server<T>(to, std::forward<Request>(request), limit);
 }
 template <std::same_as<pid> Pid, class Request>
 void call(Pid, Request&&, duration = default_call_limit) {
@@ -243,7 +244,7 @@ result<detail::reply_of<Request>, call_error> try_call(server<T> to, Request&& r
 template <class T, class Request>
 result<detail::reply_of<Request>, call_error> try_call(server_name<T> to, Request&& request,
                                                        duration limit = default_call_limit) {
-    return detail::try_call_server<T>(whereis(to), std::forward<Request>(request), limit);
+    return detail::try_call_server<T>(to, std::forward<Request>(request), limit);
 }
 template <std::same_as<pid> Pid, class Request>
 void try_call(Pid, Request&&, duration = default_call_limit) {
@@ -321,7 +322,7 @@ void stop(server<T> whom, const exit_reason& why = reason::normal, duration limi
 }
 template <class T>
 void stop(server_name<T> whom, const exit_reason& why = reason::normal, duration limit = forever) {
-    detail::stop_process(whereis(whom), why, limit);
+    detail::stop_process(whom, why, limit);
 }
 
 // --- Inside a server: on the running one ---------------------------------------------------------------

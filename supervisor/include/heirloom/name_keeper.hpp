@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <utility>
 
 #include <heirloom/atom.hpp>
@@ -15,6 +16,8 @@ public:
     virtual ~name_keeper() = default;
     /// Who has the name; empty if nobody. May wait. Throws call_failed where names cannot be looked up.
     virtual pid find() const = 0;
+    /// How the name reads in the report of a call that finds nobody.
+    virtual std::string text() const { return "a kept name"; }
     /// Gives the name to `who`, the caller, and returns it; or whoever has it already. May wait and throw as find().
     virtual pid take(pid who) const = 0;
     /// `who` has the name no longer. Called while a process ends: must not wait.

@@ -361,6 +361,11 @@ public:
         const auto added = call(in_, typename keys::add{key_, value_, who});
         return added ? who : added.error().process;
     }
+    std::string text() const override {
+        std::string name(in_.name().text());
+        if constexpr (std::is_convertible_v<const K&, std::string>) name += "/" + std::string(key_);
+        return name;
+    }
     // By a message that comes before any sign of our end.
     void release(pid who) const noexcept override {
         try {

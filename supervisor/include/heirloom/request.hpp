@@ -25,10 +25,13 @@ class request_id {
 public:
     using reply_type = R;
     request_id() noexcept = default;
-    request_id(monitor_ref watch, heirloom::pid server, const detail::type_label& request) noexcept
-        : watch_(watch), server_(server), request_(&request) {}
+    request_id(monitor_ref watch, const detail::callee& to,
+               const detail::type_label& request) noexcept
+        : watch_(watch), server_(to.process), name_(to.name), request_(&request) {}
     explicit operator bool() const noexcept { return static_cast<bool>(watch_); }
     heirloom::pid server() const noexcept { return server_; }
+    /// What the server was asked by, if not by its pid.
+    atom name() const noexcept { return name_; }
     std::string_view request() const { return request_ ? request_->text() : std::string_view(); }
     const monitor_ref& watch() const noexcept { return watch_; }
     friend bool operator==(const request_id& a, const request_id& b) noexcept {
@@ -38,35 +41,44 @@ public:
 private:
     monitor_ref watch_;
     heirloom::pid server_;
+    atom name_;
     const detail::type_label* request_ = nullptr;
 };
 
 template <class R>
 using response_result = result<R, call_error>;
 
+namespace detail {
+template <class T, class Request>
+request_id<reply_of<Request>> ask_later(const callee& to, Request&& request) {
+    using R = stored_t<Request>;
+    check_sendable<R>();
+    behaviour_of<T>::template check_call<R>();
+    using question = async_request<R>;
+    const monitor_ref watch = monitor(to.process, alias_mode::reply_demonitor);
+    deliver(to.process, new_message<typed_message<question>>(
+                            async_request_type<T, R>,
+                            question{std::forward<Request>(request), alias_ref(watch)}));
+    return {watch, to, label_of<R>};
+}
+}  // namespace detail
+
 /// Asks, and returns at once; also when there is no such server: then the response says `no_process`.
 template <class T, class Request>
 request_id<detail::reply_of<Request>> send_request(server<T> to, Request&& request) {
-    using R = detail::stored_t<Request>;
-    detail::check_sendable<R>();
-    detail::behaviour_of<T>::template check_call<R>();
-    using question = detail::async_request<R>;
-    const monitor_ref watch = monitor(to, alias_mode::reply_demonitor);
-    detail::deliver(to, detail::new_message<detail::typed_message<question>>(
-                            detail::async_request_type<T, R>,
-                            question{std::forward<Request>(request), alias_ref(watch)}));
-    return {watch, to, detail::label_of<R>};
+    return detail::ask_later<T>(to, std::forward<Request>(request));
 }
 template <class T, class Request>
 auto send_request(server_name<T> to, Request&& request) {
-    return send_request(whereis(to), std::forward<Request>(request));
+    return detail::ask_later<T>(to, std::forward<Request>(request));
 }
 
 namespace detail {
 
 template <class R>
 response_result<R> failed_response(const request_id<R>& id, exit_reason why) {
-    return response_result<R>(failure(call_error{std::move(why), id.server(), id.request()}));
+    return response_result<R>(
+        failure(call_error{std::move(why), id.server(), id.request(), id.name()}));
 }
 template <class R>
 std::optional<response_result<R>> await_response(const request_id<R>& id, duration limit) {

@@ -3,10 +3,13 @@
 #include <compare>
 #include <cstddef>
 #include <functional>
+#include <utility>
 
 #include <heirloom/atom.hpp>
+#include <heirloom/monitor.hpp>
 #include <heirloom/names.hpp>
 #include <heirloom/pid.hpp>
+#include <heirloom/send.hpp>
 
 namespace heirloom {
 
@@ -54,6 +57,21 @@ private:
 template <class T>
 server<T> whereis(server_name<T> name) noexcept {
     return server<T>(whereis(name.name()));
+}
+
+/// As by the bare name: a name that nobody has throws `no_such_process`.
+template <class T, class Message>
+void send(server_name<T> to, Message&& m) {
+    send(to.name(), std::forward<Message>(m));
+}
+template <class T, class Message>
+bool try_send(server_name<T> to, Message&& m) {
+    return try_send(pid(whereis(to)), std::forward<Message>(m));
+}
+/// Watches whoever has the name now; the `down` carries it.
+template <class T>
+monitor_ref monitor(server_name<T> name, alias_mode alias = alias_mode::none) {
+    return monitor(name.name(), alias);
 }
 
 }  // namespace heirloom

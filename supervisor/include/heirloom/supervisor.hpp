@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -113,35 +114,43 @@ struct orphans {
     std::vector<pid> left;
 };
 struct start_child_request {
+    static constexpr std::string_view library_verb = "start_child";
     using reply = result<started_child, child_error>;
     child_spec spec;
 };
 struct start_like_request {
+    static constexpr std::string_view library_verb = "start_child";
     using reply = result<started_child, child_error>;
     std::any extra;  // a tuple; empty for no arguments
 };
 /// A child by its id, or by its process.
 using child_key = std::variant<std::string, pid>;
 struct terminate_child_request {
+    static constexpr std::string_view library_verb = "terminate_child";
     using reply = result<started_child, child_error>;
     child_key which;
 };
 struct child_verb_request {
+    static constexpr std::string_view library_verb = "restart_child or delete_child";
     using reply = result<started_child, child_error>;
-    enum class verb : std::uint8_t { restart, remove } what;
+    enum class action : std::uint8_t { restart, remove } what;
     std::string id;
 };
 struct which_children_request {
+    static constexpr std::string_view library_verb = "which_children";
     using reply = std::vector<child_info>;
 };
 struct count_children_request {
+    static constexpr std::string_view library_verb = "count_children";
     using reply = child_counts;
 };
 struct get_childspec_request {
+    static constexpr std::string_view library_verb = "get_childspec";
     using reply = result<child_spec, child_error>;
     child_key which;
 };
 struct find_child_request {
+    static constexpr std::string_view library_verb = "find_child";
     using reply = pid;
     const server_identity* identity;
 };
@@ -248,12 +257,15 @@ struct dynamic_supervisor {
 /// A running supervisor, however it is known.
 class supervisor_ref {
 public:
-    supervisor_ref(server<supervisor> s) noexcept : server_(s) {}              // NOLINT
-    supervisor_ref(supervisor_name name) noexcept : server_(whereis(name)) {}  // NOLINT
+    supervisor_ref(server<supervisor> s) noexcept : server_(s) {}  // NOLINT
+    supervisor_ref(supervisor_name name) noexcept                  // NOLINT
+        : server_(whereis(name)), name_(name.name()) {}
     server<supervisor> get() const noexcept { return server_; }
+    detail::callee callee() const noexcept { return {server_, name_}; }
 
 private:
     server<supervisor> server_;
+    atom name_;
 };
 
 /// Adds a child and starts it, after those that are there. All of these throw `call_failed` when there is no
@@ -268,7 +280,8 @@ result<started_child, child_error> start_child(supervisor_ref sup, A&&... extra)
         (detail::check_sendable<detail::stored_t<A>>(), ...);
         packed = std::tuple<detail::stored_t<A>...>(std::forward<A>(extra)...);
     }
-    return call(sup.get(), detail::start_like_request{std::move(packed)}, forever);
+    return detail::call_server<supervisor>(sup.callee(),
+                                           detail::start_like_request{std::move(packed)}, forever);
 }
 /// Stops a child by its shutdown; it stays known (not a temporary one) and is not restarted.
 result<void, child_error> terminate_child(supervisor_ref sup, std::string id);
@@ -291,7 +304,8 @@ result<void, child_error> check_childspecs(const std::vector<child_spec>& specs,
 /// The first child that runs a T; empty if there is none.
 template <class T>
 server<T> find_child(supervisor_ref sup) {
-    return server<T>(call(sup.get(), detail::find_child_request{&detail::identity_of<T>}, forever));
+    return server<T>(detail::call_server<supervisor>(
+        sup.callee(), detail::find_child_request{&detail::identity_of<T>}, forever));
 }
 
 }  // namespace heirloom

@@ -70,10 +70,11 @@ inline constexpr request_type system_request{call_base<F>("sys"), Identity, &han
                                              true};
 
 template <class F>
-std::invoke_result_t<F&, server_core&> ask_system(pid server, const request_type& type, F f,
-                                                  duration limit) {
+std::invoke_result_t<F&, server_core&> ask_system(const callee& server, const request_type& type,
+                                                  F f, duration limit) {
     using R = std::invoke_result_t<F&, server_core&>;
-    message_ptr got(ask(server, new_message<typed_call<F>>(type, std::move(f)), limit, "sys"));
+    message_ptr got(
+        ask(server.process, new_message<typed_call<F>>(type, std::move(f)), limit, "sys"));
     if (got == nullptr) raise_call_failed(reason::timeout, server, "sys");
     auto* reply = static_cast<reply_message*>(got.get());
     if (reply->failed)
@@ -83,12 +84,12 @@ std::invoke_result_t<F&, server_core&> ask_system(pid server, const request_type
 }
 /// Of any server.
 template <class F>
-auto ask_any(pid server, F f, duration limit = default_call_limit) {
+auto ask_any(const callee& server, F f, duration limit = default_call_limit) {
     return ask_system(server, system_request<F, nullptr>, std::move(f), limit);
 }
 /// Of a T, whose object `f` gets.
 template <class T, class F>
-auto ask_object(server<T> to, F f, duration limit = default_call_limit) {
+auto ask_object(const callee& to, F f, duration limit = default_call_limit) {
     auto inside = [f = std::move(f)](server_core& core) mutable {
         return f(static_cast<driver_of<T>&>(core).object());
     };
@@ -112,40 +113,43 @@ bool trace_to_log(const sys::event& e);
 
 namespace heirloom::sys {
 
+/// Whom to ask: a pid, a server<T>, or a server_name, which stands for whoever has it now.
+using any_server = detail::callee;
+
 /// Serves only requests of this header until resumed; everything else waits. Both can be repeated.
-inline void suspend(pid server, duration limit = default_call_limit) {
+inline void suspend(const any_server& server, duration limit = default_call_limit) {
     detail::ask_any(
         server, [](detail::server_core& core) { detail::suspend_server(core, true); }, limit);
 }
-inline void resume(pid server, duration limit = default_call_limit) {
+inline void resume(const any_server& server, duration limit = default_call_limit) {
     detail::ask_any(
         server, [](detail::server_core& core) { detail::suspend_server(core, false); }, limit);
 }
 
 /// What a server says of itself.
-inline status get_status(pid server, duration limit = default_call_limit) {
+inline status get_status(const any_server& server, duration limit = default_call_limit) {
     return detail::ask_any(
         server, [](detail::server_core& core) { return detail::status_of(core); }, limit);
 }
 
-/// A copy of the state, as state() gives it.
-template <class T>
-auto get_state(server<T> of, duration limit = default_call_limit) {
+/// A copy of the state, as state() gives it. Of a server<T> or a server_name<T>.
+template <template <class> class Ref, class T>
+auto get_state(const Ref<T>& of, duration limit = default_call_limit) {
     static_assert(
         requires(const T& t) { t.state(); },
         "heirloom: this server does not show its state: it has no public `auto state() const`");
-    return detail::ask_object(
+    return detail::ask_object<T>(
         of, [](T& object) { return object.state(); }, limit);
 }
 /// Sets the state to f(state) and returns it. If `f` fails the call fails with {callback_failed, ...} and the state is as
 /// it was.
-template <class T, class F>
-auto replace_state(server<T> of, F f, duration limit = default_call_limit) {
+template <template <class> class Ref, class T, class F>
+auto replace_state(const Ref<T>& of, F f, duration limit = default_call_limit) {
     static_assert(
         requires(T& t) { t.set_state(t.state()); },
         "heirloom: this server does not let its state be replaced: it has no public "
         "`set_state(state)`");
-    return detail::ask_object(
+    return detail::ask_object<T>(
         of,
         [f = std::move(f)](T& object) mutable {
             auto next = f(object.state());
@@ -156,46 +160,47 @@ auto replace_state(server<T> of, F f, duration limit = default_call_limit) {
 }
 
 /// Counts what comes in and goes out from now on, or stops that.
-inline void statistics(pid server, bool on) {
+inline void statistics(const any_server& server, bool on) {
     detail::ask_any(server, [on](detail::server_core& core) { detail::count_events(core, on); });
 }
 /// Nothing when they are off.
-inline std::optional<counts> get_statistics(pid server) {
+inline std::optional<counts> get_statistics(const any_server& server) {
     return detail::ask_any(server,
                            [](detail::server_core& core) { return detail::counts_of(core); });
 }
 
 /// Keeps the last `how_many` events in memory; 0 stops that.
-inline void log(pid server, std::size_t how_many) {
+inline void log(const any_server& server, std::size_t how_many) {
     detail::ask_any(server,
                     [how_many](detail::server_core& core) { detail::keep_events(core, how_many); });
 }
-inline std::vector<event> get_log(pid server) {
+inline std::vector<event> get_log(const any_server& server) {
     return detail::ask_any(server,
                            [](detail::server_core& core) { return detail::kept_events(core); });
 }
 
 /// Calls `see` in the server for each event, until it returns false or throws. An id that is there already is kept as
 /// it is.
-inline void install(pid server, std::string id, std::function<bool(const event&)> see) {
+inline void install(const any_server& server, std::string id,
+                    std::function<bool(const event&)> see) {
     detail::ask_any(server, [id = std::move(id), see = std::move(see)](detail::server_core& core) {
         detail::install_observer(core, id, see);
     });
 }
-inline void remove(pid server, std::string id) {
+inline void remove(const any_server& server, std::string id) {
     detail::ask_any(server, [id = std::move(id)](detail::server_core& core) {
         detail::remove_observer(core, id);
     });
 }
 /// Writes each event to the runtime's log, or stops that.
-inline void trace(pid server, bool on) {
+inline void trace(const any_server& server, bool on) {
     if (on)
         install(server, "trace", &detail::trace_to_log);
     else
         remove(server, "trace");
 }
 /// Ends all of it: observers, trace, log and statistics.
-inline void no_debug(pid server) {
+inline void no_debug(const any_server& server) {
     detail::ask_any(server, [](detail::server_core& core) { detail::observe_nothing(core); });
 }
 

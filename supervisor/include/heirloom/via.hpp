@@ -73,7 +73,11 @@ result<monitored_server<T>, start_error> start_monitor(const via<T>& name, A&&..
 template <class T, class Request>
 detail::reply_of<Request> call(const via<T>& to, Request&& request,
                                duration limit = default_call_limit) {
-    return call(whereis(to), std::forward<Request>(request), limit);
+    const server<T> now = whereis(to);
+    if (!now)
+        throw call_failed(reason::no_process, {}, std::string(detail::request_text<Request>()),
+                          to.keeper()->text());
+    return call(now, std::forward<Request>(request), limit);
 }
 template <class T, class Request>
 result<detail::reply_of<Request>, call_error> try_call(const via<T>& to, Request&& request,

@@ -188,18 +188,24 @@ struct server_behaviour {
 template <class T>
 struct behaviour_of : server_behaviour<T, server_activity<T>> {};
 
+template <class T>
+consteval void check_destructor() {
+    static_assert(std::is_nothrow_destructible_v<T>,
+                  "heirloom: a server's destructor is public and must not throw");
+}
+
 /// Storage for the object, made late and destroyed as that process.
 template <class T>
 class object_core : public server_core {
 public:
     object_core() noexcept : server_core(identity_of<T>) {}
-    ~object_core() override { destroy_object(); }
+    ~object_core() noexcept override { destroy_object(); }
 
     T& object() noexcept { return object_; }
     template <class... A>
     void make(A&&... args) {
         ::new (static_cast<void*>(std::addressof(object_))) T(std::forward<A>(args)...);
-        made_ = true;
+        constructed();
         object_made();
     }
     std::string describe() noexcept override {
@@ -345,16 +351,18 @@ struct leaf_work {
 };
 
 template <class T, class Request>
-result<reply_of<Request>, call_error> try_call_server(pid to, Request&& request, duration limit) {
+result<reply_of<Request>, call_error> try_call_server(const callee& to, Request&& request,
+                                                      duration limit) {
     using R = stored_t<Request>;
     using answer = result<reply_of<Request>, call_error>;
     // Of a message that carries the answer, or says why there is none.
     const auto take = [&](reply_message* got) -> answer {
-        if (got == nullptr) return failure(call_error{reason::timeout, to, type_name<R>()});
+        if (got == nullptr)
+            return failure(call_error{reason::timeout, to.process, request_text<R>(), to.name});
         message_ptr owner(got);
         if (got->failed) [[unlikely]]
-            return failure(call_error{std::move(static_cast<failed_reply*>(got)->payload), to,
-                                      type_name<R>()});
+            return failure(call_error{std::move(static_cast<failed_reply*>(got)->payload),
+                                      to.process, request_text<R>(), to.name});
         if constexpr (std::is_void_v<reply_of<R>>)
             return {};
         else
@@ -367,9 +375,9 @@ result<reply_of<Request>, call_error> try_call_server(pid to, Request&& request,
         check_sendable<R>();
         behaviour_of<T>::template check_call<R>();
         leaf_work<T, R> work{std::forward<Request>(request), {}};
-        const visit_end end = limit < duration::zero() ? visit_end{} : work.visit(to);
+        const visit_end end = limit < duration::zero() ? visit_end{} : work.visit(to.process);
         if (!end.visited)
-            return take(ask(to, make_call<T>(std::move(work.request)), limit, "call"));
+            return take(ask(to.process, make_call<T>(std::move(work.request)), limit, "call"));
         if (end.failed != nullptr) return take(end.failed);
         safe_point();  // what was sent before the answer comes before it
         if constexpr (std::is_void_v<reply_of<R>>)
@@ -377,12 +385,12 @@ result<reply_of<Request>, call_error> try_call_server(pid to, Request&& request,
         else
             return std::move(*work.answer);
     } else {
-        return take(ask(to, make_call<T>(std::forward<Request>(request)), limit, "call"));
+        return take(ask(to.process, make_call<T>(std::forward<Request>(request)), limit, "call"));
     }
 }
 
 template <class T, class Request>
-reply_of<Request> call_server(pid to, Request&& request, duration limit) {
+reply_of<Request> call_server(const callee& to, Request&& request, duration limit) {
     using R = stored_t<Request>;
     if constexpr (run_by_caller<T, R>) {
         auto end = try_call_server<T>(to, std::forward<Request>(request), limit);
@@ -390,13 +398,14 @@ reply_of<Request> call_server(pid to, Request&& request, duration limit) {
             end.error().raise();
         if constexpr (!std::is_void_v<reply_of<R>>) return std::move(*end);
     } else if constexpr (names_reply<R>) {
-        reply_message* got = ask(to, make_call<T>(std::forward<Request>(request)), limit, "call");
+        reply_message* got =
+            ask(to.process, make_call<T>(std::forward<Request>(request)), limit, "call");
         if (got == nullptr) [[unlikely]]
-            raise_call_failed(reason::timeout, to, type_name<R>());
+            raise_call_failed(reason::timeout, to, request_text<R>());
         message_ptr owner(got);
         if (got->failed) [[unlikely]]
             raise_call_failed(std::move(static_cast<failed_reply*>(got)->payload), to,
-                              type_name<R>());
+                              request_text<R>());
         if constexpr (!std::is_void_v<reply_of<R>>)
             return std::move(static_cast<typed_reply<reply_of<R>>*>(got)->payload);
     }
@@ -411,7 +420,7 @@ void cast_server(pid to, Message&& m) {
     send_message(to, new_message<typed_message<M>>(cast_request<T, M>, std::forward<Message>(m)));
 }
 
-void stop_process(pid whom, const exit_reason& why, duration limit);
+void stop_process(const callee& whom, const exit_reason& why, duration limit);
 
 // --- Requests answered through an alias: request.hpp ---------------------------------------------------
 
@@ -486,6 +495,7 @@ start_end start_any(start_how how, const start_options& options, const start_nam
                     A&&... args) {
     static_assert(std::is_constructible_v<T, stored_t<A>&&...>,
                   "heirloom: the server has no constructor for these start arguments");
+    check_destructor<T>();
     (check_sendable<stored_t<A>>(), ...);
     if (options.limit < duration::zero()) throw bad_argument("start", "a negative limit");
     if constexpr (std::is_constructible_v<T, stored_t<A>&&...>) {

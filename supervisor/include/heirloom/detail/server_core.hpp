@@ -18,6 +18,7 @@
 #include <heirloom/name_keeper.hpp>
 #include <heirloom/pid.hpp>
 #include <heirloom/process.hpp>
+#include <heirloom/server.hpp>
 
 namespace heirloom {
 
@@ -177,6 +178,10 @@ protected:
 
     /// Logs and drops it.
     void unexpected(message* m) noexcept;
+    void constructed() noexcept {
+        made_ = true;
+        refused_ = stopping();
+    }
     /// Whether the object lives.
     bool made_ = false;
 
@@ -203,8 +208,9 @@ private:
     server_extras& extras();
     void drop_extras() noexcept;
 
-    bool gone_ = false;
-    bool starting_ = false;
+    bool gone_ : 1 = false;
+    bool refused_ : 1 = false;  // its constructor asked to stop: it never was up
+    bool starting_ : 1 = false;
     std::uint8_t attention_ = 0;
     std::uint32_t idle_tag_ = 0;
     const server_identity* identity_;
@@ -253,6 +259,25 @@ start_end start_core(server_core* core, call_message* first, const start_how& ho
 
 /// The monotonous part of a call: waits for the reply; null when the limit passed.
 reply_message* ask(pid server, call_message* request, duration limit, const char* function);
-[[noreturn]] void raise_call_failed(exit_reason why, pid server, std::string_view request);
+/// Who is called: a process, and the name it was looked up by, for the report of a failure.
+struct callee {
+    callee(pid p, atom n = {}) noexcept : process(p), name(n) {}  // NOLINT: most are known by pid
+    template <class T>
+    callee(server<T> s) noexcept : process(s) {}  // NOLINT
+    template <class T>
+    callee(server_name<T> n) noexcept : process(whereis(n)), name(n.name()) {}  // NOLINT
+    pid process;
+    atom name;
+};
+[[noreturn]] void raise_call_failed(exit_reason why, const callee& server,
+                                    std::string_view request);
+/// A request as the report of a failed call names it: one of the library's own by the verb that makes it.
+template <class R>
+std::string_view request_text() noexcept {
+    if constexpr (requires { R::library_verb; })
+        return R::library_verb;
+    else
+        return type_name<R>();
+}
 
 }  // namespace heirloom::detail
