@@ -459,6 +459,7 @@ TYPED_TEST(tree_model, a_bulk_insert_that_is_given_up_has_been_or_not) {
     expect_right<TypeParam>(&bulk<TypeParam, false, 2>, little);
     expect_right<TypeParam>(&bulk<TypeParam, false, 3>, little);
     expect_right<TypeParam>(&bulk<TypeParam, false, 4>, little);
+    expect_right<TypeParam>(&bulk<TypeParam, true, 2>, little);
 }
 TYPED_TEST(tree_model, a_walk_sees_a_bulk_insert_as_a_whole) {
     expect_right<TypeParam>(&walk_beside_bulk<TypeParam, true>, little);

@@ -19,8 +19,9 @@
 //       root meets the old tree, as it was; and who meets in a shared node what came later finds the nodes above it open (I3).
 //   D3  Up to the store of the root whatever throws, or kills, leaves nothing but the draft's own nodes, to be freed.
 //
-// So readers never wait. Where the owner alone writes, it gives way between steps; where strangers may write, they wait at the
-// tree's lock, and it all is one step. Not chosen: changing the tree in place while readers wait; what throws has to be undone, and
+// So readers never wait, and the draft's making gives way between steps. Where strangers may write, each step has the tree's lock; if the tree
+// has changed between two, the draft is thrown away and made anew in one step, with the strangers waiting. What follows the store is one
+// step there, too. Not chosen: changing the tree in place while readers wait; what throws has to be undone, and
 // a million rows held everybody up for 100 ms.
 namespace heirloom::ets::detail {
 
@@ -58,7 +59,7 @@ public:
     bulk_insert(const bulk_insert&) = delete;
     bulk_insert& operator=(const bulk_insert&) = delete;
     ~bulk_insert() {
-        // A kill struck between two steps. Only who writes alone rests there.
+        // A kill struck between two steps. After the commit only who writes alone rests there.
         if (at_ == stage::open) {
             const verb_scope quiet(heirloom::detail::enter_quietly("insert"));
             (void)open(std::numeric_limits<std::size_t>::max());
@@ -68,12 +69,19 @@ public:
         }
     }
 
-    /// Does about so many rows of what is left, on a shared table all; true when nothing is. If it throws, nothing has changed.
+    /// Does about so many rows of what is left; true when nothing is. If it throws, nothing has changed.
     bool step(tree_rows& table, bool shared, std::uint64_t) {
-        const std::size_t budget = shared ? std::numeric_limits<std::size_t>::max() : rows_a_step_;
-        const locked guard(table, shared);
-        if (at_ != stage::open && !build(table, budget)) return at_ == stage::over;
-        if (!open(budget)) return false;
+        constexpr auto all = std::numeric_limits<std::size_t>::max();
+        locked guard(table, shared);
+        if (table_ && at_ != stage::open && (table_ != &table || seen_ != table.changes_)) {
+            forget_draft();
+            rows_a_step_ = all;
+        }
+        if (at_ != stage::open && !build(table, rows_a_step_)) {
+            guard.changed = false;
+            return at_ == stage::over;
+        }
+        if (!open(shared ? all : rows_a_step_)) return false;
         hand_over();
         return true;
     }
@@ -92,9 +100,14 @@ private:
         locked(const locked&) = delete;
         locked& operator=(const locked&) = delete;
         ~locked() {
-            if (table) table->unlock();
+            if (!table) return;
+            if (changed)
+                table->unlock();
+            else
+                table->unlock_unchanged();
         }
         tree_rows* table;
+        bool changed = true;
     };
 
     /// True when the rows are in the tree.
@@ -124,7 +137,8 @@ private:
     }
     void begin(tree_rows& table) {
         table_ = &table;
-        if (rows_.size() > few) remains_ = own_contents(std::make_unique<remains>());
+        seen_ = table.changes_;
+        if (rows_.size() > few && !remains_) remains_ = own_contents(std::make_unique<remains>());
         draft_.root = table.root_.load(std::memory_order_relaxed);  // one writer
         draft_.number = ++table.drafts_;
         at_ = only_new_ ? stage::look : stage::put;
@@ -188,6 +202,7 @@ private:
         // relaxed: a number. First: whoever has seen a row does not find it missing there.
         count.store(count.load(std::memory_order_relaxed) + draft_.new_rows,
                     std::memory_order_relaxed);
+        table_->count_nodes(draft_.made.size(), 0);
         table_->set_root(draft_.root);
         inserted_ = true;
         at_ = stage::open;
@@ -212,18 +227,28 @@ private:
             for (const box* b : dead_) table_->discard(b);
             return;
         }
-        forget(copied_.size());
+        table_->count_nodes(0, copied_.size());
         auto& all = static_cast<remains&>(*remains_);
         all.nodes = std::move(copied_);
         all.boxes = std::move(dead_);
         all.reaper = table_->reaper;
         condemn(remains_.release());
     }
-    /// Before the commit: as if it had never been.
+    /// Before the commit: as if it had never been. The tree itself may be gone: strangers delete and clear public tables.
     void drop() noexcept {
         at_ = stage::over;
-        if (!table_) return;
-        forget(draft_.made.size());
+        free_nodes();
+    }
+    void forget_draft() noexcept {
+        free_nodes();
+        draft_ = {};
+        copied_.clear();
+        dead_.clear();
+        table_ = nullptr;
+        at_ = stage::begin;
+        done_ = 0;
+    }
+    void free_nodes() noexcept {
         for (node* n : draft_.made) {
             n->count.store(0, std::memory_order_relaxed);  // of these nobody has heard
             node::destroy(n);
@@ -233,12 +258,6 @@ private:
                 delete reinterpret_cast<key_box*>(word);
     }
 
-    void forget(std::size_t nodes) noexcept {
-        // relaxed: a statistic, of one writer
-        table_->nodes_.store(table_->nodes_.load(std::memory_order_relaxed) - nodes,
-                             std::memory_order_relaxed);
-    }
-
     std::vector<ready> rows_;
     bool only_new_;
     std::size_t rows_a_step_;
@@ -246,6 +265,7 @@ private:
     bool inserted_ = false;
     std::size_t done_ = 0;  // of the stage
     tree_rows* table_ = nullptr;
+    std::uint64_t seen_ = 0;  // of the tree's changes, when the draft began
     draft draft_;
     std::vector<node*> copied_;
     std::vector<const box*> dead_;

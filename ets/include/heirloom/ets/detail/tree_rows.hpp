@@ -332,7 +332,12 @@ private:
             while (writer_.load(std::memory_order_relaxed) != 0) pause_in_spin(++round);
         }
     }
-    void unlock() noexcept { writer_.store(0, std::memory_order_release); }
+    void unlock() noexcept {
+        ++changes_;
+        unlock_unchanged();
+    }
+    /// Nothing that all see has been changed.
+    void unlock_unchanged() noexcept { writer_.store(0, std::memory_order_release); }
     void set_root(node* n) noexcept {
         root_.store(n, std::memory_order_release);
     }  // pairs with go_down()
@@ -340,9 +345,12 @@ private:
         heirloom::detail::retire_often(const_cast<box*>(b),
                                        [](void* p) noexcept { delete static_cast<box*>(p); });
     }
+    /// A statistic, of one writer.
+    void count_nodes(std::size_t come, std::size_t go) noexcept {
+        nodes_.store(nodes_.load(std::memory_order_relaxed) + come - go, std::memory_order_relaxed);
+    }
     void discard(node* n) noexcept {
-        nodes_.store(nodes_.load(std::memory_order_relaxed) - 1,
-                     std::memory_order_relaxed);  // a statistic
+        count_nodes(0, 1);
         heirloom::detail::retire(n, [](void* p) noexcept { node::destroy(static_cast<node*>(p)); });
     }
     void discard_key(std::uint64_t word) noexcept {
@@ -376,10 +384,10 @@ private:
         n->set_value(0, 0);
         if (in) {
             n->draft = in->number;
-            in->made.push_back(n);
+            in->made.push_back(n);  // counted when the others may see it
+        } else {
+            count_nodes(1, 0);
         }
-        nodes_.store(nodes_.load(std::memory_order_relaxed) + 1,
-                     std::memory_order_relaxed);  // a statistic
         return n;
     }
     static void put(node* n, unsigned at, std::uint64_t key, std::uint64_t value,
@@ -421,6 +429,9 @@ private:
     node* reserve_ = nullptr;  // linked by their first value
     std::size_t reserved_ = 0;
     std::uint64_t drafts_ = 0;
+    // By whoever holds the lock: never what it was, nor what it was of another tree that lay in the same memory.
+    std::uint64_t changes_ = next_tree.fetch_add(1, std::memory_order_relaxed) << 40;
+    static inline std::atomic<std::uint64_t> next_tree{1};
 };
 
 }  // namespace heirloom::ets::detail
