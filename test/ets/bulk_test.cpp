@@ -198,5 +198,50 @@ TEST(bulk_inserts, whose_equality_throws_have_not_been) {
     EXPECT_TRUE(holds_on_all_workers(body));
 }
 
+/// An insert of many rows into an ordered table rests with its draft half made: what strangers do meanwhile is not lost, and it
+/// goes on with the tree that there is then, or fails as a whole.
+TEST(bulk_inserts, of_an_ordered_table_rest_while_strangers_change_clear_and_delete_it) {
+    const auto body = [] {
+        const auto check = [](auto kind, const auto& value_of) {
+            using table = decltype(kind);
+            constexpr long n = 4'000;
+            std::vector<std::pair<long, typename table::mapped_type>> rows;
+            for (long k = 0; k < n; ++k) rows.emplace_back(k, value_of(k));
+            worker inserter;
+            for (int round = 0; round < 12; ++round) {
+                auto t = table::create({.access = ets::access::public_});
+                t.insert(-1, value_of(0));
+                t.insert(n / 2, value_of(1));
+                inserter.begin([t, &rows]() mutable {
+                    try {
+                        t.insert(rows);
+                    } catch (const ets::no_such_table&) {
+                    }
+                });
+                for (int i = 0; i < round; ++i) yield();
+                const int disturbance = round % 4;
+                if (disturbance == 1) t.insert(-2, value_of(2));
+                if (disturbance == 2) t.clear();
+                if (disturbance == 3) t.delete_table();
+                inserter.finish();
+                if (disturbance == 3) {
+                    require(!t.info());
+                    continue;
+                }
+                const auto in = t.select_count([](long k, const auto&) { return k >= 0; });
+                require(in == n || (disturbance == 2 && in == 0), "a part of the insert");
+                require(disturbance == 2 || t.member(-1), "a row was lost");
+                require_eq(t.member(-2), disturbance == 1);
+                require_eq(t.size(), t.to_vector().size());
+                if (in == n) require(t.at(n / 2) == value_of(n / 2));
+                t.delete_table();
+            }
+        };
+        check(ordered(), [](long k) { return k; });
+        check(ets::ordered_set<long, std::string>(), [](long k) { return std::to_string(k); });
+    };
+    EXPECT_TRUE(holds_on_all_workers(body));
+}
+
 }  // namespace
 }  // namespace heirloom::test::bulk_inserts

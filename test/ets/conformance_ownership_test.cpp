@@ -1,6 +1,7 @@
 // The catalogue's rows about owners and heirs, by their ids.
-#include "inside.hpp"
+#include "tables.hpp"
 
+#include <future>
 #include <random>
 #include <thread>
 
@@ -8,7 +9,6 @@ namespace heirloom::test {
 namespace {
 
 using storage = ets::set<atom, long>;
-using numbers = ets::set<long, long>;
 
 /// A table of `owner` whose heir is `heir`.
 numbers created_for(worker& owner, const worker& heir) {
@@ -425,14 +425,13 @@ TEST(conformance_ets, give_away_mid_select) {
 
 TEST(ownership, plain_threads_use_public_tables_only) {
     runtime rt({.workers = 2, .log = [](const log_event&) {}});
-    numbers open;
-    numbers closed;
-    rt.spawn([&] {
-        open = numbers{{.name = "open", .access = ets::access::public_}};
-        closed = numbers{{.name = "closed"}};
+    std::promise<std::pair<numbers, numbers>> made;
+    rt.spawn([&made] {
+        made.set_value({numbers{{.name = "open", .access = ets::access::public_}},
+                        numbers{{.name = "closed"}}});
         receive<int>();
     });
-    while (!closed.info()) std::this_thread::yield();
+    auto [open, closed] = made.get_future().get();
     for (long i = 0; i < 1'000; ++i) open.insert(i, i);
     EXPECT_EQ(open.at(7), 7);
     EXPECT_EQ(open.size(), 1'000u);

@@ -1,5 +1,5 @@
 // The catalogue's rows about inserting, reading, updating and removing, by their ids.
-#include "inside.hpp"
+#include "tables.hpp"
 
 #include <array>
 #include <atomic>
@@ -10,12 +10,6 @@
 
 namespace heirloom::test {
 namespace {
-
-using numbers = ets::set<long, long>;
-using texts = ets::set<std::string, std::string>;
-using ordered = ets::ordered_set<long, long>;
-using bag = ets::bag<long, long>;
-using duplicate_bag = ets::duplicate_bag<long, long>;
 
 struct session {
     long hits = 0;

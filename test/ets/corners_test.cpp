@@ -1,4 +1,5 @@
 // What OTP's documentation says of tables and no row of the catalogue names.
+#include "support/effort.hpp"
 #include "tables.hpp"
 
 namespace heirloom::test {
@@ -251,6 +252,27 @@ TEST(corners, rows_of_an_owner_killed_while_it_inserts_them_are_in_or_not) {
         (void)was_in;
     };
     EXPECT_TRUE(holds_on_all_workers(body));
+}
+
+TEST(corners, a_key_of_a_bag_with_a_million_objects_goes_as_any_other) {
+    const auto body = [] {
+        const auto n = static_cast<long>(scaled(3'000'000));
+        std::vector<std::pair<long, long>> objects;
+        for (long i = 0; i < n; ++i) objects.emplace_back(1, i);
+        auto t = duplicate_bag::create({.access = ets::access::public_});
+        t.insert(objects);
+        require_eq(static_cast<long>(t.size()), n);
+        // What was made ready in vain goes on the stack of who wanted it.
+        const auto small = spawn_monitor({.stack_size = 32 * 1024}, [&objects, t]() mutable {
+            require(!t.insert_new(objects));
+        });
+        receive(when(small.ref, [](const down& d) { require_eq(d.reason, reason::normal); }));
+        require(t.erase(1));
+        t.insert(objects);
+        t.clear();
+    };
+    runtime rt({.workers = 1, .log = no_log()});
+    EXPECT_TRUE(holds_inside(rt, body));
 }
 
 }  // namespace

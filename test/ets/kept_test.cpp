@@ -1,12 +1,10 @@
 // Tables that nobody is left to inherit and that somebody may still claim (table_options::keep). OTP has no such thing.
-#include "inside.hpp"
+#include "tables.hpp"
 
 #include <memory>
 
 namespace heirloom::test {
 namespace {
-
-using numbers = ets::set<long, long>;
 
 ets::table_options kept(atom name, ets::access access = ets::access::protected_) {
     return {.name = name, .access = access, .keep = true};

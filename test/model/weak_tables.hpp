@@ -95,6 +95,11 @@ std::shared_ptr<char> reserve_zeroed() { return map_zeroed(huge_page); }
 void request_huge_page(pid, const std::shared_ptr<char>&, std::size_t) noexcept {}
 std::size_t memory_in_use(std::size_t written) noexcept { return written; }
 void forget_pages(void*, std::size_t) noexcept {}
+contents_ptr own_contents(std::unique_ptr<contents> c) { return contents_ptr(c.release()); }
+void contents_deleter::operator()(contents* c) const noexcept { delete c; }
+void condemn(contents* c) noexcept {
+    heirloom_weak::detail::retire(c, [](void* p) noexcept { delete static_cast<contents*>(p); });
+}
 void pause_in_spin(unsigned) noexcept { heirloom::test::weak::yield(); }
 }  // namespace heirloom_weak::ets::detail
 extern "C" {

@@ -29,7 +29,7 @@ LIST = pathlib.Path(__file__).with_name("mutants.txt")
 # fault that only they notice lacks a test. Storms are not meant to find what a test should.
 LAYERS = {
     "runtime/": ["runtime_parts", "runtime_model", "runtime_deterministic_test", "runtime_unit", "runtime_conformance"],
-    "ets/": ["ets_unit", "ets_handover", "ets_growth", "ets_writers", "ets_conformance"],
+    "ets/": ["ets_unit", "ets_handover", "ets_growth", "ets_writers", "ets_tree", "ets_conformance"],
     "supervisor/": ["supervisor_kit", "supervisor_conformance", "supervisor_behaviours"],
 }
 

@@ -35,7 +35,9 @@ public:
     bag_values with(const V& value) const {
         bag_values next(*this);
         if (!last_ || in_last_ == last_->capacity || last_->items.size() != in_last_) {
-            const std::size_t capacity = std::clamp<std::size_t>(size(), 1, 4096);
+            // A sixteenth of what is there, from some size on: chunks are destroyed one inside the other, and stacks small.
+            const std::size_t capacity =
+                std::clamp<std::size_t>(size(), 1, std::max<std::size_t>(size() / 16, 4096));
             next.last_ = std::make_shared<chunk>(last_, in_last_, size(), capacity);
             next.in_last_ = 0;
         }

@@ -1,209 +1,275 @@
 #pragma once
 
-#include <array>
-#include <atomic>
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include <heirloom/ets/detail/tree_rows.hpp>
 
-// Many rows of an ordered_set at one moment: readers wait while `bulk_` is odd, and a count that has changed tells them
-// that what they read meanwhile does not count. So a tree that is put back before `bulk_` is even has never changed.
+// Many rows of an ordered_set at one moment (R8). Every node that they change, and all above it, is copied first, and the
+// copies are changed: a draft, which nobody sees. One store of the root shows it. Then the nodes that were copied are opened, as
+// all nodes that leave the tree (I2), and retired.
+//
+//   D1  Draft and tree share the nodes that the draft does not change, and their separators.
+//   D2  No other change comes between the draft's first copy and the opening of the last copied node. So who still goes by the old
+//       root meets the old tree, as it was; and who meets in a shared node what came later finds the nodes above it open (I3).
+//   D3  Up to the store of the root whatever throws, or kills, leaves nothing but the draft's own nodes, to be freed.
+//
+// So readers never wait, and the draft's making gives way between steps. Where strangers may write, each step has the tree's lock; if the tree
+// has changed between two, the draft is thrown away and made anew in one step, with the strangers waiting. What follows the store is one
+// step there, too. Not chosen: changing the tree in place while readers wait; what throws has to be undone, and
+// a million rows held everybody up for 100 ms.
 namespace heirloom::ets::detail {
 
-/// What a bulk insert has changed. Its order is asked, and keys are copied, while the tree is in the middle of the change: whatever
-/// throws there, the tree is made what it was. Nodes, separators and rows that readers may have met are retired.
+/// What a draft has replaced, on its way to the reaper.
 template <class K, class V, class Compare>
-class tree_rows<K, V, Compare>::bulk_undo {
+class tree_rows<K, V, Compare>::remains final : public contents {
 public:
-    /// For `n` rows. Requires: all nodes they can take are provided.
-    bulk_undo(tree_rows& rows, std::size_t n)
-        : rows_(rows), root_(rows.root_.load(std::memory_order_relaxed)) {
-        reserve_.reserve(rows.reserved_);
-        for (node* r = rows.reserve_; reserve_.size() < rows.reserved_; r = r->child(0))
-            reserve_.push_back(r);
-        if constexpr (!key_in_node) separators_.reserve(reserve_.size());
-        if constexpr (boxed) boxes_.reserve(n);
-    }
-    bulk_undo(const bulk_undo&) = delete;
-    bulk_undo& operator=(const bulk_undo&) = delete;
-    ~bulk_undo() { forget_images(); }
-
-    /// Before the leaf of `p` is changed, and what is above it as far as a full leaf goes. May throw, with nothing changed.
-    void save(const path& p) {
-        save(p.leaf);
-        bool full = p.leaf->size() == fan_out;
-        for (unsigned d = p.depth; full && d > 0; --d) {
-            node* n = p.inner[d - 1].first;
-            save(n);
-            full = n->size() == fan_out;
+    ~remains() override { (void)shred(std::numeric_limits<std::size_t>::max()); }
+    bool shred(std::size_t budget) noexcept override {
+        for (; !boxes.empty() && budget > 0; --budget) {
+            delete boxes.back();
+            boxes.pop_back();
         }
-    }
-    void made_separator(std::uint64_t word) noexcept { separators_.push_back(word); }
-    void made_box(const box* b) noexcept { boxes_.push_back(b); }
-
-    /// Requires: bulk_ is odd.
-    void roll_back() noexcept {
-        for (auto i = images_.rbegin(); i != images_.rend(); ++i) i->restore();
-        forget_images();
-        rows_.set_root(root_);
-        // Nodes were taken from the front. They stay open for ever, and own no separators.
-        for (std::size_t i = 0, taken = reserve_.size() - rows_.reserved_; i < taken; ++i) {
-            reserve_[i]->open();
-            reserve_[i]->set_size(0);
-            rows_.discard(reserve_[i]);
+        for (; !nodes.empty() && budget > 0; --budget) {
+            node::destroy(nodes.back());
+            nodes.pop_back();
         }
-        for (const std::uint64_t word : separators_) rows_.discard_key(word);
-        for (const box* b : boxes_) rows_.discard(b);
-        rows_.bulk_rows_ = 0;
+        return boxes.empty() && nodes.empty();
     }
+    std::size_t size() const noexcept override { return 0; }
+    std::size_t memory() const noexcept override { return 0; }
+    void prepare_sharing() override {}
 
-private:
-    struct image {
-        explicit image(node* n) noexcept : of(n), size(n->size()) {
-            for (unsigned i = 0; i < fan_out; ++i) keys[i] = n->key_word(i);
-            for (unsigned i = 0; i <= fan_out; ++i) values[i] = n->value_word(i);
-        }
-        void restore() const noexcept {
-            of->open();
-            for (unsigned i = 0; i < fan_out; ++i) of->set_key(i, keys[i]);
-            for (unsigned i = 0; i <= fan_out; ++i) of->set_value(i, values[i]);
-            of->count.store(size, std::memory_order_release);
-            of->close();
-        }
-        node* of;
-        unsigned size;
-        std::array<std::uint64_t, fan_out> keys;
-        std::array<std::uint64_t, fan_out + 1> values;
-    };
-    void forget_images() noexcept {
-        for (const image& i : images_) i.of->saved = false;
-        images_.clear();
-    }
-    void save(node* n) {
-        if (n->saved) return;
-        images_.emplace_back(n);
-        n->saved = true;
-    }
-
-    tree_rows& rows_;
-    node* root_;
-    std::vector<image> images_;
-    std::vector<node*> reserve_;  // as it was, the next to be taken first
-    std::vector<std::uint64_t> separators_;
-    std::vector<const box*> boxes_;
+    std::vector<node*> nodes;
+    std::vector<const box*> boxes;
 };
 
-template <class K, class V, class Compare>
-bool tree_rows<K, V, Compare>::insert_many(std::vector<ready>& rows, bool only_new, bool shared) {
-    [[maybe_unused]] const key_code_scope<users_order> inside;
-    if (shared) lock();
-    struct unlock_at_end {
-        tree_rows* rows;
-        ~unlock_at_end() {
-            if (rows) rows->unlock();
-        }
-    } guard{shared ? this : nullptr};
-    if (only_new)
-        for (const auto& r : rows)
-            if (read(r.get().key(), [](const V&) {})) return false;
-    provide(nodes_for(rows));
-    std::vector<const box*> dead;
-    if constexpr (boxed) dead.reserve(rows.size());
-    const auto bulk = bulk_.load(std::memory_order_relaxed);  // one writer
-    // relaxed: kept before the rows by their release stores. The release of what follows pairs with the acquire in read().
-    if constexpr (change_cannot_throw) {
-        bulk_.store(bulk + 1, std::memory_order_relaxed);
-        put_all(rows, dead, nullptr);
-    } else {
-        bulk_undo undo(*this, rows.size());
-        bulk_.store(bulk + 1, std::memory_order_relaxed);
-        try {
-            put_all(rows, dead, &undo);
-        } catch (...) {
-            undo.roll_back();
-            bulk_.store(bulk + 2, std::memory_order_release);
-            throw;
-        }
-    }
-    rows_.store(rows_.load(std::memory_order_relaxed) + std::exchange(bulk_rows_, 0),
-                std::memory_order_relaxed);
-    bulk_.store(bulk + 2, std::memory_order_release);
-    for (const box* b : dead) discard(b);
-    return true;
-}
-
+/// One insert of many rows. Driven in steps, each inside a verb; it may be given up between two of them.
 template <class K, class V, class Compare>
 class tree_rows<K, V, Compare>::bulk_insert {
 public:
-    bulk_insert(std::vector<ready> rows, bool only_new)
-        : rows_(std::move(rows)), only_new_(only_new) {}
+    /// Requires: arranged, by arrange(). With `only_new` nothing is inserted if any key is there.
+    bulk_insert(std::vector<ready> rows, bool only_new, std::size_t rows_a_step = 512)
+        : rows_(std::move(rows)), only_new_(only_new), rows_a_step_(rows_a_step) {}
+    bulk_insert(const bulk_insert&) = delete;
+    bulk_insert& operator=(const bulk_insert&) = delete;
+    ~bulk_insert() {
+        // A kill struck between two steps. After the commit only who writes alone rests there.
+        if (at_ == stage::open) {
+            const verb_scope quiet(heirloom::detail::enter_quietly("insert"));
+            (void)open(std::numeric_limits<std::size_t>::max());
+            hand_over();
+        } else if (at_ != stage::over) {
+            drop();
+        }
+    }
+
+    /// Does about so many rows of what is left; true when nothing is. If it throws, nothing has changed.
     bool step(tree_rows& table, bool shared, std::uint64_t) {
-        inserted_ = table.insert_many(rows_, only_new_, shared);
+        constexpr auto all = std::numeric_limits<std::size_t>::max();
+        locked guard(table, shared);
+        if (table_ && at_ != stage::open && (table_ != &table || seen_ != table.changes_)) {
+            forget_draft();
+            rows_a_step_ = all;
+        }
+        if (at_ != stage::open && !build(table, rows_a_step_)) {
+            guard.changed = false;
+            return at_ == stage::over;
+        }
+        if (!open(shared ? all : rows_a_step_)) return false;
+        hand_over();
         return true;
     }
+    /// Whether the rows are in the table.
     bool inserted() const noexcept { return inserted_; }
 
 private:
+    enum class stage : std::uint8_t { begin, look, put, open, over };
+    /// More than that many rows leave what the reaper takes care of.
+    static constexpr std::size_t few = 256;
+
+    struct locked {
+        locked(tree_rows& t, bool shared) noexcept : table(shared ? &t : nullptr) {
+            if (table) table->lock();
+        }
+        locked(const locked&) = delete;
+        locked& operator=(const locked&) = delete;
+        ~locked() {
+            if (!table) return;
+            if (changed)
+                table->unlock();
+            else
+                table->unlock_unchanged();
+        }
+        tree_rows* table;
+        bool changed = true;
+    };
+
+    /// True when the rows are in the tree.
+    bool build(tree_rows& table, std::size_t budget) {
+        struct drop_on_throw {
+            bulk_insert* insert;
+            ~drop_on_throw() {
+                if (insert) insert->drop();
+            }
+        } guard{this};
+        [[maybe_unused]] const key_code_scope<users_order> inside;
+        if (at_ == stage::begin) begin(table);
+        for (; at_ == stage::look && budget > 0; --budget) {
+            if (done_ == rows_.size()) {
+                at_ = stage::put;
+                done_ = 0;
+            } else if (table.read(rows_[done_++].get().key(), [](const V&) {})) {
+                return false;  // dropped
+            }
+        }
+        for (; at_ == stage::put && done_ < rows_.size() && budget > 0; --budget)
+            put(rows_[done_++]);
+        guard.insert = nullptr;
+        if (at_ != stage::put || done_ < rows_.size()) return false;
+        commit();
+        return true;
+    }
+    void begin(tree_rows& table) {
+        table_ = &table;
+        seen_ = table.changes_;
+        if (rows_.size() > few && !remains_) remains_ = own_contents(std::make_unique<remains>());
+        draft_.root = table.root_.load(std::memory_order_relaxed);  // one writer
+        draft_.number = ++table.drafts_;
+        at_ = only_new_ ? stage::look : stage::put;
+    }
+    void put(ready& r) {
+        std::size_t levels = 1;
+        for (const node* n = draft_.root; !n->leaf; n = n->child(0)) ++levels;
+        // One copy and one more on each level, and a root above; and spare_root().
+        table_->provide(2 * levels + 2);
+        make_room(draft_.made, 2 * levels + 1);
+        make_room(copied_, levels);
+        if constexpr (!key_in_node) make_room(draft_.separators, 1);
+        if constexpr (boxed) make_room(dead_, 1);
+
+        const auto& key = r.get().key();
+        path p;
+        own_path_to(key, p);
+        p.at = p.leaf->first_not_below(key);
+        if (p.at == p.leaf->size() || below(key, p.leaf->key_at(p.at)))
+            return table_->insert_at(p, r.held);
+        if constexpr (boxed) {
+            dead_.push_back(p.leaf->box_at(p.at));
+            p.leaf->set_box(p.at, r.held.get());
+        } else {
+            p.leaf->set_row(p.at, r.held);
+        }
+    }
+    template <class T>
+    static void make_room(std::vector<T>& items, std::size_t n) {
+        if (items.capacity() - items.size() < n)
+            items.reserve(std::max(items.size() + n, 2 * items.capacity()));
+    }
+    /// As path_to(), by nodes that are all the draft's own.
+    template <class Q>
+    void own_path_to(const Q& key, path& p) {
+        p.in = &draft_;
+        node* n = draft_.root = own(draft_.root);
+        while (!n->leaf) {
+            const unsigned i = n->children_up_to(key);
+            node* next = own(n->child(i));
+            n->set_value(i, reinterpret_cast<std::uint64_t>(next));
+            p.inner[p.depth++] = {n, i};
+            n = next;
+        }
+        p.leaf = n;
+    }
+    node* own(node* n) noexcept {
+        if (n->draft == draft_.number) return n;
+        node* copy = table_->take_node(n->leaf, &draft_);
+        const unsigned size = n->size();
+        for (unsigned i = 0; i < size; ++i) copy->set_key(i, n->key_word(i));
+        for (unsigned i = 0; i < size + (n->leaf ? 0 : 1); ++i)
+            copy->set_value(i, n->value_word(i));
+        copy->count.store(size, std::memory_order_relaxed);  // nobody else sees it yet
+        copied_.push_back(n);
+        return copy;
+    }
+
+    void commit() noexcept {
+        auto& count = table_->rows_;
+        // relaxed: a number. First: whoever has seen a row does not find it missing there.
+        count.store(count.load(std::memory_order_relaxed) + draft_.new_rows,
+                    std::memory_order_relaxed);
+        table_->count_nodes(draft_.made.size(), 0);
+        table_->set_root(draft_.root);
+        inserted_ = true;
+        at_ = stage::open;
+        done_ = 0;
+    }
+    /// Ends the old tree, node by node; true when all is done.
+    bool open(std::size_t budget) noexcept {
+        for (; done_ < copied_.size() && budget > 0; --budget) {
+            node* n = copied_[done_++];
+            n->open();
+            if (!n->leaf)  // its separators are its copy's
+                n->count.store(0, std::memory_order_release);
+        }
+        return done_ == copied_.size();
+    }
+    void hand_over() noexcept {
+        at_ = stage::over;
+        if constexpr (boxed)
+            for (ready& r : rows_) (void)r.held.release();  // in the tree, or dead
+        if (!remains_) {
+            for (node* n : copied_) table_->discard(n);
+            for (const box* b : dead_) table_->discard(b);
+            return;
+        }
+        table_->count_nodes(0, copied_.size());
+        auto& all = static_cast<remains&>(*remains_);
+        all.nodes = std::move(copied_);
+        all.boxes = std::move(dead_);
+        all.reaper = table_->reaper;
+        condemn(remains_.release());
+    }
+    /// Before the commit: as if it had never been. The tree itself may be gone: strangers delete and clear public tables.
+    void drop() noexcept {
+        at_ = stage::over;
+        free_nodes();
+    }
+    void forget_draft() noexcept {
+        free_nodes();
+        draft_ = {};
+        copied_.clear();
+        dead_.clear();
+        table_ = nullptr;
+        at_ = stage::begin;
+        done_ = 0;
+    }
+    void free_nodes() noexcept {
+        for (node* n : draft_.made) {
+            n->count.store(0, std::memory_order_relaxed);  // of these nobody has heard
+            node::destroy(n);
+        }
+        if constexpr (!key_in_node)
+            for (const std::uint64_t word : draft_.separators)
+                delete reinterpret_cast<key_box*>(word);
+    }
+
     std::vector<ready> rows_;
     bool only_new_;
+    std::size_t rows_a_step_;
+    stage at_ = stage::begin;
     bool inserted_ = false;
+    std::size_t done_ = 0;  // of the stage
+    tree_rows* table_ = nullptr;
+    std::uint64_t seen_ = 0;  // of the tree's changes, when the draft began
+    draft draft_;
+    std::vector<node*> copied_;
+    std::vector<const box*> dead_;
+    contents_ptr remains_;
 };
-
-template <class K, class V, class Compare>
-void tree_rows<K, V, Compare>::put_all(std::vector<ready>& rows, std::vector<const box*>& dead,
-                                       bulk_undo* undo) {
-    for (auto& r : rows) {
-        path p;
-        path_to(r.get().key(), p);
-        p.at = p.leaf->first_not_below(r.get().key());
-        const bool there = p.at < p.leaf->size() && !below(r.get().key(), p.leaf->key_at(p.at));
-        if (undo) undo->save(p);
-        [[maybe_unused]] const box* fresh = nullptr;
-        if constexpr (boxed) fresh = r.held.get();
-        if (!there) {
-            insert_at(p, std::move(r.held), undo);
-        } else {
-            p.leaf->open();
-            if constexpr (boxed) {
-                dead.push_back(p.leaf->box_at(p.at));
-                p.leaf->set_box(p.at, r.held.release());
-            } else {
-                p.leaf->set_row(p.at, r.held);
-            }
-            p.leaf->close();
-        }
-        if constexpr (boxed)
-            if (undo) undo->made_box(fresh);
-    }
-}
-
-template <class K, class V, class Compare>
-std::size_t tree_rows<K, V, Compare>::nodes_for(const std::vector<ready>& sorted) {
-    std::size_t leaves = 0;
-    std::size_t here = 0;
-    const node* last = nullptr;
-    const auto count_last = [&] {
-        if (last && last->size() + here > fan_out)
-            leaves += (last->size() + here) / (fan_out / 2) + 1;
-    };
-    path p;
-    for (const auto& r : sorted) {
-        path_to(r.get().key(), p);
-        if (p.leaf != last) {
-            count_last();
-            last = p.leaf;
-            here = 0;
-        }
-        ++here;
-    }
-    count_last();
-    // Above n nodes that are new there are at most n / 7 that are, and one on each level that there was, and the root.
-    std::size_t inner = p.depth + 2;
-    for (std::size_t n = leaves / (fan_out / 2); n > 0; n /= fan_out / 2) inner += n + 1;
-    return leaves + inner;
-}
 
 }  // namespace heirloom::ets::detail

@@ -69,7 +69,8 @@ public:
     }
     void add(held_row next) {
         rows_.provide(path_.depth + 3);
-        rows_.insert_at(path_, std::move(next));
+        rows_.insert_at(path_, next);
+        if constexpr (boxed) (void)next.release();
     }
     void erase() noexcept {
         if constexpr (boxed) dead_ = leaf_->box_at(at_);
@@ -104,9 +105,9 @@ private:
 };
 
 template <class K, class V, class Compare>
-void tree_rows<K, V, Compare>::insert_at(path& p, held_row fresh, bulk_undo* undo) {
+void tree_rows<K, V, Compare>::insert_at(path& p, const held_row& fresh) {
     node* leaf = p.leaf;
-    unsigned at = p.at;
+    const unsigned at = p.at;
     std::uint64_t key;
     std::uint64_t value;
     if constexpr (boxed) {
@@ -124,11 +125,10 @@ void tree_rows<K, V, Compare>::insert_at(path& p, held_row fresh, bulk_undo* und
         put(leaf, at, key, value, 0);
         leaf->close();
     } else {
-        split_leaf(p, at, key, value, undo);
+        split_leaf(p, at, key, value);
     }
-    if constexpr (boxed) fresh.release();  // NOLINT: the leaf's now
-    if (bulk_.load(std::memory_order_relaxed) & 1)
-        ++bulk_rows_;  // counted when the others may see them
+    if (p.in)
+        ++p.in->new_rows;  // counted when the others may see them
     else
         rows_.store(rows_.load(std::memory_order_relaxed) + 1,
                     std::memory_order_relaxed);  // one writer
@@ -136,7 +136,7 @@ void tree_rows<K, V, Compare>::insert_at(path& p, held_row fresh, bulk_undo* und
 
 template <class K, class V, class Compare>
 void tree_rows<K, V, Compare>::split_leaf(path& p, unsigned at, std::uint64_t key,
-                                          std::uint64_t value, bulk_undo* undo) {
+                                          std::uint64_t value) {
     node* left = p.leaf;
     // Keys that arrive in order fill leaves to the brim.
     const unsigned keep = at == fan_out ? fan_out : fan_out / 2 + 1;
@@ -147,9 +147,9 @@ void tree_rows<K, V, Compare>::split_leaf(path& p, unsigned at, std::uint64_t ke
     } else {
         const K& first = keep < fan_out ? left->key_at(keep) : reinterpret_cast<const box*>(key)->k;
         separator_word = reinterpret_cast<std::uint64_t>(new key_box(first));
-        if (undo) undo->made_separator(separator_word);
+        if (p.in) p.in->separators.push_back(separator_word);
     }
-    node* right = take_node(true);
+    node* right = take_node(true, p.in);
     for (unsigned i = keep; i < fan_out; ++i) {
         right->set_key(i - keep, left->key_word(i));
         right->set_value(i - keep, left->value_word(i));
@@ -181,7 +181,7 @@ void tree_rows<K, V, Compare>::add_child(path& p, std::uint64_t separator_word,
         }
         opened[open_count++] = parent;
         // 14 keys and a new one: 7 stay, one goes up, 7 move.
-        node* other = take_node(false);
+        node* other = take_node(false, p.in);
         std::array<std::uint64_t, fan_out + 1> keys;
         std::array<std::uint64_t, fan_out + 2> children;
         for (unsigned k = 0; k < fan_out; ++k) keys[k < i ? k : k + 1] = parent->key_word(k);
@@ -200,12 +200,16 @@ void tree_rows<K, V, Compare>::add_child(path& p, std::uint64_t separator_word,
         separator_word = keys[stay];
         right = other;
     }
-    node* top = take_node(false);
-    top->set_value(0, reinterpret_cast<std::uint64_t>(root_.load(std::memory_order_relaxed)));
+    node* top = take_node(false, p.in);
+    node* root = p.in ? p.in->root : root_.load(std::memory_order_relaxed);
+    top->set_value(0, reinterpret_cast<std::uint64_t>(root));
     top->set_value(1, reinterpret_cast<std::uint64_t>(right));
     top->set_key(0, separator_word);
     top->set_size(1);
-    set_root(top);
+    if (p.in)
+        p.in->root = top;
+    else
+        set_root(top);
     while (open_count > 0) opened[--open_count]->close();
 }
 

@@ -58,10 +58,6 @@ struct tree_node {
     static constexpr bool users_order =
         !std::is_same_v<Compare, std::less<>> && !std::is_same_v<Compare, std::less<K>>;
 
-    /// With nodes at hand a row is put in its place without asking for memory or running what may throw.
-    static constexpr bool change_cannot_throw =
-        direct || (key_in_node && std::is_nothrow_invocable_v<Compare&, const K&, const K&>);
-
     /// A key as a node holds it. Direct keys are words in the order of the keys, whatever their type: they are compared as such.
     static std::uint64_t word_of_key(const K& key) noexcept
         requires key_in_node
@@ -265,8 +261,8 @@ struct tree_node {
 
         std::atomic<std::uint64_t> version{0};
         std::atomic<std::uint32_t> count{0};
-        bool leaf;           // constant while anyone reads it
-        bool saved = false;  // the writer's: a bulk insert can put back what the node was
+        bool leaf;                // constant while anyone reads it
+        std::uint64_t draft = 0;  // the writer's: the draft that made it, if one did
         std::atomic<std::uint64_t> keys[fan_out] = {};
         std::atomic<std::uint64_t> values[fan_out + 1] = {};
     };

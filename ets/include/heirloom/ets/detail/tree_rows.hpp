@@ -28,6 +28,7 @@
 //       right one at a moment when its version was that.
 //   I4  Child i of an inner node has the keys k with key[i-1] <= k < key[i].
 //   I5  A leaf may be nearly empty; an empty one is taken out, with every inner node that has no child left.
+//   I6  An insert of many rows changes copies of nodes, and shows them by one store of the root (tree_bulk.hpp).
 //
 // Orders are those of hash_rows.hpp: words are stored with release and loaded with acquire, which keeps them behind the
 // odd version and before the check. Not chosen: locks on each node for writers. Ordered tables with many writers at once
@@ -38,13 +39,14 @@ template <class K, class V, class Compare>
 class tree_rows final : public contents, private tree_node<K, V, Compare> {
     using base = tree_node<K, V, Compare>;
     using base::below;
-    using base::change_cannot_throw;
     using base::fan_out;
     using base::max_depth;
     using base::users_order;
     using typename base::key_box;
     using typename base::node;
+    struct draft;
     struct path {
+        draft* in = nullptr;  // the draft that it leads through; none: the tree that all see
         std::array<std::pair<node*, unsigned>, max_depth> inner;
         unsigned depth = 0;
         node* leaf = nullptr;
@@ -87,10 +89,9 @@ public:
     [[gnu::always_inline]] sight read_quickly(const K& key, std::uint64_t, F&& f) const
         requires is_quick
     {
-        const auto bulk = bulk_.load(std::memory_order_acquire);  // as in read()
-        const node* n = root_.load(std::memory_order_acquire);    // as in go_down()
+        const node* n = root_.load(std::memory_order_acquire);  // as in go_down()
         std::uint64_t v = n->stable_version();
-        if ((bulk | v) & 1 || root_.load(std::memory_order_acquire) != n) [[unlikely]]
+        if ((v & 1) || root_.load(std::memory_order_acquire) != n) [[unlikely]]
             return sight::unclear;
         while (!n->leaf) {
             const node* next = n->child(n->children_up_to(key));
@@ -106,7 +107,7 @@ public:
         const bool there = i < n->size() && n->key_at(i) == key;
         // Within the node's array also for the one place beyond the last key.
         const V value = from_word<V>(n->value_word(i));
-        if (n->changed(v) || bulk_.load(std::memory_order_relaxed) != bulk) [[unlikely]]
+        if (n->changed(v)) [[unlikely]]
             return sight::unclear;
         if (!there) return sight::absent;
         f(value);
@@ -117,26 +118,20 @@ public:
         [[maybe_unused]] const key_code_scope<users_order> inside;
         for (unsigned round = 0;; ++round) {
             if (round) pause_in_spin(round);
-            const auto bulk = bulk_.load(
-                std::memory_order_acquire);  // pairs with the release that ended a bulk write
-            if (bulk & 1) continue;
             descent d;
             if (!go_down(d, [&](const node* n) { return n->children_up_to(key); })) continue;
             const unsigned i = d.leaf->first_not_below(key);
             if (i >= d.leaf->size() || below(key, d.leaf->key_at(i))) {
-                if (d.leaf->changed(d.version) || bulk_.load(std::memory_order_relaxed) != bulk)
-                    continue;
+                if (d.leaf->changed(d.version)) continue;
                 return false;
             }
             if constexpr (boxed) {
                 const box* b = d.leaf->box_at(i);
-                if (d.leaf->changed(d.version) || bulk_.load(std::memory_order_relaxed) != bulk)
-                    continue;
+                if (d.leaf->changed(d.version)) continue;
                 f(b->v);
             } else {
                 const V value = from_word<V>(d.leaf->value_word(i));
-                if (d.leaf->changed(d.version) || bulk_.load(std::memory_order_relaxed) != bulk)
-                    continue;
+                if (d.leaf->changed(d.version)) continue;
                 f(value);
             }
             return true;
@@ -217,7 +212,7 @@ public:
         });
     }
     bool provide_for(std::size_t, bool) noexcept { return true; }
-    /// As in hash_rows, but in one step, while which readers wait. If it throws, nothing has changed.
+    /// As in hash_rows; see tree_bulk.hpp.
     class bulk_insert;
 
     // --- The whole table ---
@@ -337,7 +332,12 @@ private:
             while (writer_.load(std::memory_order_relaxed) != 0) pause_in_spin(++round);
         }
     }
-    void unlock() noexcept { writer_.store(0, std::memory_order_release); }
+    void unlock() noexcept {
+        ++changes_;
+        unlock_unchanged();
+    }
+    /// Nothing that all see has been changed.
+    void unlock_unchanged() noexcept { writer_.store(0, std::memory_order_release); }
     void set_root(node* n) noexcept {
         root_.store(n, std::memory_order_release);
     }  // pairs with go_down()
@@ -345,9 +345,12 @@ private:
         heirloom::detail::retire_often(const_cast<box*>(b),
                                        [](void* p) noexcept { delete static_cast<box*>(p); });
     }
+    /// A statistic, of one writer.
+    void count_nodes(std::size_t come, std::size_t go) noexcept {
+        nodes_.store(nodes_.load(std::memory_order_relaxed) + come - go, std::memory_order_relaxed);
+    }
     void discard(node* n) noexcept {
-        nodes_.store(nodes_.load(std::memory_order_relaxed) - 1,
-                     std::memory_order_relaxed);  // a statistic
+        count_nodes(0, 1);
         heirloom::detail::retire(n, [](void* p) noexcept { node::destroy(static_cast<node*>(p)); });
     }
     void discard_key(std::uint64_t word) noexcept {
@@ -364,29 +367,29 @@ private:
             ++reserved_;
         }
     }
-    /// Requires: arranged.
-    bool insert_many(std::vector<ready>& rows, bool only_new, bool shared);
-    class bulk_undo;
-    /// How many nodes inserting all of `sorted` can take.
-    std::size_t nodes_for(const std::vector<ready>& sorted);
-    node* take_node(bool leaf) noexcept {
+    /// A tree in the making: it shares with the one that all see what it does not change.
+    struct draft {
+        node* root = nullptr;
+        std::uint64_t number = 0;
+        std::size_t new_rows = 0;
+        std::vector<node*> made;                // its own nodes; has room for what one row may take
+        std::vector<std::uint64_t> separators;  // and separators, as above
+    };
+    class remains;
+    node* take_node(bool leaf, draft* in) noexcept {
         node* n = reserve_;
         reserve_ = n->child(0);
         --reserved_;
         n->leaf = leaf;
         n->set_value(0, 0);
-        nodes_.store(nodes_.load(std::memory_order_relaxed) + 1,
-                     std::memory_order_relaxed);  // a statistic
+        if (in) {
+            n->draft = in->number;
+            in->made.push_back(n);  // counted when the others may see it
+        } else {
+            count_nodes(1, 0);
+        }
         return n;
     }
-    /// The word of a separator equal to the first key of `leaf`.
-    std::uint64_t separator_before(const node* leaf) {
-        if constexpr (key_in_node)
-            return leaf->key_word(0);
-        else
-            return reinterpret_cast<std::uint64_t>(new key_box(leaf->key_at(0)));
-    }
-
     static void put(node* n, unsigned at, std::uint64_t key, std::uint64_t value,
                     unsigned value_shift) noexcept {
         // Requires: room. An inner node's new child is to the right of the new key.
@@ -399,11 +402,9 @@ private:
         n->set_size(n->size() + 1);
     }
 
-    /// In a bulk insert that may throw `undo` hears of what is made.
-    void insert_at(path& p, held_row fresh, bulk_undo* undo = nullptr);
-    void split_leaf(path& p, unsigned at, std::uint64_t key, std::uint64_t value, bulk_undo* undo);
-    /// The change of insert_many. May throw in its middle, unless change_cannot_throw.
-    void put_all(std::vector<ready>& rows, std::vector<const box*>& dead, bulk_undo* undo);
+    /// Puts the row where `p` leads; it is the leaf's from then on. May throw, with nothing changed. Requires: nodes are provided.
+    void insert_at(path& p, const held_row& fresh);
+    void split_leaf(path& p, unsigned at, std::uint64_t key, std::uint64_t value);
     /// Enters `right`, the new right neighbour of the node that `p` ends in.
     void add_child(path& p, std::uint64_t separator_word, node* right) noexcept;
     void erase_at(path& p, unsigned at) noexcept;
@@ -416,24 +417,26 @@ private:
                 std::terminate();  // cannot be: insert_at leaves at least one node in reserve
             }
         }
-        node* n = take_node(true);
+        node* n = take_node(true, nullptr);
         n->set_size(0);
         return n;
     }
 
     std::atomic<node*> root_;
-    std::atomic<std::uint64_t> bulk_{0};  // odd while a bulk write lasts
     alignas(64) std::atomic<std::uint32_t> writer_{0};
     std::atomic<std::size_t> rows_{0};
     std::atomic<std::size_t> nodes_{1};
     node* reserve_ = nullptr;  // linked by their first value
-    std::size_t bulk_rows_ = 0;
     std::size_t reserved_ = 0;
+    std::uint64_t drafts_ = 0;
+    // By whoever holds the lock: never what it was, nor what it was of another tree that lay in the same memory.
+    std::uint64_t changes_ = next_tree.fetch_add(1, std::memory_order_relaxed) << 40;
+    static inline std::atomic<std::uint64_t> next_tree{1};
 };
 
 }  // namespace heirloom::ets::detail
 
 // The parts of tree_rows that have a file of their own.
-#include <heirloom/ets/detail/tree_bulk.hpp>    // insert_many
+#include <heirloom/ets/detail/tree_bulk.hpp>    // bulk_insert
 #include <heirloom/ets/detail/tree_change.hpp>  // place and all that a writer does
 #include <heirloom/ets/detail/tree_walk.hpp>    // gather

@@ -13,15 +13,14 @@ template <class K, class V, class Compare>
 bool tree_rows<K, V, Compare>::gather_beside(bool up, seen_rows& out, leaf_found& last) const {
     const node* parent = last.parent;
     if (!parent || (up ? last.index >= parent->size() : last.index == 0)) return false;
-    const auto bulk = bulk_.load(std::memory_order_acquire);  // as in read()
     const unsigned i = up ? last.index + 1 : last.index - 1;
     const node* leaf = parent->child(i);
     // As in go_down(): as long as the parent is what it was, so are the separators left and right of both leaves.
-    if ((bulk & 1) || parent->changed(last.version)) return false;
+    if (parent->changed(last.version)) return false;
     const std::uint64_t version = leaf->stable_version();
     if ((version & 1) || parent->changed(last.version)) return false;
     copy_rows(leaf, 0, leaf->size(), up, out);
-    if (leaf->changed(version) || bulk_.load(std::memory_order_relaxed) != bulk) return false;
+    if (leaf->changed(version)) return false;
     last.index = i;
     return out.size() > 0;
 }
@@ -37,8 +36,6 @@ bool tree_rows<K, V, Compare>::gather(const K* from, bool inclusive, bool up, se
     enum class outcome : std::uint8_t { rows, none_here, none_left, again };
     for (unsigned round = 0;; ++round) {
         if (round > 8) pause_in_spin(round);
-        const auto bulk = bulk_.load(std::memory_order_acquire);  // as in read()
-        if (bulk & 1) continue;
         const auto step = [&](const auto* bound) {
             descent d;
             const bool down_ok = go_down(d, [&](const node* n) {
@@ -57,8 +54,7 @@ bool tree_rows<K, V, Compare>::gather(const K* from, bool inclusive, bool up, se
             }
             if (end - begin > limit) (up ? end : begin) = up ? begin + limit : end - limit;
             copy_rows(d.leaf, begin, end, up, out);
-            if (d.leaf->changed(d.version) || bulk_.load(std::memory_order_relaxed) != bulk)
-                return outcome::again;
+            if (d.leaf->changed(d.version)) return outcome::again;
             last = d.at;
             if (out.size() > 0) return outcome::rows;
             if (up ? !d.has_right : !d.has_left) return outcome::none_left;
