@@ -44,6 +44,7 @@ void reset(process& p) noexcept {
     p.queued = 0;
     p.mark = nullptr;
     p.mark_ref = 0;
+    p.last_taken = nullptr;
     p.stack_bytes = 0;
     p.reductions = 0;
     p.name = atom();
