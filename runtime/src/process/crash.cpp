@@ -60,7 +60,7 @@ void report_crash(runtime_core& core, process& p, const crash& c) noexcept {
         }
         event.fields.emplace_back("name", std::string(d.name.text()));
         event.fields.emplace_back("entry", d.entry);
-        event.fields.emplace_back("parent", to_string(p.parent));
+        event.fields.emplace_back("parent", to_string(d.parent));
         event.fields.emplace_back("message_queue_len", std::to_string(d.message_queue_len));
         if (!d.messages.empty()) event.fields.emplace_back("messages", unread(d));
         std::string last = last_message_of(p);

@@ -118,8 +118,8 @@ public:
     process_extras* extras = nullptr;
     std::uint32_t link_count = 0;
     std::uint32_t monitor_count = 0;
-    pid parent;
-    exit_reason lethal;  // valid when dying
+    std::atomic<pid> parent;  // the runtime's shutdown reads it, of whoever has the slot by then
+    exit_reason lethal;       // valid when dying
 
     // --- Line 3 ---------------------------------------------------------------------------------
     std::atomic<bool> trapping_hint{false};  // the same, for the runtime's shutdown
