@@ -159,8 +159,7 @@ void a_birth(weak::program& p) {
     auto& r = p.make<receiver>();
     p.thread([&r] {
         r.end();
-        r.inbox.open(2);
-        r.generation.store(2, std::memory_order_release);
+        r.inbox.open(2, r.generation);
     });
     p.thread([&r] {
         if (r.generation.load(std::memory_order_acquire) != 2) return;

@@ -2,6 +2,9 @@
 #include "runtime/talk.hpp"
 #include "support/everywhere.hpp"
 
+#include <atomic>
+#include <memory>
+
 #include <gtest/gtest.h>
 
 using namespace heirloom;
@@ -239,6 +242,36 @@ TEST(conformance_processes, ln_unlink_stops) {
         }
     };
     EXPECT_TRUE(holds_everywhere(body));
+}
+
+// Also not if its exit signal is in the mailbox already, and has not been taken.
+TEST(conformance_processes, ln_unlink_stops_what_has_come) {
+    const auto body = [](witness& w) {
+        for (int i = 0; i < 3; ++i) {
+            const auto ended = std::make_shared<std::atomic<bool>>(false);
+            const auto [caller, watch] = spawn_monitor([ended] {
+                const pid peer = spawn_link([] {
+                    receive([](stop) {});
+                    exit("bang"_a);
+                });
+                const pid me = self();
+                spawn([ended, peer, me] {
+                    const monitor_ref end = monitor(peer);
+                    send(me, go{});
+                    reason_of(end);  // links hear of it before monitors
+                    *ended = true;
+                });
+                receive<go>();
+                send(peer, stop{});
+                while (!*ended) {  // no safe point
+                }
+                unlink(peer);
+                yield();
+            });
+            w.equal(reason_of(watch), reason::normal);
+        }
+    };
+    EXPECT_TRUE(holds_everywhere(body, threads_only()));
 }
 
 TEST(conformance_processes, ln_unlink_races_with_the_death) {

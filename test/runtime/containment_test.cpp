@@ -9,15 +9,43 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <heirloom/blocking.hpp>
 
 using namespace heirloom;
 using namespace heirloom::test;
 using namespace std::chrono_literals;
+
+namespace {
+
+/// While it lives no thread can be started: there is no room for the stack that each would have.
+class no_more_threads {
+public:
+    no_more_threads() {
+        pthread_getattr_default_np(&before_);
+        pthread_attr_t huge;
+        pthread_attr_init(&huge);
+        pthread_attr_setstacksize(&huge, std::size_t{1} << 47);
+        pthread_setattr_default_np(&huge);
+        pthread_attr_destroy(&huge);
+    }
+    ~no_more_threads() {
+        pthread_setattr_default_np(&before_);
+        pthread_attr_destroy(&before_);
+    }
+    no_more_threads(const no_more_threads&) = delete;
+    no_more_threads& operator=(const no_more_threads&) = delete;
+
+private:
+    pthread_attr_t before_;
+};
+
+}  // namespace
 
 TEST(spinning, process_is_named_in_a_warning_and_delays_nobody) {
     for (unsigned workers : {1u, 2u}) {
@@ -123,6 +151,26 @@ TEST(blocking, works_as_the_process_and_refuses_to_wait) {
         w.equal(receive<number>().n, 5);
     };
     EXPECT_TRUE(holds_everywhere(body, threads_only()));
+}
+
+TEST(blocking, is_refused_without_a_thread_and_leaves_nothing_queued) {
+    runtime rt({.workers = 1});
+    const auto outcome = rt.invoke([] {
+        int ran = 0;
+        int refused = 0;
+        {
+            const no_more_threads scarcity;
+            try {
+                blocking([&ran] { ran += 100; });
+            } catch (const limit_reached&) {
+                ++refused;
+            }
+        }
+        blocking([&ran] { ++ran; });
+        blocking([&ran] { ++ran; });
+        return std::pair(refused, ran);
+    });
+    EXPECT_EQ(outcome, std::pair(1, 2));
 }
 
 TEST(blocking, beyond_its_threads_waits_its_turn) {

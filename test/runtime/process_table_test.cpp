@@ -24,11 +24,11 @@ TEST(process_table, gives_each_slot_to_one_and_generations_grow) {
     for (int i = 0; i < 200; ++i) {
         process* p = table.acquire(cache);
         ASSERT_NE(p, nullptr);
-        EXPECT_NE(p->slot, 0u);
+        EXPECT_NE(p->id.slot(), 0u);
         EXPECT_EQ(p->id.runtime_index(), 250u);
-        EXPECT_EQ(p->id.slot(), p->slot);
         EXPECT_EQ(resolve(p->id), p);
-        EXPECT_TRUE(slots.insert(p->slot).second);
+        EXPECT_EQ(resolve(p->id), p);
+        EXPECT_TRUE(slots.insert(p->id.slot()).second);
         all.push_back(p);
     }
     for (process* p : all) table.release(cache, p);
@@ -39,7 +39,7 @@ TEST(process_table, gives_each_slot_to_one_and_generations_grow) {
         process* p = table.acquire(cache);
         ASSERT_NE(p, nullptr);
         EXPECT_FALSE(before.contains(p->id)) << "no pid twice";
-        reused += slots.contains(p->slot);
+        reused += slots.contains(p->id.slot());
     }
     EXPECT_GT(reused, 0);
     EXPECT_EQ(resolve(pid()), nullptr);
@@ -70,7 +70,7 @@ std::vector<pid> storm(process_table& table, slot_cache& cache, std::size_t n) {
 }
 std::size_t given_back(process* base, std::size_t blocks) {
     std::size_t n = 0;
-    for (std::size_t i = 0; i < blocks; ++i) n += base[i].slot == 0 && !base[i].id;
+    for (std::size_t i = 0; i < blocks; ++i) n += !base[i].runs && !base[i].id;
     return n;
 }
 void trim_thoroughly(process_table& table) {
@@ -122,7 +122,6 @@ TEST(process_table, brings_a_block_back_as_if_it_were_new) {
     for (const pid id : again) {
         process* const block = resolve(id);
         auto* const wanted = ::new (static_cast<void*>(fresh)) process();
-        wanted->slot = id.slot();
         wanted->id = id;
         // Both have been opened and closed with the same generation.
         wanted->inbox.open(id.generation());
@@ -141,7 +140,7 @@ TEST(process_table, keeps_a_block_in_which_somebody_is) {
     busy->side_lock.lock();
     trim_thoroughly(table);
     EXPECT_GT(given_back(table.at(0), many), many * 9 / 10);
-    EXPECT_EQ(busy->slot, pids[many / 2].slot()) << "its lock is still held";
+    EXPECT_EQ(busy->id, pids[many / 2]) << "its lock is still held";
     busy->side_lock.unlock();
 }
 
@@ -195,7 +194,7 @@ TEST(process_table, retires_a_slot_at_its_last_generation) {
     slot_cache cache;
     process* p = table.acquire(cache);
     ASSERT_NE(p, nullptr);
-    p->id = pid::make(252, p->slot, ~std::uint32_t{0} - 1);
+    p->id = pid::make(252, p->id.slot(), ~std::uint32_t{0} - 1);
     table.release(cache, p);
     while (anything_retired()) collect();
     process* last = table.acquire(cache);
@@ -211,7 +210,7 @@ TEST(process_table, keeps_a_slot_back_for_a_grace_period_before_its_tag_repeats)
     slot_cache cache;
     process* p = table.acquire(cache);
     ASSERT_NE(p, nullptr);
-    p->id = pid::make(253, p->slot, 0x1fffe);
+    p->id = pid::make(253, p->id.slot(), 0x1fffe);
     table.release(cache, p);
     p = table.acquire(cache);
     ASSERT_NE(p, nullptr);
@@ -252,16 +251,16 @@ TEST(process_table, never_gives_a_slot_to_two_threads) {
                 if ((i / 50 + t) % 2 && !mine.empty()) {
                     process* p = mine.back();
                     mine.pop_back();
-                    --holders[p->slot];
+                    --holders[p->id.slot()];
                     table.release(cache, p);
                 } else if (process* p = table.acquire(cache)) {
-                    if (++holders[p->slot] != 1) ++worst;
+                    if (++holders[p->id.slot()] != 1) ++worst;
                     mine.push_back(p);
                     ++got;
                 }
             }
             for (process* p : mine) {
-                --holders[p->slot];
+                --holders[p->id.slot()];
                 table.release(cache, p);
             }
             table.flush(cache);

@@ -33,7 +33,6 @@ bool cold_slots::revive(process* base, std::uint32_t runtime_index, std::uint32_
     process& p = base[slot];
     // Zeroes are what all else begins with. The block as a whole is not constructed: a stale pid may be looking.
     ::new (static_cast<void*>(&p.lethal)) exit_reason();
-    p.slot = slot;
     p.id = pid::make(runtime_index, slot, kept[slot]);
     p.runs = &nameless;
     p.level = priority::normal;

@@ -60,11 +60,13 @@ void report_crash(runtime_core& core, process& p, const crash& c) noexcept {
         }
         event.fields.emplace_back("name", std::string(d.name.text()));
         event.fields.emplace_back("entry", d.entry);
-        event.fields.emplace_back("parent", to_string(p.parent));
+        event.fields.emplace_back("parent", to_string(d.parent));
         event.fields.emplace_back("message_queue_len", std::to_string(d.message_queue_len));
         if (!d.messages.empty()) event.fields.emplace_back("messages", unread(d));
         std::string last = last_message_of(p);
         if (last.empty() && c.last_message) last = c.last_message->text();
+        // No handler was left by what ends it: what it took last is its own by now, so the type is all that is known.
+        if (last.empty() && p.last_taken) last = p.last_taken->name.text();
         if (!last.empty()) event.fields.emplace_back("last_message", std::move(last));
         std::string links;
         for (pid peer : d.links) links += (links.empty() ? "" : " ") + to_string(peer);

@@ -12,7 +12,7 @@ using namespace detail;
 
 pid self() { return running_process("self").id; }
 bool in_process() noexcept { return this_thread().current != nullptr; }
-pid parent() { return running_process("parent").parent; }
+pid parent() { return running_process("parent").parent.load(std::memory_order_relaxed); }
 
 void exit(exit_reason why) {
     running_process("exit");

@@ -44,6 +44,7 @@ void reset(process& p) noexcept {
     p.queued = 0;
     p.mark = nullptr;
     p.mark_ref = 0;
+    p.last_taken = nullptr;
     p.stack_bytes = 0;
     p.reductions = 0;
     p.name = atom();
@@ -278,7 +279,7 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
             ? ~0u
             : static_cast<std::uint32_t>(std::min<std::size_t>(core.opts.queue_warning, ~0u));
     p->system.store(b.request.system, std::memory_order_relaxed);
-    p->parent = b.spawner ? b.spawner->id : pid();
+    p->parent.store(b.spawner ? b.spawner->id : pid(), std::memory_order_relaxed);
     p->next_ref = 0;
     p->runs = b.request.entry ? b.request.entry : &nameless;
     spawned_ids ids{p->id, {}};
@@ -326,9 +327,7 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
         p->pending.append(first);
     }
     p->closed.store(false, std::memory_order_relaxed);
-    // In this order: who sees the generation (list_processes) can send to it.
-    p->inbox.open(p->id.generation());
-    p->generation.store(p->id.generation(), std::memory_order_release);
+    p->inbox.open(p->id.generation(), p->generation);
     // Who finds it can reach it, and it cannot end yet.
     if (b.options->name) core.names.hand_to(b.options->name, p->id);
     if (core.choices) trace_spawn(core, *p, b.spawner);

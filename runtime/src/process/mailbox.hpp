@@ -108,6 +108,12 @@ public:
         // release; pairs with the acquire in push.
         head_.store(std::uint64_t{generation & tag_mask} << tag_shift, std::memory_order_release);
     }
+    /// The same, and says so: who sees the generation, and so knows the pid, can send.
+    void open(std::uint32_t value, std::atomic<std::uint32_t>& generation) noexcept {
+        open(value);
+        // release; pairs with the acquire of whoever lists processes.
+        generation.store(value, std::memory_order_release);
+    }
     /// Whether this message, which is or was in a mailbox, is what was pushed last. Any thread.
     bool is_newest(const message& m) const noexcept {
         return address(head_.load(std::memory_order_acquire)) == &m;

@@ -41,12 +41,16 @@ void register_name(atom name, pid who) {
 void unregister_name(atom name) {
     runtime_core* core = runtime_core::current();
     if (!core) throw not_in_process("unregister_name");
-    const pid holder = core->names.erase(name);
-    if (!holder)
-        throw bad_argument("unregister_name", "nobody is \"" + std::string(name.text()) + "\"");
-    process* p = resolve(holder);
-    std::lock_guard lock(p->side_lock);
-    if (p->lives_as(holder) && p->name == name) p->name = atom();
+    // Both at once: nobody may find the name free and its holder still called so.
+    if (const pid holder = whereis(name)) {
+        process* p = resolve(holder);
+        std::lock_guard lock(p->side_lock);
+        if (p->lives_as(holder) && p->name == name && core->names.erase(name, holder)) {
+            p->name = atom();
+            return;
+        }
+    }
+    throw bad_argument("unregister_name", "nobody is \"" + std::string(name.text()) + "\"");
 }
 
 pid whereis(atom name) noexcept {

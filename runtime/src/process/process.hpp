@@ -85,13 +85,12 @@ struct process_entrance {
     std::atomic<std::uint32_t> generation{0};  // of the incarnation that lives here; 0 in between
     // Senders read it with a pid that may be stale, hence atomic. Constant while alive.
     std::atomic<bool> bounded{false};
+    heirloom::priority level = heirloom::priority::normal;
     mailbox_gate* gate =
         nullptr;  // of a bounded mailbox; see mailbox_gate.hpp. Guarded by side_lock
     activity* body = nullptr;
     stack* own_stack = nullptr;  // where it is suspended; null: stackless or never ran
     worker* home = nullptr;      // the worker that ran it last
-    std::uint32_t slot = 0;
-    heirloom::priority level = heirloom::priority::normal;
 };
 
 class alignas(64) process : public process_entrance, public process_words {
@@ -103,6 +102,7 @@ public:
     // Where the queue ended when the youngest reference was made: a receive for that reference alone starts there (OTP:
     // the receive marker). Messages before it are older than what it waits for.
     message** mark = nullptr;
+    const message_type* last_taken = nullptr;  // of the message it received last; lives for ever
     // What a hop from process to process touches ends here.
     process* run_link = nullptr;     // in injection overflow or a suspension list
     reply_message* reply = nullptr;  // the awaited reply, once it is here
@@ -118,8 +118,8 @@ public:
     process_extras* extras = nullptr;
     std::uint32_t link_count = 0;
     std::uint32_t monitor_count = 0;
-    pid parent;
-    exit_reason lethal;  // valid when dying
+    std::atomic<pid> parent;  // the runtime's shutdown reads it, of whoever has the slot by then
+    exit_reason lethal;       // valid when dying
 
     // --- Line 3 ---------------------------------------------------------------------------------
     std::atomic<bool> trapping_hint{false};  // the same, for the runtime's shutdown

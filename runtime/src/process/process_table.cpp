@@ -70,24 +70,24 @@ process* process_table::acquire(slot_cache& cache) noexcept {
             for (std::uint32_t i = 0; i < n; ++i) {
                 const std::uint32_t slot = first + i;
                 // An earlier runtime of this index may have built it; its generation goes on.
-                if (base_[slot].slot != 0) {
+                if (base_[slot].runs) {
                     if (afresh_ && base_[slot].generation.load(std::memory_order_relaxed) == 0)
                         base_[slot].id = pid();
                 } else if (!cold_slots::revive(base_, runtime_index_, slot)) {
                     ::new (static_cast<void*>(base_ + slot)) process();
                     ++built;
                 }
-                base_[slot].slot = slot;
                 cache.slots[n - 1 - i] = slot;
             }
             // Those built now are the last of the batch.
             holds_pointers(base_ + first + (n - built), sizeof(process) * built);
             cache.count = n;
         }
-        process* p = base_ + cache.slots[--cache.count];
+        const std::uint32_t slot = cache.slots[--cache.count];
+        process* p = base_ + slot;
         const std::uint32_t last = p->id.generation();
         if (last == ~std::uint32_t{0}) continue;  // used up: retired for good (I2)
-        p->id = pid::make(runtime_index_, p->slot, last + 1);
+        p->id = pid::make(runtime_index_, slot, last + 1);
         return p;
     }
 }
@@ -95,7 +95,7 @@ process* process_table::acquire(slot_cache& cache) noexcept {
 void process_table::release(slot_cache& cache, process* p) noexcept {
     if (((p->id.generation() + 1) & 0xffff) == 0) return park_slot(p);
     if (cache.count >= 2 * batch_) fill_depot(cache);
-    cache.slots[cache.count++] = p->slot;
+    cache.slots[cache.count++] = p->id.slot();
 }
 
 void process_table::fill_depot(slot_cache& cache) noexcept {
@@ -113,7 +113,7 @@ void process_table::park_slot(process* p) noexcept {
         [](void* argument) noexcept {
             auto* s = static_cast<parked_slot*>(argument);
             handed_over(&s->table->depot_);
-            s->table->depot_.enqueue(s->block->slot);
+            s->table->depot_.enqueue(s->block->id.slot());
             s->table->parked_.fetch_sub(1, std::memory_order_release);
             delete s;
         },

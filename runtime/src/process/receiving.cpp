@@ -100,6 +100,7 @@ message* mailbox_scan::wait(const wanted_messages& wanted) {
 void mailbox_scan::take() noexcept {
     process& p = *process_;
     message* m = p.take_queued(link_);
+    p.last_taken = m->type;
     if (p.home->seeded) [[unlikely]]
         trace_take(p, *m);
     count_out(p, *m);

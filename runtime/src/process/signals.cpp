@@ -387,7 +387,7 @@ process_details describe(process& p) {
     d.pid = p.id;
     d.name = name_of(p);
     d.entry = std::string(p.entry());
-    d.parent = p.parent;
+    d.parent = p.parent.load(std::memory_order_relaxed);
     // A process that answers while it waits was woken to do so; it is waiting all the same.
     d.status = this_thread().current == &p && p.explaining_itself ? process_status::running
                : p.suspended                                      ? process_status::suspended

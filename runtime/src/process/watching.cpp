@@ -43,17 +43,28 @@ void link(pid target) {
     deliver(p.id, m);
 }
 
+namespace {
+
+void end_known_link(process& p, pid target) noexcept {
+    link_entry* e = find_link(p, target);
+    if (!e) return;
+    remove_link(p, e);
+    e->type = &unlink_type;
+    e->word = p.id.bits();
+    deliver(target, e);
+}
+
+}  // namespace
+
 void unlink(pid target) noexcept {
     inside_scope scope;
     process* p = this_thread().current;
     if (!p) return;
+    // First, so that an exit signal of it which has come and was not taken yet counts no more (as in OTP); then what the other
+    // side's link() has sent.
+    end_known_link(*p, target);
     drain(*p);
-    link_entry* e = find_link(*p, target);
-    if (!e) return;
-    remove_link(*p, e);
-    e->type = &unlink_type;
-    e->word = p->id.bits();
-    deliver(target, e);
+    end_known_link(*p, target);
 }
 
 monitor_ref monitor(pid target, alias_mode alias) {

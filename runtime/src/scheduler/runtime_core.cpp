@@ -436,7 +436,7 @@ bool is_topmost_that_traps(pid p) noexcept {
     if (!traps(p)) return false;
     // With a limit: a slot may change hands while we look.
     for (int generations = 0; generations < 1000; ++generations) {
-        p = resolve(p)->parent;
+        p = resolve(p)->parent.load(std::memory_order_relaxed);
         if (!is_alive(p)) return true;
         if (traps(p)) return false;
     }
@@ -455,9 +455,10 @@ bool runtime_core::shut_down() noexcept {
     if (choices) choices->stop_at = ~0ull;
     auto signal_all = [&](const std::vector<pid>& whom, const exit_reason& why) {
         for (pid p : whom) {
+            const pid from = resolve(p)->parent.load(std::memory_order_relaxed);
             try {
-                deliver(p, new_message<typed_message<exit_signal>>(
-                               exit_type, exit_signal{resolve(p)->parent, why}));
+                deliver(p,
+                        new_message<typed_message<exit_signal>>(exit_type, exit_signal{from, why}));
             } catch (const std::bad_alloc&) {
                 continue;
             }

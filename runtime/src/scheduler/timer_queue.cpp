@@ -44,7 +44,8 @@ std::size_t timer_queue::expire(std::int64_t now, expired_timer* out, std::size_
 timer_ref timer_queue::reserve(std::uint32_t worker) {
     std::lock_guard lock(lock_);
     if (free_slots_.empty()) {
-        free_slots_.reserve(slots_.size() + 1);  // so that releasing never allocates
+        if (free_slots_.capacity() <= slots_.size())  // so that releasing never allocates
+            free_slots_.reserve(2 * slots_.size() + 1);
         slots_.emplace_back();
         free_slots_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
     }
