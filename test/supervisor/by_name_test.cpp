@@ -1,6 +1,8 @@
 // What is done to servers by their names, and what failures say of whom they concern.
 #include "servers.hpp"
 
+#include <gmock/gmock.h>
+
 namespace heirloom::test {
 namespace {
 
@@ -59,6 +61,41 @@ TEST(failed_call, names_the_key_of_a_registry) {
         stop(r);
     };
     EXPECT_TRUE(holds_on_all_workers(body));
+}
+
+// Its reason is the server's, which says nothing of the call.
+TEST(failed_call, that_nobody_catches_is_named_by_the_crash_report) {
+    log_keeper log;
+    std::string dead;
+    {
+        runtime rt({.workers = 1, .log = log.sink()});
+        rt.invoke([&] {
+            const auto ended = [](auto f) { return down_of(spawn_monitor(f).ref); };
+            require_eq(ended([] { call(stock, dummy::get{}); }), reason::no_process);
+            const auto s = start<dummy>().value();
+            dead = to_string(pid(s));
+            require_eq(ended([s] { call(s, dummy::quit_silently{"gone"_a}); }),
+                       exit_reason("gone"_a));
+            // Caught, and another end later: of that the report speaks.
+            ended([] {
+                (void)try_call(stock, dummy::get{});
+                try {
+                    call(stock, dummy::get{});
+                } catch (const call_failed&) {
+                    exit("other"_a);
+                }
+            });
+        });
+    }
+    std::vector<std::string> crashes;
+    for (const auto& e : log.events())
+        if (e.event == "crash") crashes.push_back(e.text.substr(e.text.rfind(" ended: ")));
+    EXPECT_THAT(
+        crashes,
+        testing::UnorderedElementsAre(
+            testing::EndsWith("no_process (call heirloom::test::dummy::get to \"stock\")"),
+            testing::EndsWith("gone (call heirloom::test::dummy::quit_silently to " + dead + ")"),
+            " ended: gone", " ended: other"));
 }
 
 TEST(failed_start, says_who_has_the_name) {

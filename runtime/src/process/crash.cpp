@@ -51,6 +51,8 @@ void report_crash(runtime_core& core, process& p, const crash& c) noexcept {
         if (const atom name = name_of(p)) text << " \"" << name << '"';
         text << " (" << p.entry() << ')'
              << (c.of_main_by_signal ? " was ended by a signal: " : " ended: ") << why;
+        const std::string call = c.of_main_by_signal ? std::string() : failed_call_of(p);
+        if (!call.empty()) text << " (" << call << ')';
         event.text = std::move(text).str();
         const process_details d = describe(p);
         event.fields.emplace_back("reason", to_string(why));
@@ -58,6 +60,7 @@ void report_crash(runtime_core& core, process& p, const crash& c) noexcept {
             event.fields.emplace_back("exception", std::string(why.exception_type()));
             event.fields.emplace_back("what", std::string(why.what()));
         }
+        if (!call.empty()) event.fields.emplace_back("call", call);
         event.fields.emplace_back("name", std::string(d.name.text()));
         event.fields.emplace_back("entry", d.entry);
         event.fields.emplace_back("parent", to_string(d.parent));

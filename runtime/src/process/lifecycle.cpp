@@ -79,6 +79,7 @@ exit_reason reason_of_exception(process& p) {
     } catch (const kill_unwind&) {
         return p.lethal;
     } catch (const call_failed& e) {
+        note_failed_call(p, e);
         return e.reason();
     } catch (const std::exception& e) {
         return exit_reason::crash(exception_type_name(), e.what(), take_thrown_stack());

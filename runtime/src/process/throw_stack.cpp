@@ -1,11 +1,13 @@
 #include "process/throw_stack.hpp"
 
 #include "heirloom/detail/activity.hpp"
+#include "heirloom/errors.hpp"
 #include "heirloom/receive.hpp"
 #include "platform/thread_context.hpp"
 #include "process/process.hpp"
 #include "process/signals.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -29,6 +31,7 @@ struct captured_stack {
     unsigned count = 0;
     bool escapes = false;      // nobody in the process catches what is on its way
     std::string last_message;  // what was being handled; see note_last_message
+    std::string failed_call;   // see note_failed_call
     std::exception_ptr
         of;  // an exception on its way from a pool thread: its stack is the one that counts
 
@@ -66,6 +69,7 @@ public:
         if (p->thrown->belongs_to(*exception)) return false;
         p->thrown->of = nullptr;
         p->thrown->count = 0;
+        p->thrown->failed_call.clear();
         if (!is_exit) _Unwind_Backtrace(&note_frame, p->thrown);
         return false;
     }
@@ -132,6 +136,21 @@ void note_last_message(const message& m, bool intact) noexcept {
 
 std::string last_message_of(const process& p) {
     return p.thrown ? p.thrown->last_message : std::string();
+}
+
+void note_failed_call(process& p, const call_failed& e) noexcept {
+    if (!p.thrown) return;
+    try {
+        // Without its ends, "heirloom: " and " failed: <reason>": the report says both.
+        std::string_view text = e.what();
+        text.remove_prefix(std::min(text.size(), text.find("call ")));
+        p.thrown->failed_call = text.substr(0, text.rfind(" failed: " + to_string(e.reason())));
+    } catch (...) {  // NOLINT(bugprone-empty-catch): no memory for the report
+    }
+}
+
+std::string failed_call_of(const process& p) {
+    return p.thrown ? p.thrown->failed_call : std::string();
 }
 
 void forget_thrown(process& p) noexcept { delete std::exchange(p.thrown, nullptr); }

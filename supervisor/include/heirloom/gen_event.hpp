@@ -234,6 +234,10 @@ template <class H, class Old = void, template <class> class Ref, class Event, cl
 bool place_handler(const Ref<event_manager<Event>>& to, const handler_place& where, atom id,
                    A&&... args) {
     using kept = std::tuple<stored_t<A>...>;
+    static_assert(
+        requires(H& h, const Event& e) { h.handle_event(e); },
+        "heirloom: this event handler has no public handle_event for the manager's events: add "
+        "`void handle_event(const Event&)`");
     static_assert(std::is_constructible_v<H, stored_t<A>&&...>,
                   "heirloom: the event handler has no constructor for these arguments");
     auto added = call(
@@ -302,12 +306,16 @@ std::vector<std::string> which_handlers(const Ref<event_manager<Event>>& of) {
 /// Hands the event to all handlers, without waiting; as any cast, to nobody if there is no such manager.
 template <template <class> class Ref, class Event, class E>
 void notify(const Ref<event_manager<Event>>& to, E&& event) {
+    static_assert(std::is_constructible_v<Event, E&&>,
+                  "heirloom: notify: this is no event of the manager's");
     cast(to, detail::event_notice<Event>{Event(std::forward<E>(event))});
 }
 /// The same, and waits until all have had it.
 template <template <class> class Ref, class Event, class E>
 void sync_notify(const Ref<event_manager<Event>>& to, E&& event,
                  duration limit = default_call_limit) {
+    static_assert(std::is_constructible_v<Event, E&&>,
+                  "heirloom: sync_notify: this is no event of the manager's");
     call(to, detail::event_sync<Event>{Event(std::forward<E>(event))}, limit);
 }
 /// Asks one handler. `bad_handler` if it is not there.

@@ -324,6 +324,13 @@ template <class T>
 void stop(server_name<T> whom, const exit_reason& why = reason::normal, duration limit = forever) {
     detail::stop_process(whom, why, limit);
 }
+template <std::same_as<pid> Pid>
+void stop(Pid, const exit_reason& = reason::normal, duration = forever) {
+    static_assert(
+        detail::never<Pid>,
+        "heirloom: a pid is identity: stop a server<T>, or server<T>(pid); exit(pid, reason) ends "
+        "any process");
+}
 
 // --- Inside a server: on the running one ---------------------------------------------------------------
 

@@ -52,7 +52,7 @@ namespace detail {
 template <class T, class Request>
 request_id<reply_of<Request>> ask_later(const callee& to, Request&& request) {
     using R = stored_t<Request>;
-    check_sendable<R>();
+    check_request<R>();
     behaviour_of<T>::template check_call<R>();
     using question = async_request<R>;
     const monitor_ref watch = monitor(to.process, alias_mode::reply_demonitor);
@@ -71,6 +71,12 @@ request_id<detail::reply_of<Request>> send_request(server<T> to, Request&& reque
 template <class T, class Request>
 auto send_request(server_name<T> to, Request&& request) {
     return detail::ask_later<T>(to, std::forward<Request>(request));
+}
+template <std::same_as<pid> Pid, class Request>
+void send_request(Pid, Request&&) {
+    static_assert(
+        detail::never<Pid>,
+        "heirloom: a pid is identity, not permission to call; use server<T>, or server<T>(pid)");
 }
 
 namespace detail {

@@ -312,3 +312,5 @@ server<T> find_child(supervisor_ref sup) {
 
 template <>
 struct heirloom::owns_what_it_holds<heirloom::detail::find_child_request> : std::true_type {};
+template <>
+struct heirloom::owns_what_it_holds<heirloom::child_info> : std::true_type {};

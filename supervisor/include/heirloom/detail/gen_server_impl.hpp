@@ -124,6 +124,19 @@ struct async_request {
     alias_ref answer;
 };
 
+/// What goes to the server and what comes back: both are messages.
+template <class R>
+constexpr void check_request() {
+    check_sendable<R>();
+    if constexpr (names_reply<R>) {
+        using answer = reply_of<R>;
+        static_assert(!std::is_reference_v<answer>,
+                      "heirloom: a reply is a message: it must own what it holds, not refer to it");
+        if constexpr (!std::is_void_v<answer> && !std::is_reference_v<answer>)
+            check_sendable<answer>();
+    }
+}
+
 /// What a gen_server's class offers, driven by a Driver.
 template <class T, class Driver>
 struct server_behaviour {
@@ -143,6 +156,12 @@ struct server_behaviour {
                     "heirloom: handle_call does not return the request's reply type: make it "
                     "return "
                     "what the request's `using reply` says");
+            if constexpr (answers_later<T, R>)
+                static_assert(
+                    std::is_void_v<decltype(std::declval<T&>().handle_call(
+                        std::declval<R>(), std::declval<reply_to<reply_of<R>>>()))>,
+                    "heirloom: a handle_call that takes a reply_to returns void: what it returned "
+                    "would reach nobody");
         }
     }
     template <class M>
@@ -318,7 +337,7 @@ inline constexpr request_type async_request_type{{message_kind::user,
 template <class T, class Request>
 call_message* make_call(Request&& request) {
     using R = stored_t<Request>;
-    check_sendable<R>();
+    check_request<R>();
     behaviour_of<T>::template check_call<R>();
     return new_message<typed_call<R>>(call_request<T, R>, std::forward<Request>(request));
 }
@@ -372,7 +391,7 @@ result<reply_of<Request>, call_error> try_call_server(const callee& to, Request&
         static_assert(names_reply<R>,
                       "heirloom: a request names its reply: add `using reply = ...;` to it");
     } else if constexpr (run_by_caller<T, R>) {
-        check_sendable<R>();
+        check_request<R>();
         behaviour_of<T>::template check_call<R>();
         leaf_work<T, R> work{std::forward<Request>(request), {}};
         const visit_end end = limit < duration::zero() ? visit_end{} : work.visit(to.process);
@@ -493,9 +512,9 @@ concept starts_with_option = first_is_option<T, A...>::value;
 template <class T, class... A>
 start_end start_any(start_how how, const start_options& options, const start_name& name,
                     A&&... args) {
+    check_destructor<T>();
     static_assert(std::is_constructible_v<T, stored_t<A>&&...>,
                   "heirloom: the server has no constructor for these start arguments");
-    check_destructor<T>();
     (check_sendable<stored_t<A>>(), ...);
     if (options.limit < duration::zero()) throw bad_argument("start", "a negative limit");
     if constexpr (std::is_constructible_v<T, stored_t<A>&&...>) {
