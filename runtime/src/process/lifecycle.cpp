@@ -304,6 +304,7 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
         std::lock_guard lock(p->side_lock);
         p->gate = undo.gate.release();
     }
+    p->flooded.store(false, std::memory_order_relaxed);
     p->bounded.store(p->gate != nullptr, std::memory_order_relaxed);
     if (link_entry* mine = std::exchange(undo.mine, nullptr)) {
         link_entry* theirs = std::exchange(undo.theirs, nullptr);

@@ -35,7 +35,7 @@ inline void set_current(thread_context& thread, process* p) noexcept {
 /// Sets the thread up to continue a suspended process; the caller switches to its stack.
 inline void resume_process(thread_context& thread, process* p) noexcept {
     set_current(thread, p);
-    p->home = thread.role;
+    p->home.store(thread.role, std::memory_order_relaxed);
     p->status.store(static_cast<std::uint8_t>(process_status::running), std::memory_order_relaxed);
 }
 /// Runs a fresh process, or a server that has work, on the current stack until it ends or is idle. Returns the thread it

@@ -24,7 +24,7 @@ mailbox_scan::mailbox_scan(time_point deadline, const reference* since) : deadli
 }
 
 void mailbox_scan::begin(const wanted_messages& wanted) noexcept {
-    if (process_->home->seeded) [[unlikely]]
+    if (process_->here().seeded) [[unlikely]]
         process_->wanted = &wanted;
     trimmed_ = trims(*process_);
 }
@@ -33,7 +33,7 @@ bool mailbox_scan::look(thread_context*& t) {
     process& p = *process_;
     for (;;) {
         if (p.has_news()) {
-            drain(p);
+            drain_some(p);
             if (p.suspended | p.dying) {
                 obey_signals(p);
                 t = nullptr;
@@ -44,6 +44,7 @@ bool mailbox_scan::look(thread_context*& t) {
             link_ = p.queue.begin_link();
         }
         if ((found_ = *link_)) return true;
+        if (!p.pending.empty()) continue;
         if (!t) t = &this_thread();
         if (p.queued >= p.queue_warning) warn_of_queue(p);
         const std::int64_t deadline = nanoseconds_of(deadline_);
@@ -100,7 +101,7 @@ message* mailbox_scan::wait(const wanted_messages& wanted) {
 void mailbox_scan::take() noexcept {
     process& p = *process_;
     message* m = p.take_queued(link_);
-    if (p.home->seeded) [[unlikely]]
+    if (p.here().seeded) [[unlikely]]
         trace_take(p, *m);
     count_out(p, *m);
 }

@@ -45,7 +45,7 @@ inline void hand_over(thread_context& t, process* p, message* m, message* older)
         runtime_core::find(p->id.runtime_index())->inject(p);
 }
 
-inline bool post(thread_context& t, process* p, pid to, message* m) noexcept {
+inline push_outcome post(thread_context& t, process* p, pid to, message* m) noexcept {
     const message_kind kind = m->type->kind;
     if (!t.role || t.role->seeded) [[unlikely]]
         trace_send(t, to, *m);
@@ -55,19 +55,42 @@ inline bool post(thread_context& t, process* p, pid to, message* m) noexcept {
         hand_over(t, p, m, outcome.older);
     } else if (outcome.what == push_outcome::refused) {
         m->type->destroy(m);
-        return false;
     } else if (is_urgent(kind)) {
         // release: after the push; see drain().
         p->urgent.store(true, std::memory_order_release);
     }
-    return true;
+    return outcome;
+}
+
+/// The sender's part against a flood. A receiver that cannot keep up makes it slower still that each message it takes lies in the
+/// cache of another core. So who floods it from another worker is given back, for the receiver's worker to run, and who does
+/// so beside it lets others have their turn. Nobody waits for room: the mailbox has no bound.
+[[gnu::noinline]] void give_way(process& p, const process& target) {
+    take_signals(p);
+    thread_context& t = this_thread();
+    worker& here = *t.role;
+    const worker* there = target.home.load(std::memory_order_relaxed);
+    here.budget = 0;
+    if (there == &here) here.be_sociable();
+    if (there == &here || !there || here.seeded || here.core.index != target.id.runtime_index() ||
+        !here.keep_aloof_from(*there))
+        return take_turn(p);
+    leave_running(t, p, farewell::orphan);
+    take_signals(p);
+}
+
+/// Every so many sends: whether the receiver waits for its turn while its mailbox fills.
+inline bool is_kept_waiting(const worker& w, const process& target) noexcept {
+    constexpr std::int32_t looks = 0xfc;  // of the budget: one send in 64
+    return (w.budget & looks) == 0 && target.status.load(std::memory_order_relaxed) ==
+                                          static_cast<std::uint8_t>(process_status::runnable);
 }
 
 }  // namespace
 
 bool deliver(pid to, message* m) noexcept {
     inside_scope scope;
-    return post(scope.thread(), resolve(to), to, m);
+    return post(scope.thread(), resolve(to), to, m).what != push_outcome::refused;
 }
 
 bool deliver(const reference& alias, message* m) noexcept {
@@ -95,8 +118,16 @@ void send_message(pid to, message* m) {
         scope.may_move();
         return send_bounded(*target, to, m);
     }
-    post(t, target, to, m);
-    if (may_switch(t, *p) && is_due(t, *p, 4)) {
+    const auto outcome = post(t, target, to, m);
+    if (!may_switch(t, *p)) return;
+    if (outcome.what == push_outcome::queued) {
+        if (target->flooded.load(std::memory_order_relaxed)) [[unlikely]] {
+            scope.may_move();
+            return give_way(*p, *target);
+        }
+        if (is_kept_waiting(*t.role, *target)) t.role->budget = 0;
+    }
+    if (is_due(t, *p, 4)) {
         scope.may_move();
         take_turn(*p);
     }

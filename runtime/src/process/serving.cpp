@@ -59,11 +59,12 @@ message* next_message() {
     safe_point();
     process& p = *this_thread().current;
     if (p.dropped_calls) settle_dropped_calls(p);
-    if (p.urgent.load(std::memory_order_relaxed) || p.queue.empty()) drain(p);
+    if (p.urgent.load(std::memory_order_relaxed)) drain(p);
+    while (p.queue.empty() && p.has_news() && !p.dying) drain_some(p);
     obey_signals(p);
     message* m = p.pop_queued();
     if (!m) return nullptr;
-    if (p.home->seeded) [[unlikely]]
+    if (p.here().seeded) [[unlikely]]
         trace_take(p, *m);
     if (m->type->kind == message_kind::call)
         register_open_call(p, static_cast<call_message*>(m));
