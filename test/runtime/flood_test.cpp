@@ -73,6 +73,7 @@ TEST(flood, ends_although_nobody_looks_after_it) {
     for (const unsigned workers : {1u, 2u, 4u}) {
         options o{.workers = workers};
         o.max_processes = 4000;
+        o.queue_warning = 0;
         o.watchdog = false;
         runtime rt(o);
         std::promise<bool> in_order;
@@ -121,6 +122,26 @@ TEST(flood, a_process_that_ends_has_taken_the_signals_behind_what_it_left) {
                 w.that(d.reason == reason::normal || d.reason == reason::no_process);
             }));
         }
+    };
+    EXPECT_TRUE(holds_everywhere(body));
+}
+
+TEST(flood, a_held_receive_ends_when_its_process_dies_before_all_is_sorted) {
+    const auto body = [](witness& w) {
+        const pid main = self();
+        auto receiver = spawn_monitor([main] {
+            const shield held;
+            send_numbers(self(), 0, several_pieces);
+            exit(self(), reason::kill);
+            send_numbers(self(), 1, several_pieces);
+            try {
+                receive<last>();
+            } catch (const cannot_wait&) {
+                send(main, last{});
+            }
+        });
+        receive<last>();
+        receive(when(receiver.ref, [&](const down& d) { w.equal(d.reason, reason::killed); }));
     };
     EXPECT_TRUE(holds_everywhere(body));
 }

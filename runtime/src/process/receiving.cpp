@@ -38,13 +38,14 @@ bool mailbox_scan::look(thread_context*& t) {
                 obey_signals(p);
                 t = nullptr;
             }
+            // Not all of it is sorted yet. A process that dies, and is held, sorts no more.
+            if (!p.pending.empty() && !p.dying && !*link_) continue;
         }
         if (trims(p) != trimmed_) [[unlikely]] {
             trimmed_ = trims(p);
             link_ = p.queue.begin_link();
         }
         if ((found_ = *link_)) return true;
-        if (!p.pending.empty()) continue;
         if (!t) t = &this_thread();
         if (p.queued >= p.queue_warning) warn_of_queue(p);
         const std::int64_t deadline = nanoseconds_of(deadline_);

@@ -119,8 +119,9 @@ void send_message(pid to, message* m) {
         return send_bounded(*target, to, m);
     }
     const auto outcome = post(t, target, to, m);
+    p = t.current;  // as before; one word less to keep during the call
     if (!may_switch(t, *p)) return;
-    if (outcome.what == push_outcome::queued) {
+    if (outcome.what == push_outcome::queued) [[unlikely]] {
         if (target->flooded.load(std::memory_order_relaxed)) [[unlikely]] {
             scope.may_move();
             return give_way(*p, *target);

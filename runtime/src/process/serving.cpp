@@ -60,7 +60,10 @@ message* next_message() {
     process& p = *this_thread().current;
     if (p.dropped_calls) settle_dropped_calls(p);
     if (p.urgent.load(std::memory_order_relaxed)) drain(p);
-    while (p.queue.empty() && p.has_news() && !p.dying) drain_some(p);
+    if (p.queue.empty()) {
+        do drain_some(p);
+        while (p.queue.empty() && !p.pending.empty() && !p.dying);
+    }
     obey_signals(p);
     message* m = p.pop_queued();
     if (!m) return nullptr;
