@@ -32,7 +32,7 @@ void mailbox_scan::begin(const wanted_messages& wanted) noexcept {
 bool mailbox_scan::look(thread_context*& t) {
     process& p = *process_;
     for (;;) {
-        if (p.has_news()) {
+        if (p.has_news()) [[unlikely]] {
             drain_some(p);
             if (p.suspended | p.dying) {
                 obey_signals(p);

@@ -28,24 +28,28 @@ bool wakes_quiet(message_kind kind) noexcept {
     return kind == message_kind::reply || is_urgent(kind);
 }
 
-/// Gives a message that claimed its receiver to it, and makes it runnable.
-inline void hand_over(thread_context& t, process* p, message* m, message* older) noexcept {
+[[gnu::noinline]] void leave_for_sorting(process* p, message* m, message* older) noexcept {
+    p->pending.append_reversed(older);
+    p->pending.append(m);
+    if (is_urgent(m->type->kind)) p->urgent.store(true, std::memory_order_relaxed);
+}
 
-    if (m->type->kind == message_kind::user && m->word == 0 && !older && p->pending.empty()) {
-        // Nothing came before it: it needs no sorting.
-        p->append_queued(m);
-    } else {
-        p->pending.append_reversed(older);
-        p->pending.append(m);
-        if (is_urgent(m->type->kind)) p->urgent.store(true, std::memory_order_relaxed);
-    }
-    if (t.role && t.role->core.index == p->id.runtime_index())
+/// Gives a message that claimed its receiver to it, and makes it runnable.
+[[gnu::always_inline]] inline void hand_over(thread_context& t, process* p, message* m,
+                                             message* older) noexcept {
+    if (m->type->kind == message_kind::user && m->word == 0 && !older && p->pending.empty())
+        [[likely]]
+        p->append_queued(m);  // nothing came before it: it needs no sorting
+    else
+        leave_for_sorting(p, m, older);
+    if (t.role && t.role->core.index == p->id.runtime_index()) [[likely]]
         t.role->hand_off(p);
     else
         runtime_core::find(p->id.runtime_index())->inject(p);
 }
 
-inline push_outcome post(thread_context& t, process* p, pid to, message* m) noexcept {
+[[gnu::always_inline]] inline push_outcome post(thread_context& t, process* p, pid to,
+                                                message* m) noexcept {
     const message_kind kind = m->type->kind;
     if (!t.role || t.role->seeded) [[unlikely]]
         trace_send(t, to, *m);
