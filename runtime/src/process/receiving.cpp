@@ -29,7 +29,7 @@ void mailbox_scan::begin(const wanted_messages& wanted) noexcept {
     trimmed_ = trims(*process_);
 }
 
-bool mailbox_scan::look(thread_context*& t) {
+[[gnu::always_inline]] inline bool mailbox_scan::look(thread_context*& t) {
     process& p = *process_;
     for (;;) {
         if (p.has_news()) [[unlikely]] {
@@ -64,7 +64,7 @@ bool mailbox_scan::look(thread_context*& t) {
 }
 
 #if HEIRLOOM_RECEIVE_JUMPS
-void* mailbox_scan::try_to_leave(thread_context* t) {
+[[gnu::always_inline]] inline void* mailbox_scan::try_to_leave(thread_context* t) {
     if (look(t)) return nullptr;
     kept_ = *t->exceptions;
     return begin_leaving(*t, *process_, farewell::park, leaving_);
