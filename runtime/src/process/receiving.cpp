@@ -3,6 +3,7 @@
 #include "heirloom/receive.hpp"
 #include "platform/inside.hpp"
 #include "process/crash.hpp"
+#include "process/leaving.hpp"
 #include "process/lifecycle.hpp"
 #include "process/mailbox_gate.hpp"
 #include "process/signals.hpp"
