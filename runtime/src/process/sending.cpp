@@ -83,11 +83,14 @@ bool wakes_quiet(message_kind kind) noexcept {
     take_signals(p);
 }
 
-/// Every so many sends: whether the receiver waits for its turn while its mailbox fills.
-inline bool is_kept_waiting(const worker& w, const process& target) noexcept {
+/// Every so many sends: whether the receiver, to which this one and the one before went, waits for its turn while its mailbox fills. Who
+/// sends to many in turn gives each the more at a time the longer it goes on.
+inline bool is_kept_waiting(worker& w, const process& target) noexcept {
     constexpr std::int32_t looks = 0xfc;  // of the budget: one send in 64
-    return (w.budget & looks) == 0 && target.status.load(std::memory_order_relaxed) ==
-                                          static_cast<std::uint8_t>(process_status::runnable);
+    const bool again = std::exchange(w.sent_to, &target) == &target;
+    return (w.budget & looks) == 0 && again &&
+           target.status.load(std::memory_order_relaxed) ==
+               static_cast<std::uint8_t>(process_status::runnable);
 }
 
 }  // namespace

@@ -59,11 +59,7 @@ message* next_message() {
     safe_point();
     process& p = *this_thread().current;
     if (p.dropped_calls) settle_dropped_calls(p);
-    if (p.urgent.load(std::memory_order_relaxed)) drain(p);
-    if (p.queue.empty()) {
-        do drain_some(p);
-        while (p.queue.empty() && !p.pending.empty() && !p.dying);
-    }
+    if (p.urgent.load(std::memory_order_relaxed) || p.queue.empty()) drain(p);
     obey_signals(p);
     message* m = p.pop_queued();
     if (!m) return nullptr;

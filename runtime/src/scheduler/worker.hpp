@@ -114,10 +114,11 @@ public:
     process* direct = nullptr;  // what the base context that is being switched to runs first
     process* deferred =
         nullptr;  // a caller whose park is put off until its server has had its turn
-    std::int64_t deferred_limit = 0;  // its limit in nanoseconds; timer_queue::never for none
-    bool leaving = false;             // deterministic mode: the driver is to choose another role
-    std::int32_t budget = 0;          // reductions left before others get a turn
-    std::int64_t now = 0;             // the clock as last read
+    std::int64_t deferred_limit = 0;   // its limit in nanoseconds; timer_queue::never for none
+    bool leaving = false;              // deterministic mode: the driver is to choose another role
+    const process* sent_to = nullptr;  // of the last send that found its receiver not waiting
+    std::int32_t budget = 0;           // reductions left before others get a turn
+    std::int64_t now = 0;              // the clock as last read
     timer_queue timers;
     slot_cache slots;
     quiescence_slot* quiescence = nullptr;
