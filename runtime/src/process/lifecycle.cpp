@@ -5,6 +5,7 @@
 #include "platform/check.hpp"
 #include "platform/inside.hpp"
 #include "process/crash.hpp"
+#include "process/leaving.hpp"
 #include "process/mailbox_gate.hpp"
 #include "process/relations.hpp"
 #include "process/signals.hpp"
@@ -308,6 +309,7 @@ spawned_ids give_birth(runtime_core& core, const birth& b) {
         std::lock_guard lock(p->side_lock);
         p->gate = undo.gate.release();
     }
+    p->flooded.store(false, std::memory_order_relaxed);
     p->bounded.store(p->gate != nullptr, std::memory_order_relaxed);
     if (link_entry* mine = std::exchange(undo.mine, nullptr)) {
         link_entry* theirs = std::exchange(undo.theirs, nullptr);
@@ -392,33 +394,6 @@ process& running_process(const char* function) {
 }
 
 // --- Waiting ---------------------------------------------------------------------------------------
-
-namespace {
-[[gnu::always_inline]] inline departure plan_departure(thread_context& t, process& p,
-                                                       farewell then) noexcept {
-    worker* w = t.role;
-    stack* mine = w->running;
-    p.own_stack = mine;
-    if (w->seeded && then == farewell::park) [[unlikely]]
-        trace_wait(p);
-    process* next = w->pick();
-    stack* target;
-    if (next && next->own_stack) {
-        resume_process(t, next);
-        target = next->own_stack;
-    } else {
-        set_current(t, nullptr);
-        w->direct = next;
-        target = w->take_spare();
-    }
-    return {&t, mine, target, &p, then};
-}
-}  // namespace
-
-void* begin_leaving(thread_context& t, process& p, farewell then, departure& leaving) noexcept {
-    leaving = plan_departure(t, p, then);
-    return context_of(leaving, &base_loop);
-}
 
 thread_context* leave_running(thread_context& t, process& p, farewell then) noexcept {
     const departure d = switch_context(plan_departure(t, p, then), &base_loop);

@@ -35,7 +35,7 @@ inline void set_current(thread_context& thread, process* p) noexcept {
 /// Sets the thread up to continue a suspended process; the caller switches to its stack.
 inline void resume_process(thread_context& thread, process* p) noexcept {
     set_current(thread, p);
-    p->home = thread.role;
+    p->home.store(thread.role, std::memory_order_relaxed);
     p->status.store(static_cast<std::uint8_t>(process_status::running), std::memory_order_relaxed);
 }
 /// Runs a fresh process, or a server that has work, on the current stack until it ends or is idle. Returns the thread it
@@ -51,8 +51,6 @@ void refuse_stack(process& p) noexcept;
 /// The running process, or throws not_in_process.
 process& running_process(const char* function);
 
-/// Chooses who runs instead of the running process, and fills in what is to be left for it. Returns the context to jump to.
-void* begin_leaving(thread_context& t, process& p, farewell then, departure& leaving) noexcept;
 /// Switches away from the running process; returns when it is resumed, with the thread it is on by then.
 thread_context* leave_running(thread_context& t, process& p, farewell then) noexcept;
 /// Waits once: until a message (or, quietly, a reply or signal), the deadline, or for no reason at all.

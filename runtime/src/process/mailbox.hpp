@@ -149,8 +149,9 @@ public:
         *end_link() = m;
         last_ = m;
     }
-    /// Appends a chain that is newest first.
-    void append_reversed(message* newest) noexcept {
+    /// Appends a chain that is newest first; returns how many messages it has.
+    std::size_t append_reversed(message* newest) noexcept {
+        std::size_t n = 0;
         message* oldest = nullptr;
         message* last = newest;
         while (newest) {
@@ -158,10 +159,12 @@ public:
             newest->next = oldest;
             oldest = newest;
             newest = next;
+            ++n;
         }
-        if (!oldest) return;
+        if (!oldest) return 0;
         *end_link() = oldest;
         last_ = last;
+        return n;
     }
     message* pop() noexcept {
         message* m = head_;

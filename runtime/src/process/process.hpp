@@ -86,11 +86,13 @@ struct process_entrance {
     // Senders read it with a pid that may be stale, hence atomic. Constant while alive.
     std::atomic<bool> bounded{false};
     heirloom::priority level = heirloom::priority::normal;
+    // More comes in than it takes out; written by the owner when it takes, read by senders (sending.cpp, give_way).
+    std::atomic<bool> flooded{false};
     mailbox_gate* gate =
         nullptr;  // of a bounded mailbox; see mailbox_gate.hpp. Guarded by side_lock
     activity* body = nullptr;
-    stack* own_stack = nullptr;  // where it is suspended; null: stackless or never ran
-    worker* home = nullptr;      // the worker that ran it last
+    stack* own_stack = nullptr;          // where it is suspended; null: stackless or never ran
+    std::atomic<worker*> home{nullptr};  // the worker that ran it last; others read it as a hint
 };
 
 class alignas(64) process : public process_entrance, public process_words {
@@ -147,6 +149,8 @@ public:
     blocking_job* blocking = nullptr;  // what it leaves its worker for; on its own stack
     atom name;  // guarded by side_lock: others may take it away; see name_of()
 
+    /// The worker that runs it. Called by the process itself.
+    worker& here() const noexcept { return *home.load(std::memory_order_relaxed); }
     /// Something is in the mailbox, or was taken out and not looked at.
     bool has_news() const noexcept {
         return !inbox.looks_empty() || !pending.empty() || urgent.load(std::memory_order_relaxed);

@@ -3,6 +3,7 @@
 #include "heirloom/receive.hpp"
 #include "platform/inside.hpp"
 #include "process/crash.hpp"
+#include "process/leaving.hpp"
 #include "process/lifecycle.hpp"
 #include "process/mailbox_gate.hpp"
 #include "process/signals.hpp"
@@ -24,20 +25,22 @@ mailbox_scan::mailbox_scan(time_point deadline, const reference* since) : deadli
 }
 
 void mailbox_scan::begin(const wanted_messages& wanted) noexcept {
-    if (process_->home->seeded) [[unlikely]]
+    if (process_->here().seeded) [[unlikely]]
         process_->wanted = &wanted;
     trimmed_ = trims(*process_);
 }
 
-bool mailbox_scan::look(thread_context*& t) {
+[[gnu::always_inline]] inline bool mailbox_scan::look(thread_context*& t) {
     process& p = *process_;
     for (;;) {
-        if (p.has_news()) {
-            drain(p);
+        if (p.has_news()) [[unlikely]] {
+            drain_some(p);
             if (p.suspended | p.dying) {
                 obey_signals(p);
                 t = nullptr;
             }
+            // Not all of it is sorted yet. A process that dies, and is held, sorts no more.
+            if (!p.pending.empty() && !p.dying && !*link_) continue;
         }
         if (trims(p) != trimmed_) [[unlikely]] {
             trimmed_ = trims(p);
@@ -62,7 +65,7 @@ bool mailbox_scan::look(thread_context*& t) {
 }
 
 #if HEIRLOOM_RECEIVE_JUMPS
-void* mailbox_scan::try_to_leave(thread_context* t) {
+[[gnu::always_inline]] inline void* mailbox_scan::try_to_leave(thread_context* t) {
     if (look(t)) return nullptr;
     kept_ = *t->exceptions;
     return begin_leaving(*t, *process_, farewell::park, leaving_);
@@ -101,7 +104,7 @@ void mailbox_scan::take() noexcept {
     process& p = *process_;
     message* m = p.take_queued(link_);
     p.last_taken = m->type;
-    if (p.home->seeded) [[unlikely]]
+    if (p.here().seeded) [[unlikely]]
         trace_take(p, *m);
     count_out(p, *m);
 }

@@ -29,58 +29,90 @@ bool wakes_quiet(message_kind kind) noexcept {
     return kind == message_kind::reply || is_urgent(kind);
 }
 
-/// Gives a message that claimed its receiver to it, and makes it runnable.
-inline void hand_over(thread_context& t, process* p, message* m, message* older) noexcept {
+[[gnu::noinline]] void leave_for_sorting(process* p, message* m, message* older) noexcept {
+    p->pending.append_reversed(older);
+    p->pending.append(m);
+    if (is_urgent(m->type->kind)) p->urgent.store(true, std::memory_order_relaxed);
+}
 
-    if (m->type->kind == message_kind::user && m->word == 0 && !older && p->pending.empty()) {
-        // Nothing came before it: it needs no sorting.
-        p->append_queued(m);
-    } else {
-        p->pending.append_reversed(older);
-        p->pending.append(m);
-        if (is_urgent(m->type->kind)) p->urgent.store(true, std::memory_order_relaxed);
-    }
-    if (t.role && t.role->core.index == p->id.runtime_index())
+/// Gives a message that claimed its receiver to it, and makes it runnable.
+[[gnu::always_inline]] inline void hand_over(thread_context& t, process* p, message* m,
+                                             message* older) noexcept {
+    if (m->type->kind == message_kind::user && m->word == 0 && !older && p->pending.empty())
+        [[likely]]
+        p->append_queued(m);  // nothing came before it: it needs no sorting
+    else
+        leave_for_sorting(p, m, older);
+    if (t.role && t.role->core.index == p->id.runtime_index()) [[likely]]
         t.role->hand_off(p);
     else
         runtime_core::find(p->id.runtime_index())->inject(p);
 }
 
 /// Consumes the message unless it is refused.
-inline bool put(thread_context& t, process* p, pid to, message* m) noexcept {
+[[gnu::always_inline]] inline push_outcome put(thread_context& t, process* p, pid to,
+                                               message* m) noexcept {
     const message_kind kind = m->type->kind;
     const auto outcome = p ? p->inbox.push(p->generation, to, m, wakes_quiet(kind))
                            : push_outcome{push_outcome::refused};
     if (outcome.what == push_outcome::claimed) {
         hand_over(t, p, m, outcome.older);
-    } else if (outcome.what == push_outcome::refused) {
-        return false;
-    } else if (is_urgent(kind)) {
+    } else if (outcome.what != push_outcome::refused && is_urgent(kind)) {
         // release: after the push; see drain().
         p->urgent.store(true, std::memory_order_release);
     }
-    return true;
+    return outcome;
 }
 
 /// Of a thread that drives no worker, or for one that is traced. Until it is done no slot comes round to the same number, and
 /// no runtime is destroyed that it wakes a process of.
-[[gnu::noinline]] bool put_and_tell(thread_context& t, process* p, pid to, message* m) noexcept {
+[[gnu::noinline]] push_outcome put_and_tell(thread_context& t, process* p, pid to,
+                                            message* m) noexcept {
     const outside_scope online(t);
     trace_send(t, to, *m);
     return put(t, p, to, m);
 }
 
-inline bool post(thread_context& t, process* p, pid to, message* m) noexcept {
-    const bool there = !t.role || t.role->seeded ? put_and_tell(t, p, to, m) : put(t, p, to, m);
-    if (!there) m->type->destroy(m);
-    return there;
+/// Consumes the message.
+[[gnu::always_inline]] inline push_outcome post(thread_context& t, process* p, pid to,
+                                                message* m) noexcept {
+    const auto outcome = !t.role || t.role->seeded ? put_and_tell(t, p, to, m) : put(t, p, to, m);
+    if (outcome.what == push_outcome::refused) m->type->destroy(m);
+    return outcome;
+}
+
+/// The sender's part against a flood. A receiver that cannot keep up makes it slower still that each message it takes lies in the
+/// cache of another core. So who floods it from another worker is given back, for the receiver's worker to run, and who does
+/// so beside it lets others have their turn. Nobody waits for room: the mailbox has no bound.
+[[gnu::noinline]] void give_way(process& p, const process& target) {
+    take_signals(p);
+    thread_context& t = this_thread();
+    worker& here = *t.role;
+    const worker* there = target.home.load(std::memory_order_relaxed);
+    here.budget = 0;
+    if (there == &here) here.be_sociable();
+    if (there == &here || !there || here.seeded || here.core.index != target.id.runtime_index() ||
+        !here.keep_aloof_from(*there))
+        return take_turn(p);
+    leave_running(t, p, farewell::orphan);
+    take_signals(p);
+}
+
+/// Every so many sends: whether the receiver, to which this one and the one before went, waits for its turn while its mailbox fills. Who
+/// sends to many in turn gives each the more at a time the longer it goes on.
+inline bool is_kept_waiting(worker& w, const process& target) noexcept {
+    constexpr std::int32_t looks = 0xfc;  // of the budget: one send in 64
+    const bool again = std::exchange(w.sent_to, &target) == &target;
+    return (w.budget & looks) == 0 && again &&
+           target.status.load(std::memory_order_relaxed) ==
+               static_cast<std::uint8_t>(process_status::runnable);
 }
 
 }  // namespace
 
 bool deliver(pid to, message* m) noexcept {
     inside_scope scope;
-    return post(scope.thread(), resolve(to), to, m);
+    return post(scope.thread(), resolve(to), to, m).what != push_outcome::refused;
 }
 
 bool deliver(const reference& alias, message* m) noexcept {
@@ -108,8 +140,17 @@ void send_message(pid to, message* m) {
         scope.may_move();
         return send_bounded(*target, to, m);
     }
-    post(t, target, to, m);
-    if (may_switch(t, *p) && is_due(t, *p, 4)) {
+    const auto outcome = post(t, target, to, m);
+    p = t.current;  // as before; one word less to keep during the call
+    if (!may_switch(t, *p)) return;
+    if (outcome.what == push_outcome::queued) [[unlikely]] {
+        if (target->flooded.load(std::memory_order_relaxed)) [[unlikely]] {
+            scope.may_move();
+            return give_way(*p, *target);
+        }
+        if (is_kept_waiting(*t.role, *target)) t.role->budget = 0;
+    }
+    if (is_due(t, *p, 4)) {
         scope.may_move();
         take_turn(*p);
     }

@@ -63,7 +63,7 @@ message* next_message() {
     obey_signals(p);
     message* m = p.pop_queued();
     if (!m) return nullptr;
-    if (p.home->seeded) [[unlikely]]
+    if (p.here().seeded) [[unlikely]]
         trace_take(p, *m);
     if (m->type->kind == message_kind::call)
         register_open_call(p, static_cast<call_message*>(m));

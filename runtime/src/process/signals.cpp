@@ -12,6 +12,12 @@
 namespace heirloom::detail {
 namespace {
 
+constexpr unsigned sorted_at_a_time =
+    64;  // messages: they stay in the nearest cache until they are received
+// Messages taken at once from which on a mailbox counts as flooded, and below which it does no more.
+constexpr std::size_t flood_begins = 1024;
+constexpr std::size_t flood_ends = 128;
+
 void destroy_done(message* m) noexcept { destroy_message<call_done_message>(m); }
 
 void destroy_failed(message* m) noexcept {
@@ -338,14 +344,28 @@ bool drop_alias(process& p, std::uint64_t id) noexcept {
     return p.extras && p.extras->aliases.erase(id) > 0;
 }
 
+namespace {
+
+/// Moves what is in the mailbox to `pending`; returns how many messages.
+std::size_t collect(process& p) noexcept {
+    const std::size_t n = p.pending.append_reversed(p.inbox.take_all());
+    const bool flooded = p.flooded.load(std::memory_order_relaxed);
+    // Written on a change only: senders read that line.
+    if (flooded ? n < flood_ends : n > flood_begins)
+        p.flooded.store(!flooded, std::memory_order_relaxed);
+    return n;
+}
+
+}  // namespace
+
 void drain(process& p) noexcept {
     if (p.urgent.load(std::memory_order_relaxed)) {
         // Cleared before the exchange in take_all: whoever pushes after that exchange sets it again (its CAS reads the
         // exchange's value, so its store comes after this one).
         p.urgent.store(false, std::memory_order_relaxed);
-        p.pending.append_reversed(p.inbox.take_all());
+        collect(p);
     } else if (!p.inbox.looks_empty()) {
-        p.pending.append_reversed(p.inbox.take_all());
+        collect(p);
     }
     while (!p.dying) {
         message* m = p.pending.pop();
@@ -358,6 +378,18 @@ void drain(process& p) noexcept {
     if (p.suspended) p.urgent.store(true, std::memory_order_relaxed);
     if (p.queued >= p.queue_warning) [[unlikely]]
         warn_of_queue(p);
+}
+
+void drain_some(process& p) noexcept {
+    if (p.urgent.load(std::memory_order_relaxed) || p.gate) return drain(p);
+    // So many that it is worth a warning are counted at once.
+    if (p.pending.empty() && !p.inbox.looks_empty() && collect(p) + p.queued >= p.queue_warning)
+        return drain(p);
+    for (unsigned n = 0; n < sorted_at_a_time && !p.dying; ++n) {
+        message* m = p.pending.pop();
+        if (!m) break;
+        take(p, m);
+    }
 }
 
 void drain_for_good(process& p, const exit_reason& why) noexcept {

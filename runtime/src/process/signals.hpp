@@ -19,6 +19,10 @@ struct server_timeout_message : message {  // word: the tag given to set_server_
 /// lethal signal, which sets `dying`; what follows stays in `pending`.
 void drain(process& p) noexcept;
 
+/// The same for a receive that has seen all of `queue`: some of what came next, if nothing is urgent. The rest stays in
+/// `pending`. A long mailbox is then sorted while it is received, by pieces, and not a message of it twice from afar.
+void drain_some(process& p) noexcept;
+
 /// The same for what comes after the end: closes the mailbox, hands every signal its due, bounces calls with `why`.
 void drain_for_good(process& p, const exit_reason& why) noexcept;
 

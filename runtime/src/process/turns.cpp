@@ -76,7 +76,7 @@ void sleep(duration limit) {
 
 priority set_priority(priority level) {
     process& p = running_process("set_priority");
-    if (level != priority::normal) p.home->core.levels.use();
+    if (level != priority::normal) p.here().core.levels.use();
     return std::exchange(p.level, level);
 }
 

@@ -21,6 +21,8 @@ constexpr std::int64_t worth_moving_after = 20'000;  // nanoseconds; see backlog
 constexpr int spins_before_sleep = 2000;
 constexpr int spins_between_looks =
     128;  // at others, some 2 us: a look takes the lines that their owner writes
+constexpr std::int64_t aloof_for = 1'000'000;  // nanoseconds
+constexpr int relaxes_when_aloof = 32;         // between looks at its own work
 constexpr unsigned fresh_share = 8;  // picks of fresh processes for each one of the ready list
 constexpr std::int64_t oldest_waits =
     1'000'000;  // nanoseconds after which the oldest fresh process comes before the youngest
@@ -145,8 +147,8 @@ process* worker::pick_slowly() noexcept {
         budget = slice;
         run_timers(read_clock());
         if (anything_retired()) collect();
-        if (core.injected.load(std::memory_order_relaxed) > 0 ||
-            core.overflow_any.load(std::memory_order_relaxed))
+        if (!is_aloof() && (core.injected.load(std::memory_order_relaxed) > 0 ||
+                            core.overflow_any.load(std::memory_order_relaxed)))
             p = look_elsewhere();
         if (!p) p = levels_.pop_low();
         // Youngest first must not mean never for the oldest.
@@ -237,6 +239,13 @@ bool worker::look_at_others() noexcept {
     return false;
 }
 
+bool worker::keep_aloof_from(const worker& busy) noexcept {
+    const std::int64_t time = read_clock();
+    if (time < busy.aloof_until_.load(std::memory_order_relaxed)) return false;
+    aloof_until_.store(time + aloof_for, std::memory_order_relaxed);
+    return true;
+}
+
 bool worker::others_have_work() const noexcept {
     return std::any_of(core.workers.begin(), core.workers.end(), [this](const auto& other) {
         return other.get() != this && other->queued_work() > 1;
@@ -253,6 +262,10 @@ process* worker::find_work() noexcept {
         if (core.stopping.load(std::memory_order_acquire)) return nullptr;
         run_timers(read_clock());
         if (next_ || queued_work() > 0) continue;
+        if (is_aloof() && !levels_.has_any()) {
+            for (int i = 0; i < relaxes_when_aloof; ++i) cpu_relax();
+            continue;
+        }
         if (process* p = look_elsewhere()) return p;
         if (process* p = levels_.pop_low()) return p;
         forget_pace();  // what passes from here on is no dispatch

@@ -88,6 +88,12 @@ public:
         return d.thread;
     }
 
+    /// What would come back from there floods a process there: for a while this worker takes no work that is not its own.
+    /// False, and nothing done, if that one keeps aloof itself: somebody has to take it.
+    bool keep_aloof_from(const worker& busy) noexcept;
+    /// The flooded process is here: what floods it is welcome.
+    void be_sociable() noexcept { aloof_until_.store(0, std::memory_order_relaxed); }
+
     /// A stack to run on, kept ready so that waiting cannot fail.
     bool secure_spare() noexcept { return spare_ || refill_spare(); }
     stack* take_spare() noexcept {
@@ -108,10 +114,11 @@ public:
     process* direct = nullptr;  // what the base context that is being switched to runs first
     process* deferred =
         nullptr;  // a caller whose park is put off until its server has had its turn
-    std::int64_t deferred_limit = 0;  // its limit in nanoseconds; timer_queue::never for none
-    bool leaving = false;             // deterministic mode: the driver is to choose another role
-    std::int32_t budget = 0;          // reductions left before others get a turn
-    std::int64_t now = 0;             // the clock as last read
+    std::int64_t deferred_limit = 0;   // its limit in nanoseconds; timer_queue::never for none
+    bool leaving = false;              // deterministic mode: the driver is to choose another role
+    const process* sent_to = nullptr;  // of the last send that found its receiver not waiting
+    std::int32_t budget = 0;           // reductions left before others get a turn
+    std::int64_t now = 0;              // the clock as last read
     timer_queue timers;
     slot_cache slots;
     quiescence_slot* quiescence = nullptr;
@@ -144,6 +151,7 @@ private:
     /// Steals from a worker whose processes have waited for long enough.
     bool look_at_others() noexcept;
     bool others_have_work() const noexcept;
+    bool is_aloof() const noexcept { return now < aloof_until_.load(std::memory_order_relaxed); }
     void complete_deferred() noexcept;
     void overflow(process* p) noexcept;
     void announce_backlog() noexcept;
@@ -158,6 +166,7 @@ private:
     std::int64_t looked_at_turn_ = 0;  // dispatches until then
     std::atomic<bool> slow_{
         false};  // a dispatch takes longer than moving what waits meanwhile; for thieves
+    std::atomic<std::int64_t> aloof_until_{0};  // by the clock; read by other workers
     backlog own_backlog_;
     unsigned ring_turn_ = 0;   // fresh processes chosen since the ready list had its turn
     run_queue<process> ring_;  // that were woken, or gave way
