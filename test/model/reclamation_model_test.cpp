@@ -176,7 +176,6 @@ TEST(reclamation_model, needs_its_orders) {
         testing::IsSubsetOf(
             {// The fences that follow do what these do; ThreadSanitizer sees no fence.
              "collect exchange acquire", "collect fetch_add acq_rel", "go_online load acquire",
-             "go_online store seq_cst",
              // For reclamation_at_rest().
              "collect fetch_sub release",
              // Only tries again.

@@ -34,8 +34,8 @@ inline void announce_quiescent(quiescence_slot& slot) noexcept {
     slot.seen.store(reclamation_epoch.load(std::memory_order_acquire), std::memory_order_release);
 }
 inline void go_online(quiescence_slot& slot) noexcept {
-    // seq_cst: the store must not pass the reads of shared data that follow; partner: the collector's fence.
-    slot.seen.store(reclamation_epoch.load(std::memory_order_acquire), std::memory_order_seq_cst);
+    // relaxed: the fence alone keeps the store from passing the reads of shared data that follow; partner: the collector's.
+    slot.seen.store(reclamation_epoch.load(std::memory_order_acquire), std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 inline void go_offline(quiescence_slot& slot) noexcept {
