@@ -113,7 +113,7 @@ void another_collects(weak::program& p) {
         w.replace(1);
         w.replace(2);
     });
-    p.thread([&w] {
+    p.thread([] {
         lib::collect();
         lib::collect();
     });
