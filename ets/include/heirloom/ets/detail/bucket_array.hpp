@@ -114,8 +114,9 @@ public:
         if (i < first_segment) [[likely]]
             return first() + i;
         const auto s = segment_of(i);
-        // relaxed: published by the shape that let `i` be computed.
-        return reinterpret_cast<bucket*>(origin_[s].load(std::memory_order_relaxed) +
+        // acquire; pairs with the release in add_segment(): who went by an older shape and sees new memory sees that the shape
+        // had changed.
+        return reinterpret_cast<bucket*>(origin_[s].load(std::memory_order_acquire) +
                                          std::uint64_t{i} * sizeof(bucket));
     }
     [[gnu::always_inline]] bucket* of(std::uint64_t hash, std::uint64_t packed) const noexcept {
@@ -282,10 +283,10 @@ private:
     void add_segment(unsigned s) {
         const std::size_t n = s == 0 ? smallest : first_of(s);
         present_[s] = new segment(n * sizeof(bucket));
-        // relaxed: published by set_shape(). The origin is where bucket 0 would be if this segment reached down to it.
+        // release; see at(). The origin is where bucket 0 would be if this segment reached down to it.
         origin_[s].store(reinterpret_cast<std::uintptr_t>(present_[s]->memory.get()) -
                              std::uint64_t{first_of(s)} * sizeof(bucket),
-                         std::memory_order_relaxed);
+                         std::memory_order_release);
     }
     /// Bucket `i` begins a page that growth will reach soon.
     void look_ahead(std::uint32_t i, pid reaper) noexcept {

@@ -521,8 +521,11 @@ private:
 
     template <class N>
     N counted(key_argument key, N& number, const counter_step<N>& step) const {
-        if (!count_on(number, step))
+        if (!count_on(number, step)) {
+            // The key may be printed by the user's code.
+            const heirloom::detail::callback_scope inside;
             throw counter_overflow("update_counter", this->to_string(), describe(key));
+        }
         return number;
     }
     [[gnu::always_inline]] V count_value(key_argument key, const V* initial,
