@@ -8,7 +8,6 @@
 
 #include <gtest/gtest.h>
 
-#include <heirloom/monitor.hpp>
 #include <heirloom/process.hpp>
 #include <heirloom/receive.hpp>
 #include <heirloom/runtime.hpp>
@@ -175,4 +174,23 @@ TEST(flood, of_a_process_by_itself_ends) {
         w.that(come_in_order(1, count));
     };
     EXPECT_TRUE(holds_everywhere(body));
+}
+
+// A signal wakes the receiver; what was sent behind it has come in time, however late the receiver runs.
+TEST(receiving, finds_what_came_behind_a_signal_before_its_time_was_up) {
+    runtime rt({.workers = 1, .watchdog = false});
+    rt.run([] {
+        const pid main = self();
+        const pid other = spawn([main] {
+            receive<start>();
+            unlink(main);
+            send(main, last{});
+            const auto later = std::chrono::steady_clock::now() + 10ms;
+            while (std::chrono::steady_clock::now() < later) {
+            }
+        });
+        link(other);
+        send(other, start{});
+        EXPECT_TRUE(receive_for<last>(3ms).has_value());
+    });
 }

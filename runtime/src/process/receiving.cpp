@@ -39,8 +39,8 @@ void mailbox_scan::begin(const wanted_messages& wanted) noexcept {
                 obey_signals(p);
                 t = nullptr;
             }
-            // Not all of it is sorted yet. A process that dies, and is held, sorts no more.
-            if (!p.pending.empty() && !p.dying && !*link_) continue;
+            // Not all that has come is sorted yet. A process that dies, and is held, sorts no more.
+            if (!*link_ && p.has_news() && !p.dying) continue;
         }
         if (trims(p) != trimmed_) [[unlikely]] {
             trimmed_ = trims(p);
