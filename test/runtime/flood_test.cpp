@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <heirloom/monitor.hpp>
 #include <heirloom/process.hpp>
 #include <heirloom/receive.hpp>
 #include <heirloom/runtime.hpp>
