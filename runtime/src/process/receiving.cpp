@@ -33,20 +33,22 @@ void mailbox_scan::begin(const wanted_messages& wanted) noexcept {
 [[gnu::always_inline]] inline bool mailbox_scan::look(thread_context*& t) {
     process& p = *process_;
     for (;;) {
-        if (p.has_news()) [[unlikely]] {
+        const bool news = p.has_news();
+        if (news) [[unlikely]] {
             drain_some(p);
             if (p.suspended | p.dying) {
                 obey_signals(p);
                 t = nullptr;
             }
-            // Not all that has come is sorted yet. A process that dies, and is held, sorts no more.
-            if (!*link_ && p.has_news() && !p.dying) continue;
         }
         if (trims(p) != trimmed_) [[unlikely]] {
             trimmed_ = trims(p);
-            link_ = p.queue.begin_link();
+            link_ = p.queue.begin_link();  // what it pointed into is gone
         }
         if ((found_ = *link_)) return true;
+        // Not all that has come is sorted yet. A process that dies, and is held, sorts no more.
+        if (news && p.has_news() && !p.dying) [[unlikely]]
+            continue;
         if (!t) t = &this_thread();
         if (p.queued >= p.queue_warning) warn_of_queue(p);
         const std::int64_t deadline = nanoseconds_of(deadline_);
