@@ -4,6 +4,8 @@
 #include "support/everywhere.hpp"
 
 #include <atomic>
+#include <chrono>
+#include <ctime>
 #include <future>
 #include <memory>
 #include <string>
@@ -53,6 +55,27 @@ TEST(watchdog, names_who_computes_while_that_ends_and_another_takes_its_place) {
         }
     });
     EXPECT_FALSE(log.events("long_schedule").empty());
+}
+
+// What it used before does not hide that it uses nothing now: the only worker would be lost, and what others retire never freed.
+TEST(watchdog, notices_who_computes_a_little_and_blocks_its_thread_then) {
+    const captured_log log;
+    runtime rt(quiet(1, log));
+    rt.run([] {
+        const auto [who, watch] = spawn_monitor([] {
+            const auto other = std::make_shared<std::promise<void>>();
+            spawn([other] { other->set_value(); });
+            const auto own_time = [] {
+                timespec used{};
+                clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+                return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+            };
+            for (const auto start = own_time(); own_time() - start < 2ms;) {
+            }
+            EXPECT_EQ(other->get_future().wait_for(10s), std::future_status::ready);
+        });
+        EXPECT_EQ(reason_of(watch), reason::normal);
+    });
 }
 
 // A lookup reads a table that a registration may replace.

@@ -290,6 +290,7 @@ struct spin_watch {
     thread_context* player = nullptr;
     int ticks = 0;                // milliseconds without a dispatch
     std::int64_t cpu_before = 0;  // the thread's CPU time when they began
+    std::int64_t cpu_lately = 0;  // the same some ticks ago
 };
 
 std::int64_t cpu_time_of(const thread_context& t) noexcept {
@@ -356,16 +357,20 @@ void runtime_core::check_for_spin(worker& w, spin_watch& seen) noexcept {
         return;
     }
     if (!player) return;
-    if (seen.ticks == 0) seen.cpu_before = cpu_time_of(*player);
+    if (seen.ticks == 0) seen.cpu_before = seen.cpu_lately = cpu_time_of(*player);
     // Entries that wait behind a process which computes: others may have them.
     if (w.queued_work() > 0) wake_one();
     if (++seen.ticks < patience || threads_.size() >= most_threads) return;
-    // By the thread's own time: one that the system does not let run is left alone, however long that takes. One that uses
-    // none and would not run either sits in a blocking call.
-    const std::int64_t used = cpu_time_of(*player) - seen.cpu_before;
-    const bool computes = used >= 5'000'000;
-    const bool may_block = used < 200'000 && seen.ticks >= 4 * patience;
-    if (!computes && !(may_block && seen.ticks % patience == 0 && is_blocked(*player))) return;
+    // By the thread's own time: one that the system does not let run is left alone, however long that takes. One that has used
+    // none lately, whatever it used before, and would not run either sits in a blocking call.
+    const std::int64_t used = cpu_time_of(*player);
+    const bool computes = used - seen.cpu_before >= 5'000'000;
+    bool blocks = false;
+    if (seen.ticks % (4 * patience) == 0) {
+        blocks = used - seen.cpu_lately < 200'000 && is_blocked(*player);
+        seen.cpu_lately = used;
+    }
+    if (!computes && !blocks) return;
     seen.ticks = 0;
     if (!take_role(w, computes ? "computes without calling the library"
                                : "blocks its thread outside of blocking()"))
