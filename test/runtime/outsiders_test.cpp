@@ -237,8 +237,8 @@ TEST(runtimes, stay_while_somebody_is_in_the_middle_of_a_send) {
 
 // What others retire all the time is none of its business.
 TEST(runtimes, end_while_others_retire_without_end) {
-    runtime busy(quiet(2));
     std::atomic<bool> over{false};
+    runtime busy(quiet(2));
     for (int i = 0; i < 2; ++i)
         busy.spawn([&over] {
             while (!over) {
