@@ -158,38 +158,40 @@ TYPED_TEST_SUITE(growth_model, values, );
 }  // namespace
 
 TYPED_TEST(growth_model, readers_miss_nothing_while_a_bucket_splits) {
-    expect_right<TypeParam>(&growth<TypeParam>);
+    EXPECT_TRUE(weak::holds_always(&growth<TypeParam>, some));
 }
 TYPED_TEST(growth_model, readers_miss_nothing_while_a_chain_splits) {
-    expect_right<TypeParam>(&growth_of_a_chain<TypeParam>);
+    EXPECT_TRUE(weak::holds_always(&growth_of_a_chain<TypeParam>, some));
 }
 TYPED_TEST(growth_model, readers_miss_nothing_while_two_buckets_join) {
-    expect_right<TypeParam>(&joining<TypeParam>);
+    EXPECT_TRUE(weak::holds_always(&joining<TypeParam>, some));
 }
 TYPED_TEST(growth_model, a_traversal_sees_each_row_once_while_a_bucket_splits) {
-    expect_right<TypeParam>(&traversal<TypeParam>);
+    EXPECT_TRUE(weak::holds_always(&traversal<TypeParam>, some));
 }
-TYPED_TEST(growth_model, readers_see_whole_values) { expect_right<TypeParam>(&changes<TypeParam>); }
+TYPED_TEST(growth_model, readers_see_whole_values) {
+    EXPECT_TRUE(weak::holds_always(&changes<TypeParam>, some));
+}
 TYPED_TEST(growth_model, a_bulk_insert_is_seen_as_a_whole) {
-    expect_right<TypeParam>(&bulk<TypeParam, false, 100>, for_many_steps<TypeParam>);
-    expect_right<TypeParam>(&bulk<TypeParam, true, 1>, for_many_steps<TypeParam>);
+    EXPECT_TRUE(weak::holds_always(&bulk<TypeParam, false, 100>, for_many_steps<TypeParam>));
+    EXPECT_TRUE(weak::holds_always(&bulk<TypeParam, true, 1>, for_many_steps<TypeParam>));
 }
 TYPED_TEST(growth_model, a_bulk_insert_that_is_given_up_has_been_or_not) {
     // While it looks; with one chain marked; committed, with one chain folded.
-    expect_right<TypeParam>(&bulk<TypeParam, false, 1>, for_many_steps<TypeParam>);
-    expect_right<TypeParam>(&bulk<TypeParam, false, 2>, for_many_steps<TypeParam>);
-    expect_right<TypeParam>(&bulk<TypeParam, false, 3>, for_many_steps<TypeParam>);
+    EXPECT_TRUE(weak::holds_always(&bulk<TypeParam, false, 1>, for_many_steps<TypeParam>));
+    EXPECT_TRUE(weak::holds_always(&bulk<TypeParam, false, 2>, for_many_steps<TypeParam>));
+    EXPECT_TRUE(weak::holds_always(&bulk<TypeParam, false, 3>, for_many_steps<TypeParam>));
 }
 TYPED_TEST(growth_model, a_walk_sees_a_bulk_insert_as_a_whole) {
-    expect_right<TypeParam>(&walk_beside_bulk<TypeParam>, for_many_steps<TypeParam>);
+    EXPECT_TRUE(weak::holds_always(&walk_beside_bulk<TypeParam>, for_many_steps<TypeParam>));
 }
 TYPED_TEST(growth_model, writers_lose_nothing) {
-    expect_right<TypeParam>(&shared_changes<TypeParam>);
+    EXPECT_TRUE(weak::holds_always(&shared_changes<TypeParam>, some));
 }
 TYPED_TEST(growth_model, writers_lose_nothing_while_buckets_split_and_join) {
-    expect_right<TypeParam>(&writer_beside<TypeParam, false, true>);
-    expect_right<TypeParam>(&writer_beside<TypeParam, true, false>, little);
-    expect_right<TypeParam>(&writer_beside<TypeParam, true, true>, little);
+    EXPECT_TRUE(weak::holds_always(&writer_beside<TypeParam, false, true>, some));
+    EXPECT_TRUE(weak::holds_always(&writer_beside<TypeParam, true, false>, little));
+    EXPECT_TRUE(weak::holds_always(&writer_beside<TypeParam, true, true>, little));
 }
 
 // Which orders these programs can do without, at one preemption and one stale load; for most of them another one next to it does the

@@ -131,17 +131,10 @@ void heavy_fence() noexcept { weak::fence_everywhere(); }
 }  // namespace heirloom_weak::detail
 
 TEST(sleep_model, no_worker_sleeps_while_work_waits) {
-    for (const auto make : {&one_job, &two_jobs}) {
-        const auto got = weak::explore(make, some);
-        EXPECT_EQ(got.wrong, "");
-        EXPECT_TRUE(got.complete) << got.runs;
-        EXPECT_GT(got.runs, 100u);
-    }
+    for (const auto make : {&one_job, &two_jobs}) EXPECT_TRUE(weak::holds_always(make, some));
 }
 TEST(sleep_model, a_place_to_sleep_keeps_a_token) {
-    const auto got = weak::explore(&a_token, some);
-    EXPECT_EQ(got.wrong, "");
-    EXPECT_TRUE(got.complete);
+    EXPECT_TRUE(weak::holds_always(&a_token, some, 1));
 }
 TEST(sleep_model, needs_its_orders) {
     EXPECT_NE(weak::explore(&one_job, some, "heavy fence").wrong, "");

@@ -482,6 +482,16 @@ outcome explore(const std::function<void(program&)>& make, effort how,
                 const std::string& weakened) {
     return the_engine().explore(make, how, weakened);
 }
+testing::AssertionResult holds_always(const std::function<void(program&)>& make, effort limits,
+                                      std::size_t more_than) {
+    const outcome got = explore(make, limits);
+    if (!got.wrong.empty()) return testing::AssertionFailure() << got.wrong;
+    if (!got.complete)
+        return testing::AssertionFailure() << "not all of it was run, in " << got.runs << " runs";
+    if (got.runs <= more_than) return testing::AssertionFailure() << "only " << got.runs << " runs";
+    return testing::AssertionSuccess();
+}
+
 std::vector<std::string> unnoticed(const std::vector<std::function<void(program&)>>& programs,
                                    effort how) {
     std::vector<std::set<std::string>> used;

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 // A model checker for lock-free code: a few threads, every interleaving of their atomic operations, and for each load every
 // store that the C++ memory model lets it see. The code that is checked is the library's own text, compiled with another
 // std::atomic (weak_std.hpp).
@@ -62,6 +64,11 @@ struct outcome {
 /// outcome::ordered) are relaxed, and a fence of that name is none.
 outcome explore(const std::function<void(program&)>& make, effort = {},
                 const std::string& weakened = {});
+
+/// Whether no schedule of `make` fails, all of them were run that the effort allows, and they were more than `more_than`:
+/// with fewer the threads did not meet.
+testing::AssertionResult holds_always(const std::function<void(program&)>& make, effort = {},
+                                      std::size_t more_than = 100);
 
 /// The orders whose loss no schedule of any of these programs notices: each is taken away in its turn.
 std::vector<std::string> unnoticed(const std::vector<std::function<void(program&)>>& programs,

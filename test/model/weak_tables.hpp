@@ -4,10 +4,6 @@
 // included after those headers, by one file of a program.
 #include "model/weak_memory.hpp"
 
-#include <source_location>
-
-#include <gtest/gtest.h>
-
 namespace heirloom::test::table_model {
 
 namespace weak = heirloom::test::weak;
@@ -57,16 +53,6 @@ constexpr weak::effort little{.preemptions = 1, .stale_loads = 1};
 // A bulk insert has many steps: for rows of a word they are explored as thoroughly as all else.
 template <class V>
 constexpr weak::effort for_many_steps = std::is_same_v<V, std::uint64_t> ? some : little;
-
-template <class V>
-void expect_right(void (*make)(weak::program&), const weak::effort& effort = some,
-                  std::source_location at = std::source_location::current()) {
-    const testing::ScopedTrace trace(at.file_name(), static_cast<int>(at.line()), "");
-    const auto got = weak::explore(make, effort);
-    EXPECT_EQ(got.wrong, "");
-    EXPECT_TRUE(got.complete) << got.runs;
-    EXPECT_GT(got.runs, 100u);
-}
 
 }  // namespace heirloom::test::table_model
 

@@ -50,11 +50,9 @@ private:
 TEST(spinning, process_is_named_in_a_warning_and_delays_nobody) {
     for (unsigned workers : {1u, 2u}) {
         captured_log log;
-        options opts{.workers = workers};
-        opts.log = log.sink();
         std::atomic<bool> over{false};
         {
-            runtime rt(std::move(opts));
+            runtime rt(quiet(workers, log));
             // Watched from outside: if all workers spin, nobody inside can help.
             std::promise<void> measured;
             std::thread limit([&over, end = measured.get_future()] {

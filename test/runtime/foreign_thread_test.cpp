@@ -23,12 +23,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-options quiet(unsigned workers, const captured_log& log = {}) {
-    options opts{.workers = workers};
-    opts.log = log.sink();
-    return opts;
-}
-
 template <class F>
 bool throws_not_in_process(F f) {
     try {

@@ -164,9 +164,7 @@ TEST(mailbox_room, wait_in_a_shield_is_refused) {
 
 TEST(mailbox_room, holds_for_plain_threads) {
     captured_log log;
-    options opts{.workers = 2};
-    opts.log = log.sink();
-    runtime rt(std::move(opts));
+    runtime rt(quiet(2, log));
     const auto receiver = [&rt](mailbox_policy policy) {
         return rt.spawn_with({.mailbox_bound = 1, .when_full = policy}, [] {
             receive<go>();

@@ -24,12 +24,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-options quiet(unsigned workers, const captured_log& log = {}) {
-    options opts{.workers = workers};
-    opts.log = log.sink();
-    return opts;
-}
-
 /// Computes until the watchdog takes the thread's role away, and calls nothing of the library.
 void compute_until_revoked() {
     const auto start = std::chrono::steady_clock::now();

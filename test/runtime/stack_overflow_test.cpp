@@ -27,12 +27,6 @@ namespace {
     return large[sizeof large / 2];
 }
 
-options quiet(unsigned workers) {
-    options opts{.workers = workers};
-    opts.log = [](const log_event&) {};
-    return opts;
-}
-
 void overflow_in_a_process(void (*how)()) {
     runtime rt(quiet(1));
     rt.run([how] { (void)reason_of(spawn_monitor({.name = "the_deep_one"}, how).ref); });

@@ -114,14 +114,12 @@ TEST(thread_state, queues_take_what_comes_from_two_threads_in_one_function) {
     constexpr int processes = 4;
     for (const unsigned workers : {1u, 2u, 4u}) {
         captured_log log;
-        options opts{.workers = workers};
-        opts.log = log.sink();
         const setting how{workers, {}};
         witness w(how, log);
         const int rounds = w.times(20, 2);
         int ran = 0;
         {
-            runtime rt(std::move(opts));
+            runtime rt(quiet(workers, log));
             rt.run([&] {
                 const auto use_all = [&w, rounds](pid main) {
                     int blocked = 0;

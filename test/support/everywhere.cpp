@@ -64,6 +64,12 @@ log_sink captured_log::sink() const {
     };
 }
 
+options quiet(unsigned workers, const captured_log& log) {
+    options opts{.workers = workers};
+    opts.log = log.sink();
+    return opts;
+}
+
 std::vector<log_event> captured_log::events() const {
     std::lock_guard lock(state_->mutex);
     return state_->events;

@@ -40,6 +40,9 @@ private:
     std::shared_ptr<state> state_ = std::make_shared<state>();
 };
 
+/// Of a runtime that prints nothing; `log` keeps what it would have printed.
+options quiet(unsigned workers, const captured_log& log = {});
+
 /// The value of a field of a log event; empty if it has none.
 std::string field(const log_event& event, std::string_view name);
 
