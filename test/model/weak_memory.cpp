@@ -6,6 +6,7 @@
 #include <cstring>
 #include <set>
 #include <sstream>
+#include <string_view>
 #include <unordered_map>
 
 #include <boost/context/detail/fcontext.hpp>
@@ -83,17 +84,30 @@ const char* name_of(std::memory_order o) {
         return "seq_cst";
     }
 }
-/// The function's own name, without what differs between compilers.
-std::string function_name(std::string whole) {
-    if (const auto open = whole.find('('); open != std::string::npos) whole.resize(open);
+/// The function's own name, without what differs between compilers: results, scopes, arguments of templates and of functions.
+std::string function_name(std::string_view whole) {
+    constexpr std::string_view nameless = "(anonymous namespace)";
     int depth = 0;
     std::size_t begin = 0;
+    std::size_t end = whole.size();
     for (std::size_t i = 0; i < whole.size(); ++i) {
-        if (whole[i] == '<') ++depth;
+        if (whole.substr(i).starts_with(nameless)) {
+            i += nameless.size() - 1;
+            continue;
+        }
+        if (whole[i] == '<' && depth++ == 0) end = i;
         if (whole[i] == '>') --depth;
-        if (depth == 0 && (whole[i] == ':' || whole[i] == ' ')) begin = i + 1;
+        if (depth > 0) continue;
+        if (whole[i] == ':' || whole[i] == ' ' || whole[i] == '*' || whole[i] == '&') {
+            begin = i + 1;
+            end = whole.size();
+        }
+        if (whole[i] == '(') {
+            end = std::min(end, i);
+            break;
+        }
     }
-    return whole.substr(begin);
+    return std::string(whole.substr(begin, end - begin));
 }
 
 class engine {
